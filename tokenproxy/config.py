@@ -1,0 +1,92 @@
+"""Values that cross process borders: the run, the proxy's orders, the summary.
+
+All are plain data. The launcher writes them as JSON into the proxy's control
+pipe; nothing secret goes through argv or the environment.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Mode = Literal["auto", "forward", "reverse"]
+
+
+class RunContext(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One iteration: what every row and span of a run share."""
+
+    run_id: str
+    trace_id: str
+    span_id: str
+    """The iteration's own span."""
+    started_ns: int
+    parent_span_id: str | None = None
+    """From an inherited ``TRACEPARENT``."""
+    trace_flags: int = 1
+    tracestate: str | None = None
+    story_id: str = ""
+    iteration: int = 0
+    complexity: int = 0
+    project: str | None = None
+    """Working directory's project: its repository's or its own name."""
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
+    agent: str | None = None
+    """Name of the wrapped command (``claude``); None for a gateway."""
+    gateway: bool = False
+    """``serve``: no iteration; each turn is a trace of its own."""
+
+
+class IterationEnd(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How the wrapped command ended."""
+
+    ended_ns: int
+    exit_status: int
+    """As a shell sees it: 128 + n for signal n."""
+
+
+class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The proxy process's orders."""
+
+    run: RunContext
+    ledger: str
+    run_dir: str
+    """0700 directory of this run: journal, log."""
+    listen_fd: int
+    """Inherited listening socket."""
+    intercept_hosts: tuple[str, ...] = ()
+    """Only these are opened; every other CONNECT is tunnelled."""
+    gateway_hosts: dict[str, str] = msgspec.field(default_factory=dict)
+    """Extra intercepted host -> provider whose API it speaks."""
+    routes: dict[str, str] = msgspec.field(default_factory=dict)
+    """``--route HOST=URL``."""
+    upstreams: dict[str, str] = msgspec.field(default_factory=dict)
+    """Reverse: provider -> base URL that its variable held before."""
+    upstream_proxy: str | None = None
+    """The user's own HTTPS_PROXY, chained."""
+    no_proxy: tuple[str, ...] = ()
+    """Hosts that go past ``upstream_proxy``."""
+    ca_cert_pem: str | None = None
+    ca_key_pem: str | None = None
+    generation: int = 0
+    """Counts restarts of the proxy within a run; each has its own journal."""
+    drain_s: float = 2.0
+    """How long streams still open may go on when the command has ended."""
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a run used; printed as one line."""
+
+    calls: int = 0
+    failed: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_input_tokens: int = 0
+    cache_creation_input_tokens: int = 0
+    cost_usd: float = 0.0
+    unpriced: int = 0
+    """Calls with usage whose price is unknown."""
+    incomplete: int = 0
+    """Calls whose usage is partial or absent though they reached the provider and were answered."""
+    warnings: tuple[str, ...] = ()
+    """Said once to the user: each one sentence."""

@@ -1,0 +1,43 @@
+"""Identifiers: UUIDv7 for rows and runs, W3C ids for traces."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+import uuid
+
+
+def uuid7() -> str:
+    """A time-ordered UUID (RFC 9562, version 7) in its usual text form."""
+    value = int.from_bytes(os.urandom(16))
+    value &= (1 << 80) - 1
+    value |= (time.time_ns() // 1_000_000) << 80
+    value = (value & ~(0xF << 76)) | (0x7 << 76)
+    value = (value & ~(0x3 << 62)) | (0x2 << 62)
+    return str(uuid.UUID(int=value))
+
+
+def new_trace_id() -> str:
+    """32 lower-case hex digits, never all zero."""
+    return os.urandom(15).hex() + "01"
+
+
+def new_span_id() -> str:
+    """16 lower-case hex digits, never all zero."""
+    return os.urandom(7).hex() + "01"
+
+
+def derived_span_id(trace_id: str, *parts: str) -> str:
+    """The same span id for the same words.
+
+    Parents are exported after their children and may be exported by another
+    process (a restarted proxy), so their ids must follow from what a call knows.
+    """
+    digest = hashlib.blake2b("\0".join((trace_id, *parts)).encode(), digest_size=7)
+    return digest.hexdigest() + "01"
+
+
+def derived_trace_id(*parts: str) -> str:
+    """The same trace id for the same words (gateway mode: one trace a turn)."""
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=15).hexdigest() + "01"

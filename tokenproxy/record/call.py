@@ -1,0 +1,63 @@
+"""One call: a request-response attempt at a model API, from opening to end."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from tokenproxy.wire.usage import Attribution, Reading, RequestFacts, ResponseFacts
+
+Outcome = Literal["complete", "error", "aborted", "truncated", "lost", "blocked"]
+Kind = Literal["inference", "count", "batch_results"]
+
+
+class CallStart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is known when the request's headers arrive. Journaled before they go upstream."""
+
+    call_id: str
+    trace_id: str
+    span_id: str
+    started_ns: int
+    """Unix time, nanoseconds."""
+    provider: str
+    """The ledger's name: anthropic, openai, google, ..."""
+    dialect: str
+    """Name of the dialect that reads this call (``anthropic.messages``)."""
+    operation: str
+    """``chat``, ``count_tokens``, ...: OpenTelemetry's ``gen_ai.operation.name`` where it has one."""
+    kind: Kind = "inference"
+    server_address: str
+    """The real provider's host, never our own listener."""
+    server_port: int
+    attribution: Attribution = msgspec.field(default_factory=Attribution)
+
+
+class CallEnd(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How the call ended. Built on the event loop, completed in the recorder's thread."""
+
+    ended_ns: int
+    outcome: Outcome
+    error: str | None = None
+    """Error type, the provider's or ours (``upstream_unreachable``); None on success."""
+    status_code: int | None = None
+    stream: bool | None = None
+    first_content_ns: int | None = None
+    request_bytes: int = 0
+    response_bytes: int = 0
+    reading: Reading = msgspec.field(default_factory=Reading)
+    items: list[Reading] = msgspec.field(default_factory=list)
+    """Results of a batch download, one row each."""
+    response: ResponseFacts = msgspec.field(default_factory=ResponseFacts)
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A finished call with everything the row and the span are made of."""
+
+    start: CallStart
+    end: CallEnd
+    request: RequestFacts = msgspec.field(default_factory=RequestFacts)
+    attempt: int | None = None
+    retry_of: str | None = None
+    """call_id of the failed call that this one repeats."""
+    fallback_used: bool = False

@@ -1,0 +1,21 @@
+"""Where finished calls go after the ledger has them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from tokenproxy.config import IterationEnd
+from tokenproxy.record.call import Call
+from tokenproxy.record.row import Row
+
+
+class Sink(Protocol):
+    """A consumer in the recorder's thread (telemetry). It must not raise and must not block."""
+
+    def call(self, call: Call, row: Row | None) -> None:
+        """A call has ended; ``row`` is None for kinds that leave none (token counting)."""
+        ...
+
+    def finish(self, end: IterationEnd | None) -> tuple[str, ...]:
+        """The run is over. Flush within one second; return sentences worth telling the user."""
+        ...

@@ -1,0 +1,135 @@
+"""What a model call used, in one vocabulary for every provider.
+
+Rules that hold everywhere below:
+
+* A count that the provider did not state is ``None``, never 0.
+* ``uncached_input_tokens`` excludes cache reads and cache writes; providers
+  whose own field includes them are converted by their dialect.
+* ``output_tokens`` is all billed output, reasoning included.
+* A response is billed in *parts*: most have one, but compaction, advisor and
+  fallback attempts are billed to a model of their own
+  (Anthropic ``usage.iterations``).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Completeness = Literal["final", "partial", "none"]
+
+
+class UsagePart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Tokens billed to one model inside one call. All counts are tokens."""
+
+    role: str = "main"
+    """``main``, ``compaction``, ``advisor``, ``fallback_declined`` or ``fallback_served``."""
+    model: str | None = None
+    """The model this part is billed to; None means the call's own model."""
+    uncached_input_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    """All cache writes, whatever their time to live."""
+    cache_creation_5m_input_tokens: int | None = None
+    cache_creation_1h_input_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_output_tokens: int | None = None
+    """Subset of ``output_tokens``."""
+    server_tool_use: dict[str, int] = msgspec.field(default_factory=dict)
+    """Requests by server-side tool, the provider's own keys (``web_search_requests``, ...)."""
+    service_tier: str | None = None
+    speed: str | None = None
+    inference_geo: str | None = None
+    billable: bool | None = None
+    """False where the provider states that it does not charge (declined before any output)."""
+
+
+class ToolUse(msgspec.Struct, frozen=True):
+    """A tool call that the model asked the client to run."""
+
+    id: str
+    name: str
+
+
+class ToolResult(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A tool's result that a request carries back to the model."""
+
+    tool_use_id: str
+    is_error: bool = False
+
+
+class RequestFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a request body says that accounting needs. Never any content."""
+
+    model: str | None = None
+    stream: bool | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    stop_sequences: tuple[str, ...] = ()
+    session_id: str | None = None
+    """From the body, for clients that send no session header."""
+    tool_results: tuple[ToolResult, ...] = ()
+    """Results carried by the *last* message only: those that are new in this request."""
+    prompt_digest: str | None = None
+    """Hex digest of the conversation's raw bytes: equal for a retry of the same request."""
+    malformed: bool = False
+    """The body could not be read; the call itself is not our business to refuse."""
+
+
+class Attribution(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who made the call, from the request's headers."""
+
+    session_id: str | None = None
+    turn_id: str | None = None
+    agent_id: str | None = None
+    parent_agent_id: str | None = None
+    agent_type: str | None = None
+    request_class: str | None = None
+    client_request_id: str | None = None
+    attempt: int | None = None
+    """The client's own retry count, 0 for the first try."""
+    tool_durations_ms: tuple[tuple[str, float], ...] = ()
+    """(tool name, milliseconds) of the tools whose results this request carries."""
+    client: str | None = None
+    """Product and version, ``claude-cli/2.1.330``."""
+    traceparent: str | None = None
+    tracestate: str | None = None
+
+
+class ResponseFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the response's headers say."""
+
+    request_id: str | None = None
+    organization_id: str | None = None
+    workspace_id: str | None = None
+    rate_limits: dict[str, str] = msgspec.field(default_factory=dict)
+    """Rate-limit headers as sent, names lower-cased."""
+    retry_after_s: float | None = None
+
+
+class Reading(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What is known of one response so far. A parser owns and updates it."""
+
+    model: str | None = None
+    """The model that served; None until the response names one."""
+    response_id: str | None = None
+    stop_reason: str | None = None
+    error: str | None = None
+    """The provider's error type, low cardinality (``overloaded_error``)."""
+    parts: tuple[UsagePart, ...] = ()
+    usage: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    """The provider's usage objects, verbatim and in order of arrival: the audit's evidence."""
+    completeness: Completeness = "none"
+    """``final``: the provider's last word. ``partial``: a lower bound. ``none``: no usage seen."""
+    ended: bool = False
+    """The response ended as its protocol ends (``message_stop``, a whole JSON object)."""
+    content_started: bool = False
+    """The first content event was seen: the moment of time to first token."""
+    fallback: bool = False
+    """Another model than the one asked answered, by the provider's own word."""
+    tool_uses: tuple[ToolUse, ...] = ()
+    notes: tuple[str, ...] = ()
+    """Discrepancies, short machine words (``cache_split_remainder``)."""
