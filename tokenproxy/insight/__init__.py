@@ -1,0 +1,1 @@
+"""Reading the ledger: reports and the trace tree."""

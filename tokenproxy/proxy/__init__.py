@@ -1,0 +1,1 @@
+"""Bytes in flight: the only package that imports mitmproxy."""

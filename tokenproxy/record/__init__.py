@@ -1,0 +1,1 @@
+"""The record: calls, prices, journal and ledger, in a thread of their own."""

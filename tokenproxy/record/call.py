@@ -25,7 +25,7 @@ class CallStart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     dialect: str
     """Name of the dialect that reads this call (``anthropic.messages``)."""
     operation: str
-    """``chat``, ``count_tokens``, ...: OpenTelemetry's ``gen_ai.operation.name`` where it has one."""
+    """``chat``, ``count_tokens``: OpenTelemetry's ``gen_ai.operation.name`` where it has one."""
     kind: Kind = "inference"
     server_address: str
     """The real provider's host, never our own listener."""

@@ -1,0 +1,1 @@
+"""A simulated model API that speaks the wire exactly, faults included."""

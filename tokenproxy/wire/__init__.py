@@ -1,0 +1,1 @@
+"""Providers' wire languages, sans-IO: bytes in, facts out. Imports nothing of ours but itself."""
