@@ -68,6 +68,8 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Hosts that go past ``upstream_proxy``."""
     ca_cert_pem: str | None = None
     ca_key_pem: str | None = None
+    upstream_ca: str | None = None
+    """PEM file of the roots that upstream TLS is verified with: the system's and the user's own."""
     generation: int = 0
     """Counts restarts of the proxy within a run; each has its own journal."""
     drain_s: float = 2.0

@@ -36,7 +36,6 @@ _import_bare("mitmproxy.addons")
 from mitmproxy import master, options  # noqa: E402 - must follow the bare package above
 from mitmproxy.addons import next_layer, proxyserver, tlsconfig  # noqa: E402 - likewise
 from mitmproxy.proxy import layers, mode_specs, mode_servers  # noqa: E402 - likewise
-from mitmproxy.utils import asyncio_utils  # noqa: E402 - likewise
 
 __all__ = ["IDLE_TIMEOUT_S", "Engine", "next_layer", "tlsconfig"]
 
@@ -62,10 +61,10 @@ class Engine(master.Master):
             **settings,
         )
         self._mode = mode_specs.ProxyMode.parse("regular")
-        self._connections: set[asyncio.Task[None]] = set()
 
     async def serve(self, sock: socket.socket) -> asyncio.Server:
         """Accept on ``sock``, bound and listening already. Connections may wait in its backlog."""
+        asyncio.get_running_loop().set_exception_handler(self._asyncio_exception_handler)
         await self.running()
         return await asyncio.start_server(self._accept, sock=sock)
 
@@ -75,12 +74,6 @@ class Engine(master.Master):
         connection.layer = layers.modes.HttpProxy(context)
         with self.proxyserver.register_connection(context.client.id, connection):
             await connection.handle_client()
-
-    async def run_until(self, stop: asyncio.Event) -> None:
-        """Report unhandled errors to our log until ``stop`` is set, then tell the addons."""
-        with asyncio_utils.install_exception_handler(self._asyncio_exception_handler):
-            await stop.wait()
-        await self.done()
 
 
 class _Connection(mode_servers.ProxyConnectionHandler):

@@ -15,7 +15,7 @@ from mitmproxy.connection import ConnectionState
 from tokenproxy import ids
 from tokenproxy.config import RunContext
 from tokenproxy.proxy.director import Director, Target
-from tokenproxy.proxy.tap import CLIENT_LEFT, UPSTREAM_LEFT, Tap
+from tokenproxy.proxy.tap import CLIENT_LEFT, UNREACHABLE, UPSTREAM_LEFT, Tap
 from tokenproxy.record.call import CallStart
 from tokenproxy.record.recorder import Recorder
 from tokenproxy.wire import routes
@@ -117,12 +117,6 @@ class Observer:
             return self._run.trace_id
         return ids.derived_trace_id("turn", turn_id) if turn_id else ids.new_trace_id()
 
-    def request(self, flow: http.HTTPFlow) -> None:
-        """The request is complete. One without a body was never streamed."""
-        tap = _tap(flow)
-        if tap is not None and not flow.request.stream:
-            tap.request_over()
-
     # -- responses --------------------------------------------------------
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
@@ -148,8 +142,12 @@ class Observer:
         tap = _tap(flow)
         if tap is None:
             return
-        client_here = bool(flow.client_conn.state & ConnectionState.CAN_READ)
-        tap.failed(UPSTREAM_LEFT if client_here else CLIENT_LEFT)
+        if not flow.client_conn.state & ConnectionState.CAN_READ:
+            tap.failed(CLIENT_LEFT)
+        elif flow.response is None and flow.server_conn.timestamp_tcp_setup is None:
+            tap.failed(UNREACHABLE)
+        else:
+            tap.failed(UPSTREAM_LEFT)
         self.live.discard(tap)
 
     # -- connections ------------------------------------------------------

@@ -74,10 +74,6 @@ class Tap:
             self._call_soon(self._request_over)
         return data
 
-    def request_over(self) -> None:
-        """The request had no body to stream."""
-        self._call_soon(self._request_over)
-
     def _request_over(self) -> None:
         chunks, self._request = self._request, None
         body: bytes | None = None
@@ -199,7 +195,7 @@ def settle(
         if broken == CLIENT_LEFT:
             return "aborted", broken
         if status is None:
-            return "error", UNREACHABLE if broken == UPSTREAM_LEFT else broken
+            return "error", broken
         return "truncated", reading.error or broken
     # A client may hang up as soon as it has the protocol's end; that call is whole.
     if status is None:

@@ -1,0 +1,112 @@
+"""Where requests go."""
+
+import pytest
+
+from tokenproxy.proxy.director import Base, Director, bypasses
+
+
+def director(**over: object) -> Director:
+    given: dict[str, object] = {"routes": {}, "upstreams": {}, "gateway_hosts": {}}
+    return Director(**(given | over))  # type: ignore[arg-type] # a table of keyword arguments
+
+
+def test_forward_without_routes_changes_nothing() -> None:
+    target = director().forward("https", "api.anthropic.com", 443, "/v1/messages?beta=true")
+    assert (target.scheme, target.host, target.port) == ("https", "api.anthropic.com", 443)
+    assert target.path == target.api_path == "/v1/messages?beta=true"
+    assert target.provider == "anthropic"
+
+
+def test_forward_with_a_route_keeps_the_real_server_address() -> None:
+    way = director(routes={"api.anthropic.com": "http://127.0.0.1:9/gw/"})
+    target = way.forward("https", "api.anthropic.com", 443, "/v1/messages")
+    assert (target.scheme, target.host, target.port) == ("http", "127.0.0.1", 9)
+    assert target.path == "/gw/v1/messages"
+    assert target.api_path == "/v1/messages"
+    assert (target.server_address, target.server_port) == ("api.anthropic.com", 443)
+
+
+def test_forward_to_a_gateway_host_strips_its_prefix_for_matching_only() -> None:
+    way = director(
+        gateway_hosts={"gw.example": "anthropic"},
+        upstreams={"anthropic": "https://gw.example/llm"},
+    )
+    target = way.forward("https", "gw.example", 443, "/llm/v1/messages")
+    assert target.path == "/llm/v1/messages"
+    assert target.api_path == "/v1/messages"
+    assert target.provider == "anthropic"
+
+
+def test_forward_to_an_unknown_host_is_no_provider() -> None:
+    assert director().forward("https", "example.com", 443, "/v1/messages").provider is None
+
+
+@pytest.mark.parametrize(
+    ("path", "upstream_path"),
+    [
+        ("/anthropic/v1/messages?beta=true", "/v1/messages?beta=true"),
+        ("/anthropic", "/"),
+        ("/anthropic/", "/"),
+        ("/anthropic?x=1", "/?x=1"),
+        ("/v1/messages", "/v1/messages"),
+        ("/v1/messages/count_tokens", "/v1/messages/count_tokens"),
+    ],
+)
+def test_reverse_by_prefix_or_path(path: str, upstream_path: str) -> None:
+    target = director().reverse("POST", path)
+    assert target is not None
+    assert target.provider == "anthropic"
+    assert target.path == target.api_path == upstream_path
+    assert (target.scheme, target.host, target.port) == ("https", "api.anthropic.com", 443)
+
+
+def test_reverse_chains_to_the_gateway_that_the_variable_held_before() -> None:
+    way = director(upstreams={"anthropic": "http://gw.example:8080/llm"})
+    target = way.reverse("POST", "/anthropic/v1/messages")
+    assert target is not None
+    assert (target.scheme, target.host, target.port) == ("http", "gw.example", 8080)
+    assert target.path == "/llm/v1/messages"
+    assert target.api_path == "/v1/messages"
+    assert (target.server_address, target.server_port) == ("gw.example", 8080)
+
+
+def test_reverse_obeys_routes_too() -> None:
+    way = director(routes={"API.anthropic.com": "http://127.0.0.1:9"})
+    target = way.reverse("POST", "/anthropic/v1/messages")
+    assert target is not None
+    assert (target.host, target.port) == ("127.0.0.1", 9)
+    assert (target.server_address, target.server_port) == ("api.anthropic.com", 443)
+
+
+def test_reverse_of_a_path_that_names_no_provider() -> None:
+    assert director().reverse("GET", "/favicon.ico") is None
+
+
+@pytest.mark.parametrize(
+    ("host", "entries", "expected"),
+    [
+        ("api.anthropic.com", ["anthropic.com"], True),
+        ("api.anthropic.com", [".anthropic.com"], True),
+        ("api.anthropic.com", ["*.anthropic.com:443"], True),
+        ("api.anthropic.com", ["thropic.com"], False),
+        ("api.anthropic.com", ["*"], True),
+        ("api.anthropic.com", ["", " "], False),
+        ("localhost", [], True),
+        ("127.0.0.1", [], True),
+    ],
+)
+def test_no_proxy(host: str, entries: list[str], expected: bool) -> None:  # noqa: FBT001 - table
+    assert bypasses(host, entries) is expected
+
+
+def test_the_users_own_proxy_is_chained_but_for_no_proxy() -> None:
+    way = director(upstream_proxy="http://u:p@proxy.corp:3128", no_proxy=["gw.example"])
+    assert way.via("api.anthropic.com") == ("http", ("proxy.corp", 3128))
+    assert way.via("gw.example") is None
+    assert way.via("127.0.0.1") is None
+
+
+@pytest.mark.parametrize("url", ["", "ftp://x", "http://", "x:1", "https:///path"])
+def test_a_base_must_be_http_with_a_host(url: str) -> None:
+    with pytest.raises(ValueError, match="not an http"):
+        Base.parse(url)

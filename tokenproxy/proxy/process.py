@@ -1,0 +1,130 @@
+"""The proxy process of one run: takes its orders, serves, settles the account.
+
+Composition root: here the tap, the recorder and the telemetry are joined.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from tokenproxy.config import IterationEnd, ProxyConfig, Summary
+from tokenproxy.proxy.control import Answer, Control
+from tokenproxy.record.recorder import Recorder
+from tokenproxy.record.sink import Sink
+from tokenproxy.telemetry import switch
+
+logger = logging.getLogger(__name__)
+
+CHILD_POLL_S = 0.5
+"""How often a proxy whose launcher was killed looks whether the command still lives."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry of ``python -m tokenproxy.proxy --control-fd N``. Returns the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if len(arguments) != 2 or arguments[0] != "--control-fd":  # noqa: PLR2004 - a flag and its value
+        print("tokenproxy.proxy is started by `tokenproxy run`", file=sys.stderr)  # noqa: T201 - log
+        return 2
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
+    control = Control(socket.socket(fileno=int(arguments[1])))
+    try:
+        config = control.read_config()
+        listener = socket.socket(fileno=config.listen_fd)
+        summary = run_loop(serve(config, listener, control))
+    except Exception as error:
+        logger.exception("the proxy cannot go on")
+        control.send(Answer(fatal=f"{type(error).__name__}: {error}"))
+        return 1
+    control.send(Answer(summary=summary))
+    return 0
+
+
+def run_loop[T](main: asyncio.coroutines._CoroutineLike[T]) -> T:
+    """Run on uvloop where it is installed, else on asyncio's own loop."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(main)
+    return uvloop.run(main)
+
+
+def open_sinks(config: ProxyConfig, env: Mapping[str, str]) -> list[Sink]:
+    """Telemetry if an endpoint is configured; otherwise nothing is imported."""
+    if not switch.enabled(env):
+        return []
+    from tokenproxy.telemetry.pipeline import open_telemetry
+
+    return [open_telemetry(env, config.run)]
+
+
+async def serve(config: ProxyConfig, listener: socket.socket, control: Control) -> Summary:
+    """Serve one run until the launcher says it is over (or is itself gone and the command too)."""
+    from tokenproxy.proxy.gateway import Gateway
+
+    warnings: list[str] = []
+    recorder = Recorder(
+        run=config.run,
+        ledger=Path(config.ledger),
+        journal=Path(config.run_dir) / f"journal-{config.generation}.jsonl",
+        sinks=open_sinks(config, os.environ),
+    )
+    recorder.start()
+    gateway = Gateway(config, recorder, port=listener.getsockname()[1], warn=warnings.append)
+    await gateway.start(listener)
+    control.send(Answer(ready=True))
+
+    end = await _ordered_end(control)
+    await gateway.stop(config.drain_s)
+    summary = await asyncio.to_thread(recorder.finish, end)
+    unique = tuple(dict.fromkeys((*summary.warnings, *warnings)))
+    return msgspec.structs.replace(summary, warnings=unique)
+
+
+async def _ordered_end(control: Control) -> IterationEnd | None:
+    """Wait for the launcher's ``finish``, a SIGTERM, or the end of an orphaned command."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[IterationEnd | None] = loop.create_future()
+    child: list[int] = []
+
+    def settle(end: IterationEnd | None) -> None:
+        if not ended.done():
+            ended.set_result(end)
+
+    def orphaned() -> None:
+        if child and _alive(child[0]):
+            loop.call_later(CHILD_POLL_S, orphaned)
+        else:
+            settle(None)
+
+    def listen() -> None:
+        while (order := control.read_order()) is not None:
+            if order.child is not None:
+                child.append(order.child)
+            if order.finish is not None:
+                loop.call_soon_threadsafe(settle, order.finish)
+                return
+        loop.call_soon_threadsafe(orphaned)
+
+    threading.Thread(target=listen, name="tokenproxy-control", daemon=True).start()
+    loop.add_signal_handler(signal.SIGTERM, settle, None)
+    return await ended
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
