@@ -1,0 +1,54 @@
+# Written for GNU make 3.81 (macOS) and later. Every target installs first, once.
+
+PY := .venv/bin/python
+UV ?= uv
+
+# The environment is whole if its interpreter runs, it was made for this very
+# directory, and neither the lock nor the project file changed since.
+ifneq ($(shell $(PY) -c '' 2>/dev/null && cat .venv/.installed 2>/dev/null),$(CURDIR))
+.venv/.installed: FORCE
+endif
+
+.PHONY: help install demo test test-real lint types check lock clean FORCE
+.DEFAULT_GOAL := help
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 20
+
+install: .venv/.installed ## make .venv with tokenproxy and everything its tests need
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(eval PYTHON := $(shell scripts/find-python 2>&1 | sed 's/\.$$//'))$(if $(filter /%,$(PYTHON)),,$(error $(PYTHON)))
+	@echo "Installing tokenproxy into .venv with $(PYTHON)" >&2
+	@rm -rf .venv && "$(PYTHON)" -m venv .venv
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@printf '%s\n' '$(CURDIR)' > $@
+
+demo: install ## one recorded run of a sample agent: no key, no network
+	@.venv/bin/tokenproxy demo
+
+test: install ## unit and process tests (no clients needed)
+	@$(PY) -m pytest -m 'not real' $(ARGS)
+
+test-real: install ## tests with the real Claude CLI, tmux, vim and less
+	@scripts/install-clients
+	@$(PY) -m pytest -m real $(ARGS)
+
+lint: install ## ruff: rules and format
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
+
+types: install ## mypy, strict
+	@$(PY) -m mypy
+
+check: lint types test ## all of the above but the real clients
+
+lock: ## resolve the dependencies anew (needs uv)
+	@printf 'hatchling>=1.27\n' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.12 \
+	  --generate-hashes --no-header --no-emit-index-url --no-emit-find-links \
+	  --extra test --extra lint pyproject.toml - --output-file constraints.txt
+	@echo "constraints.txt is new; run make install" >&2
+
+clean: ## remove what can be made again
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
