@@ -12,8 +12,9 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -40,7 +41,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         config = control.read_config()
         listener = socket.socket(fileno=config.listen_fd)
-        summary = run_loop(serve(config, listener, control))
+        summary = run_loop(
+            serve(
+                config,
+                listener,
+                ready=lambda: control.send(Answer(ready=True)),
+                ended=_ordered_end(control),
+            )
+        )
     except Exception as error:
         logger.exception("the proxy cannot go on")
         control.send(Answer(fatal=f"{type(error).__name__}: {error}"))
@@ -49,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def run_loop[T](main: asyncio.coroutines._CoroutineLike[T]) -> T:
+def run_loop[T](main: Coroutine[Any, Any, T]) -> T:
     """Run on uvloop where it is installed, else on asyncio's own loop."""
     try:
         import uvloop
@@ -67,8 +75,14 @@ def open_sinks(config: ProxyConfig, env: Mapping[str, str]) -> list[Sink]:
     return [open_telemetry(env, config.run)]
 
 
-async def serve(config: ProxyConfig, listener: socket.socket, control: Control) -> Summary:
-    """Serve one run until the launcher says it is over (or is itself gone and the command too)."""
+async def serve(
+    config: ProxyConfig,
+    listener: socket.socket,
+    *,
+    ready: Callable[[], None],
+    ended: Awaitable[IterationEnd | None],
+) -> Summary:
+    """Serve on ``listener`` until ``ended``, then drain, settle the account and sum it up."""
     from tokenproxy.proxy.gateway import Gateway
 
     warnings: list[str] = []
@@ -81,13 +95,21 @@ async def serve(config: ProxyConfig, listener: socket.socket, control: Control) 
     recorder.start()
     gateway = Gateway(config, recorder, port=listener.getsockname()[1], warn=warnings.append)
     await gateway.start(listener)
-    control.send(Answer(ready=True))
-
-    end = await _ordered_end(control)
+    ready()
+    end = await ended
     await gateway.stop(config.drain_s)
     summary = await asyncio.to_thread(recorder.finish, end)
     unique = tuple(dict.fromkeys((*summary.warnings, *warnings)))
     return msgspec.structs.replace(summary, warnings=unique)
+
+
+async def until_signal() -> None:
+    """Wait for SIGINT or SIGTERM: the end of a standing gateway."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
 
 
 async def _ordered_end(control: Control) -> IterationEnd | None:

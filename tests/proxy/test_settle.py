@@ -1,0 +1,45 @@
+"""What became of a call."""
+
+import pytest
+
+from tokenproxy.proxy.tap import CLIENT_LEFT, UNREACHABLE, UPSTREAM_LEFT, settle
+from tokenproxy.wire.usage import Reading
+
+ENDED = Reading(ended=True)
+OPEN = Reading()
+OVERLOADED = Reading(error="overloaded_error")
+
+
+@pytest.mark.parametrize(
+    ("status", "broken", "reading", "expected"),
+    [
+        (200, None, ENDED, ("complete", None)),
+        (200, None, OPEN, ("truncated", "stream_truncated")),
+        (200, None, OVERLOADED, ("error", "overloaded_error")),
+        (529, None, OVERLOADED, ("error", "overloaded_error")),
+        (413, None, OPEN, ("error", "http_413")),
+        (200, CLIENT_LEFT, OPEN, ("aborted", CLIENT_LEFT)),
+        (None, CLIENT_LEFT, OPEN, ("aborted", CLIENT_LEFT)),
+        (200, CLIENT_LEFT, ENDED, ("complete", None)),
+        (200, UPSTREAM_LEFT, OPEN, ("truncated", UPSTREAM_LEFT)),
+        (200, UPSTREAM_LEFT, OVERLOADED, ("truncated", "overloaded_error")),
+        (200, UPSTREAM_LEFT, ENDED, ("complete", None)),
+        (None, UPSTREAM_LEFT, OPEN, ("error", UPSTREAM_LEFT)),
+        (None, UNREACHABLE, OPEN, ("error", UNREACHABLE)),
+    ],
+)
+def test_settle(
+    status: int | None, broken: str | None, reading: Reading, expected: tuple[str, str | None]
+) -> None:
+    got = settle(status=status, broken=broken, reading=reading, readable=True, stream=True)
+    assert got == expected
+
+
+def test_an_unreadable_json_answer_is_an_error_of_its_own() -> None:
+    got = settle(status=200, broken=None, reading=OPEN, readable=True, stream=False)
+    assert got == ("error", "malformed_response")
+
+
+def test_what_need_not_be_a_models_answer_is_complete_when_http_is() -> None:
+    got = settle(status=200, broken=None, reading=OPEN, readable=False, stream=False)
+    assert got == ("complete", None)
