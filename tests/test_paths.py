@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tokenproxy import paths
+
+
+def test_state_dir_is_the_named_one_and_only_the_users(tmp_path: Path) -> None:
+    named = tmp_path / "a" / "state"
+    assert paths.state_dir({"TOKENPROXY_STATE_DIR": str(named)}) == named
+    assert stat.S_IMODE(named.stat().st_mode) == 0o700
+
+
+def test_state_dir_defaults_to_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.delenv("TOKENPROXY_STATE_DIR", raising=False)
+    found = paths.state_dir()
+    assert found.is_dir()
+    assert found.name == "tokenproxy"
+    assert tmp_path in found.parents
+
+
+def test_an_empty_variable_is_no_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert paths.state_dir({"TOKENPROXY_STATE_DIR": ""}).name == "tokenproxy"
+
+
+def test_explicit_ledger_wins_over_the_variable(tmp_path: Path) -> None:
+    env = {"TOKENPROXY_LEDGER": "/elsewhere/a.jsonl"}
+    assert paths.ledger_path("here.jsonl", env, tmp_path) == tmp_path / "here.jsonl"
+    assert paths.ledger_path(None, env, tmp_path) == Path("/elsewhere/a.jsonl")
+
+
+def test_a_loop_directory_above_holds_the_ledger(tmp_path: Path) -> None:
+    (tmp_path / ".claude-loop").mkdir()
+    below = tmp_path / "src" / "deep"
+    below.mkdir(parents=True)
+    expected = tmp_path / ".claude-loop" / "logs" / "provider_usage.jsonl"
+    assert paths.ledger_path(None, {}, below) == expected
+    assert not expected.parent.exists()
+
+
+def test_without_a_loop_the_ledger_is_in_the_state_directory(tmp_path: Path) -> None:
+    env = {"TOKENPROXY_STATE_DIR": str(tmp_path / "state")}
+    (tmp_path / "work").mkdir()
+    expected = tmp_path / "state" / "provider_usage.jsonl"
+    assert paths.ledger_path(None, env, tmp_path / "work") == expected
+
+
+@pytest.mark.parametrize("worktree", [False, True])
+def test_project_is_the_repositorys_directory(tmp_path: Path, *, worktree: bool) -> None:
+    repository = tmp_path / "loom"
+    below = repository / "src"
+    below.mkdir(parents=True)
+    if worktree:
+        (repository / ".git").write_text("gitdir: /elsewhere/.git/worktrees/loom\n")
+    else:
+        (repository / ".git").mkdir()
+    assert paths.project_name(below) == "loom"
+
+
+def test_project_is_the_directory_without_a_repository(tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    assert paths.project_name(plain) == "plain"
+
+
+def test_importing_paths_does_not_import_platformdirs() -> None:
+    code = "import sys, tokenproxy.paths; sys.exit('platformdirs' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ, check=False)
+    assert done.returncode == 0

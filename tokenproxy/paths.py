@@ -1,0 +1,69 @@
+"""Where things lie on this machine: the state directory, the ledger, the project's name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+LEDGER_NAME = "provider_usage.jsonl"
+LOOP_DIR = ".claude-loop"
+"""A loop's own directory; its ledger is ``.claude-loop/logs/provider_usage.jsonl``."""
+
+STATE_DIR_VARIABLE = "TOKENPROXY_STATE_DIR"
+LEDGER_VARIABLE = "TOKENPROXY_LEDGER"
+
+
+def state_dir(env: Mapping[str, str] | None = None) -> Path:
+    """Our directory for state that outlives a run, created for this user alone (0700).
+
+    Args:
+        env: Environment to read ``TOKENPROXY_STATE_DIR`` from; default the process's own.
+
+    Raises:
+        OSError: It cannot be created.
+    """
+    named = (os.environ if env is None else env).get(STATE_DIR_VARIABLE)
+    if named:
+        directory = Path(named).expanduser().absolute()
+    else:
+        import platformdirs
+
+        directory = platformdirs.user_state_path("tokenproxy", appauthor=False)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return directory
+
+
+def runs_dir(state: Path) -> Path:
+    """Parent of every run's own directory: ``{state}/runs/{run_id}/``."""
+    return state / "runs"
+
+
+def ledger_path(explicit: str | None, env: Mapping[str, str], cwd: Path) -> Path:
+    """The ledger of a run started in ``cwd``, as an absolute path; nothing is created but state.
+
+    The first of: ``explicit`` (``--ledger``), ``TOKENPROXY_LEDGER``, the loop's own
+    ledger when ``cwd`` or a parent holds ``.claude-loop/``, the user's state directory.
+    """
+    named = explicit or env.get(LEDGER_VARIABLE)
+    if named:
+        return cwd.absolute() / Path(named).expanduser()
+    for directory in _upwards(cwd):
+        if (directory / LOOP_DIR).is_dir():
+            return directory / LOOP_DIR / "logs" / LEDGER_NAME
+    return state_dir(env) / LEDGER_NAME
+
+
+def project_name(cwd: Path) -> str:
+    """Name of the enclosing git repository's directory, else of ``cwd`` itself."""
+    for directory in _upwards(cwd):
+        # A file in linked worktrees and submodules, a directory elsewhere.
+        if (directory / ".git").exists():
+            return directory.name
+    return cwd.absolute().name
+
+
+def _upwards(cwd: Path) -> Iterator[Path]:
+    start = cwd.absolute()
+    yield start
+    yield from start.parents
