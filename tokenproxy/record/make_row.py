@@ -1,0 +1,242 @@
+"""From a finished call to its ledger row.
+
+Two rules decide the sums over the parts of a call:
+
+* Parts that the provider does not charge (``billable`` false: declined before
+  any output) are listed in ``parts`` and are in no sum, neither tokens nor cost.
+* A sum is absent unless what it must contain is known. Input and output must be
+  stated by every billed part. The finer kinds (cache reads, reasoning, ...) are
+  summed over the parts that state them, since a provider leaves out what does
+  not apply.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+
+from tokenproxy.config import RunContext
+from tokenproxy.record.call import Call
+from tokenproxy.record.price import Prices
+from tokenproxy.record.row import SCHEMA, Row, RowPart
+from tokenproxy.wire.usage import Completeness, Reading, UsagePart
+
+DEFAULT_ERRORS = {
+    "error": "unknown_error",
+    "aborted": "client_disconnected",
+    "truncated": "upstream_disconnected",
+    "lost": "proxy_killed",
+    "blocked": "blocked",
+}
+"""Outcome -> error, where nobody said anything better."""
+
+_MS = 1_000_000
+_FIRST_ERROR_STATUS = 400
+
+
+def make_row(call: Call, run: RunContext, prices: Prices | None) -> Row:
+    """The row of a finished inference call.
+
+    Args:
+        call: The call, its retry links already made.
+        run: The iteration it belongs to.
+        prices: None leaves the cost out.
+    """
+    start, end, reading = call.start, call.end, call.end.reading
+    who = start.attribution
+    model = reading.model or call.request.model or ""
+    completeness = settled_completeness(reading)
+    billed = [part for part in reading.parts if part.billable is not False]
+    known = completeness != "none"
+    costs = _costs(call, model, completeness, prices) if known and prices else []
+    cost = _total(costs) if known and costs else None
+    success = end.outcome == "complete" and (end.status_code or 0) < _FIRST_ERROR_STATUS
+    error = None if success else end.error or reading.error or DEFAULT_ERRORS.get(end.outcome)
+    lost = end.outcome == "lost"
+    return Row(
+        timestamp=timestamp(start.started_ns),
+        story_id=run.story_id,
+        iteration=run.iteration,
+        provider=start.provider,
+        model=model,
+        complexity=run.complexity,
+        input_tokens=_all(billed, input_total) if known else None,
+        output_tokens=_all(billed, _output) if known else None,
+        cost_usd=None if cost is None else float(cost),
+        latency_ms=_milliseconds(start.started_ns, end.ended_ns),
+        success=success,
+        fallback_used=call.fallback_used or reading.fallback,
+        error=error,
+        schema=SCHEMA,
+        run_id=run.run_id,
+        call_id=start.call_id,
+        outcome=end.outcome,
+        completeness=completeness,
+        operation=start.operation,
+        requested_model=call.request.model,
+        response_id=reading.response_id,
+        request_id=end.response.request_id,
+        client_request_id=who.client_request_id,
+        session_id=who.session_id or call.request.session_id,
+        turn_id=who.turn_id,
+        agent_id=who.agent_id,
+        parent_agent_id=who.parent_agent_id,
+        agent_type=who.agent_type,
+        request_class=who.request_class,
+        attempt=call.attempt,
+        retry_of=call.retry_of,
+        uncached_input_tokens=_some(part.uncached_input_tokens for part in billed),
+        cache_read_input_tokens=_some(part.cache_read_input_tokens for part in billed),
+        cache_creation_input_tokens=_some(part.cache_creation_input_tokens for part in billed),
+        cache_creation_5m_input_tokens=_some(
+            part.cache_creation_5m_input_tokens for part in billed
+        ),
+        cache_creation_1h_input_tokens=_some(
+            part.cache_creation_1h_input_tokens for part in billed
+        ),
+        reasoning_output_tokens=_some(part.reasoning_output_tokens for part in billed),
+        server_tool_use=_tools(billed),
+        service_tier=_first(part.service_tier for part in reading.parts),
+        speed=_first(part.speed for part in reading.parts),
+        inference_geo=_first(part.inference_geo for part in reading.parts),
+        stop_reason=reading.stop_reason,
+        parts=_parts(reading.parts, model, costs),
+        status_code=end.status_code,
+        stream=call.request.stream if end.stream is None else end.stream,
+        ttft_ms=(
+            None
+            if end.first_content_ns is None
+            else _milliseconds(start.started_ns, end.first_content_ns)
+        ),
+        # Nobody was left to count the bytes of a lost call.
+        request_bytes=None if lost else end.request_bytes,
+        response_bytes=None if lost else end.response_bytes,
+        price_version=prices.version() if cost is not None and prices else None,
+        notes=reading.notes or None,
+        trace_id=start.trace_id,
+        span_id=start.span_id,
+        project=run.project,
+        labels=run.labels or None,
+        client=who.client,
+        usage=reading.usage or None,
+    )
+
+
+def timestamp(unix_ns: int) -> str:
+    """UTC to the millisecond: ``2026-11-22T00:54:55.830Z``."""
+    seconds, nanoseconds = divmod(unix_ns, 1_000_000_000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{nanoseconds // _MS:03d}Z"
+
+
+def _milliseconds(since_ns: int, until_ns: int) -> float:
+    """Never negative: a clock that was set back tells nothing."""
+    return round(max(until_ns - since_ns, 0) / _MS, 3)
+
+
+def settled_completeness(reading: Reading) -> Completeness:
+    """How much is known of the usage; parts that nobody vouched for are a lower bound."""
+    if reading.parts and reading.completeness == "none":
+        return "partial"
+    return reading.completeness if reading.parts else "none"
+
+
+def input_total(part: UsagePart | RowPart) -> int | None:
+    """All input tokens of a part; None if the uncached ones are not stated."""
+    if part.uncached_input_tokens is None:
+        return None
+    split = (part.cache_creation_5m_input_tokens or 0) + (part.cache_creation_1h_input_tokens or 0)
+    writes = part.cache_creation_input_tokens
+    return (
+        part.uncached_input_tokens
+        + (part.cache_read_input_tokens or 0)
+        + (split if writes is None else writes)
+    )
+
+
+def _output(part: UsagePart) -> int | None:
+    return part.output_tokens
+
+
+def _costs(
+    call: Call, model: str, completeness: Completeness, prices: Prices
+) -> list[Decimal | None]:
+    return [
+        prices.cost(
+            provider=call.start.provider,
+            model=part.model or model,
+            part=part,
+            at_ns=call.start.started_ns,
+            lower_bound=completeness == "partial",
+        )
+        for part in call.end.reading.parts
+    ]
+
+
+def _total(costs: Sequence[Decimal | None]) -> Decimal | None:
+    total = Decimal(0)
+    for cost in costs:
+        if cost is None:
+            return None
+        total += cost
+    return total
+
+
+def _all(parts: Sequence[UsagePart], count: Callable[[UsagePart], int | None]) -> int | None:
+    """The sum, if every part states its count. Nothing billed is 0, and known."""
+    total = 0
+    for part in parts:
+        value = count(part)
+        if value is None:
+            return None
+        total += value
+    return total
+
+
+def _some(counts: Iterable[int | None]) -> int | None:
+    """The sum of what is stated; None if nothing is."""
+    stated = [count for count in counts if count is not None]
+    return sum(stated) if stated else None
+
+
+def _first(values: Iterable[str | None]) -> str | None:
+    return next((value for value in values if value is not None), None)
+
+
+def _tools(parts: Sequence[UsagePart]) -> dict[str, int] | None:
+    total: dict[str, int] = {}
+    for part in parts:
+        for tool, requests in part.server_tool_use.items():
+            total[tool] = total.get(tool, 0) + requests
+    return total or None
+
+
+def _parts(
+    parts: Sequence[UsagePart], model: str, costs: Sequence[Decimal | None]
+) -> tuple[RowPart, ...] | None:
+    """The parts, if more than one model or role is among them or one is not billed."""
+    kinds = {(part.model or model, part.role) for part in parts}
+    if len(kinds) < 2 and all(part.billable is not False for part in parts):  # noqa: PLR2004 - several
+        return None
+    priced = costs or [None] * len(parts)
+    return tuple(
+        RowPart(
+            model=part.model or model or None,
+            role=part.role,
+            input_tokens=input_total(part),
+            output_tokens=part.output_tokens,
+            uncached_input_tokens=part.uncached_input_tokens,
+            cache_read_input_tokens=part.cache_read_input_tokens,
+            cache_creation_input_tokens=part.cache_creation_input_tokens,
+            cache_creation_5m_input_tokens=part.cache_creation_5m_input_tokens,
+            cache_creation_1h_input_tokens=part.cache_creation_1h_input_tokens,
+            reasoning_output_tokens=part.reasoning_output_tokens,
+            server_tool_use=part.server_tool_use or None,
+            service_tier=part.service_tier,
+            speed=part.speed,
+            inference_geo=part.inference_geo,
+            billable=part.billable,
+            cost_usd=None if cost is None else float(cost),
+        )
+        for part, cost in zip(parts, priced, strict=True)
+    )
