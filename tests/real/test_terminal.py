@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def test_the_claude_cli_talks_suspends_resumes_and_leaves(
         _accept_first_run_dialogs(bench)
         with Terminal(tmp_path, bench.env) as term:
             term.run(words(bench, prefix, claude))
-            _dismiss_dialogs(term)
+            term.wait_for("❯", 30)
             term.type("hello there", enter=False)
             term.wait_for("hello there")
             term.key("Enter")
@@ -103,7 +104,7 @@ def test_the_claude_cli_talks_suspends_resumes_and_leaves(
             term.key("C-c")
             time.sleep(0.3)
             term.key("C-c")
-            term.wait_for("ready>")
+            term.wait_for("Resume this session")
             assert term.status_of_last() == 0
     if prefix:
         assert any(row["outcome"] == "complete" for row in bench.rows())
@@ -111,8 +112,6 @@ def test_the_claude_cli_talks_suspends_resumes_and_leaves(
 
 def _accept_first_run_dialogs(bench: Bench) -> None:
     """The CLI's own record of a first run that is behind it."""
-    import json
-
     settings = {
         "hasCompletedOnboarding": True,
         "theme": "dark",
@@ -122,9 +121,3 @@ def _accept_first_run_dialogs(bench: Bench) -> None:
         },
     }
     (bench.root / ".claude.json").write_text(json.dumps(settings))
-
-
-def _dismiss_dialogs(term: Terminal) -> None:
-    term.wait_for("❯", 30)
-
-
