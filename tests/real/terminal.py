@@ -13,6 +13,9 @@ from typing import Self
 from tests.real import needs
 
 
+PROMPT = "ready>"
+
+
 class Terminal:
     """``with Terminal(dir, env) as term:`` is an interactive bash of 100 by 30."""
 
@@ -25,9 +28,9 @@ class Terminal:
         self._call(
             "new-session", "-d", "-x", "100", "-y", "30", "-c", str(self._directory),
             "env", "-i", *(f"{name}={value}" for name, value in self._env.items()),
-            "PS1=ready> ", "bash", "--norc", "--noprofile", "-i",
+            f"PS1={PROMPT} ", "bash", "--norc", "--noprofile", "-i",
         )  # fmt: skip
-        self.wait_for("ready>")
+        self.wait_prompt()
         return self
 
     def __exit__(
@@ -72,6 +75,10 @@ class Terminal:
     def wait_gone(self, text: str, timeout_s: float = 20.0) -> str:
         """The screen once ``text`` has left it."""
         return self._wait(lambda screen: text not in screen, f"no {text}", timeout_s)
+
+    def wait_prompt(self) -> str:
+        """The screen once the shell has the terminal back."""
+        return self._wait(lambda s: s.rstrip().split("\n")[-1].strip() == PROMPT, PROMPT, 20)
 
     def _wait(self, condition: Callable[[str], bool], what: str, timeout_s: float) -> str:
         deadline = time.monotonic() + timeout_s
