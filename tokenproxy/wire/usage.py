@@ -88,6 +88,10 @@ class Attribution(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     parent_agent_id: str | None = None
     agent_type: str | None = None
     request_class: str | None = None
+    compaction: str | None = None
+    """What set off the compaction that this call does: ``auto``, ``manual``, ``reactive``."""
+    context_compacted: str | None = None
+    """As sent: the conversation carried here was compacted before."""
     client_request_id: str | None = None
     attempt: int | None = None
     """The client's own retry count, 0 for the first try."""

@@ -1,0 +1,110 @@
+"""Anthropic's responses that are one document: messages, token counts, errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tokenproxy.wire import notes
+from tokenproxy.wire.anthropic_reading import MessageReading
+from tokenproxy.wire.anthropic_shapes import MESSAGE, Message
+from tokenproxy.wire.jsonbody import JsonBody
+from tokenproxy.wire.usage import Reading
+
+ERROR_OF_STATUS: Mapping[int, str] = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    500: "api_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+"""Error type by status, for bodies that do not tell ("Errors"; a 413 comes from the CDN)."""
+
+_ERROR_LIMIT = 1024 * 1024
+"""Largest error body that is kept, bytes."""
+
+
+class _BodyParser:
+    """Collects a body and reads it when it is over."""
+
+    def __init__(self, reading: Reading | None, body: JsonBody) -> None:
+        self.reading = reading if reading is not None else Reading()
+        self._message = MessageReading(self.reading)
+        self._body = body
+        self._closed = False
+
+    def feed(self, data: bytes) -> bool:
+        """Take the next bytes. Nothing is known before the last of them."""
+        self._body.feed(data)
+        return False
+
+    def close(self) -> None:
+        """The body is over: read it."""
+        if self._closed:
+            return
+        self._closed = True
+        body = self._body.take()
+        if self._body.too_large:
+            self._message.say(notes.BODY_TOO_LARGE)
+        self._read(MESSAGE.decode(body.removeprefix(b"\xef\xbb\xbf")), body)
+
+    def take_items(self) -> list[Reading]:
+        """One document, one reading: none."""
+        return []
+
+    def _read(self, message: Message | None, body: bytes) -> None:
+        raise NotImplementedError
+
+    def _say_unreadable(self, body: bytes) -> None:
+        if body:
+            self._message.say(notes.BODY_UNREADABLE)
+
+
+class MessageParser(_BodyParser):
+    """Reads a message that came whole."""
+
+    def __init__(self, reading: Reading | None = None) -> None:
+        super().__init__(reading, JsonBody())
+
+    def _read(self, message: Message | None, body: bytes) -> None:
+        if message is None:
+            self._say_unreadable(body)
+        elif message.type == "error" or (message.error is not None and message.usage is None):
+            self.reading.ended = True
+            self._message.fail(message.error, "api_error")
+        else:
+            self._message.whole(message)
+
+
+class CountParser(_BodyParser):
+    """Reads a token count. It is free, and no usage: only whether it came whole matters."""
+
+    def __init__(self, reading: Reading | None = None) -> None:
+        super().__init__(reading, JsonBody(_ERROR_LIMIT))
+
+    def _read(self, message: Message | None, body: bytes) -> None:
+        if message is None:
+            self._say_unreadable(body)
+        else:
+            self.reading.ended = True
+
+
+class ErrorParser(_BodyParser):
+    """Reads the body of a response of status 400 or higher, JSON or not."""
+
+    def __init__(self, status: int, reading: Reading | None = None) -> None:
+        super().__init__(reading, JsonBody(_ERROR_LIMIT))
+        self._otherwise = ERROR_OF_STATUS.get(status, f"http_{status}")
+        self.reading.error = self._otherwise
+
+    def _read(self, message: Message | None, body: bytes) -> None:
+        if message is None:
+            self._say_unreadable(body)
+            return
+        self.reading.ended = True
+        self._message.fail(message.error, self._otherwise)

@@ -1,0 +1,212 @@
+"""What one Anthropic response says, gathered piece by piece into a ``Reading``.
+
+The same gathering serves a whole JSON message, a stream and each line of a
+batch: they differ only in how the pieces arrive. Completeness follows from
+what arrived: ``message_start``'s ``output_tokens`` is a placeholder, so output
+is final only from a ``message_delta`` on, and until then a lower bound.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tokenproxy.wire import notes
+from tokenproxy.wire.anthropic_attempts import Hop, Story
+from tokenproxy.wire.anthropic_parts import bill
+from tokenproxy.wire.anthropic_shapes import Block, Delta, Error, Message, Refusal
+from tokenproxy.wire.anthropic_usage import bad_counts, merge
+from tokenproxy.wire.usage import Completeness, Reading, ToolUse
+from tokenproxy.wire.words import count, word
+
+_TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}")
+"""Error types and refusal categories, which become metric attributes: few and plain."""
+
+_MAX_OBJECTS = 16
+"""Usage objects kept verbatim; a stream has two or three."""
+
+
+class MessageReading:
+    """Gathers one response into ``reading``.
+
+    Args:
+        reading: filled in place.
+        service_tier: the tier, where something else than the usage tells it.
+    """
+
+    def __init__(self, reading: Reading, service_tier: str | None = None) -> None:
+        self.reading = reading
+        self._story = Story(service_tier=service_tier)
+        self._usage: dict[str, Any] = {}
+        self._placeholder: int | None = None
+        """``message_start``'s output tokens while no final count has come."""
+        self._final_output = False
+        self._said: dict[str, None] = {}
+        self._billing_notes: tuple[str, ...] = ()
+
+    def whole(self, message: Message) -> None:
+        """Take a complete message. Its usage is final."""
+        self._identify(message)
+        for block in message.content or []:
+            self._note_block(block)
+        if message.usage is None:
+            self.say(notes.USAGE_ABSENT)
+        else:
+            self._story.itemized = True
+            self._final_output = True
+            self._take_usage({}, message.usage)
+        self.reading.ended = True
+        self._stop(message.stop_reason, message.stop_details)
+        self.settle()
+
+    def start(self, message: Message) -> None:
+        """Take a stream's ``message_start``."""
+        if self.reading.response_id is not None or self._usage:
+            self.say(notes.REPEATED_START)
+        self._identify(message)
+        if message.usage is not None:
+            self._take_usage({}, message.usage)
+            self._placeholder = count(message.usage.get("output_tokens"))
+        self.settle()
+
+    def delta(self, delta: Delta | None, usage: dict[str, Any] | None) -> None:
+        """Take a stream's ``message_delta``: usage so far, and why it stops."""
+        if usage is not None:
+            before = count(self._usage.get("input_tokens"))
+            self._take_usage(self._usage, usage)
+            if before and self._usage["input_tokens"] == 0:
+                self.say(notes.INPUT_ZEROED)
+            if count(usage.get("output_tokens")) is not None:
+                self._final_output = True
+            if usage.get("iterations") is not None:
+                self._story.itemized = True
+        if delta is not None:
+            self._stop(delta.stop_reason, delta.stop_details)
+        self.settle()
+
+    def block(self, block: Block) -> bool:
+        """Take the start of a content block; True if another model goes on from here."""
+        self._note_block(block)
+        if block.type != "fallback":
+            self.reading.content_started = True
+            return False
+        self.settle()
+        return True
+
+    def end(self) -> None:
+        """Take ``message_stop``."""
+        self.reading.ended = True
+        if not self._final_output:
+            self.say(notes.FINAL_USAGE_MISSING)
+        self.settle()
+
+    def fail(self, error: Error | None, otherwise: str) -> None:
+        """Take an error: of the envelope or of a stream."""
+        self.reading.error = error_type(error) or otherwise
+        code = error.details.error_code if error is not None and error.details is not None else None
+        if code is not None and _TYPE.fullmatch(code):
+            self.say(notes.detailed(notes.ERROR_CODE, code))
+
+    def say(self, note: str) -> None:
+        """Add a note, once."""
+        self._said[note] = None
+        self._show_notes()
+
+    def settle(self) -> None:
+        """Bring ``reading`` up to date with what was gathered."""
+        usage = self._usage
+        if not self._is_final() and self._placeholder is not None:
+            # A count in mid-stream may still stand below the placeholder; both are lower bounds.
+            known = count(usage.get("output_tokens")) or 0
+            usage = {**usage, "output_tokens": max(known, self._placeholder)}
+        billing = bill(usage, self._story)
+        self.reading.parts = billing.parts
+        self._billing_notes = billing.notes
+        self._show_notes()
+        self.reading.completeness = self._completeness()
+        self.reading.fallback = self.reading.fallback or billing.fallback
+        if billing.model is not None:
+            self.reading.model = billing.model
+
+    def _show_notes(self) -> None:
+        self.reading.notes = tuple(dict.fromkeys([*self._said, *self._billing_notes]))
+
+    def _completeness(self) -> Completeness:
+        if not self.reading.parts:
+            return "none"
+        stated = all(
+            count(self._usage.get(key)) is not None for key in ("input_tokens", "output_tokens")
+        )
+        return "final" if stated and self._is_final() else "partial"
+
+    def _is_final(self) -> bool:
+        over = self.reading.ended or self.reading.stop_reason is not None
+        return self._final_output and over
+
+    def _identify(self, message: Message) -> None:
+        self.reading.response_id = word(message.id) or self.reading.response_id
+        model = word(message.model)
+        if model is not None:
+            self.reading.model = self._story.model = model
+
+    def _take_usage(self, held: Mapping[str, Any], usage: dict[str, Any]) -> None:
+        self._usage = merge(held, usage)
+        if bad_counts(usage):
+            self.say(notes.BAD_COUNT)
+        self._note_credit(usage)
+        if len(self.reading.usage) >= _MAX_OBJECTS:
+            self.reading.usage.pop()
+            self.say(notes.USAGE_OBJECTS_DROPPED)
+        self.reading.usage.append(usage)
+
+    def _note_credit(self, usage: Mapping[str, Any]) -> None:
+        """A redeemed credit reprices this response: list prices overstate it."""
+        credit = usage.get("fallback_credit")
+        status = credit.get("status") if isinstance(credit, dict) else None
+        outcome = status.get("type") if isinstance(status, dict) else None
+        if isinstance(outcome, str) and _TYPE.fullmatch(outcome):
+            self.say(notes.detailed(notes.FALLBACK_CREDIT, outcome))
+
+    def _note_block(self, block: Block) -> None:
+        if block.type == "fallback":
+            self._hop(block)
+            return
+        self._story.silent = False
+        identity, name = word(block.id), word(block.name)
+        if block.type == "tool_use" and identity is not None and name is not None:
+            self.reading.tool_uses = (*self.reading.tool_uses, ToolUse(identity, name))
+
+    def _hop(self, block: Block) -> None:
+        """A model declined; what it asked of tools before is void, for the client must drop it."""
+        hop = Hop(
+            declined=word(block.from_.model) if block.from_ is not None else None,
+            served=word(block.to.model) if block.to is not None else None,
+            category=block.trigger.category if block.trigger is not None else None,
+            category_known=block.trigger is not None,
+        )
+        self._story.hops.append(hop)
+        self._story.silent = True
+        self._say_category(hop.category)
+        self.reading.tool_uses = ()
+        if hop.served is not None:
+            self.reading.model = self._story.model = hop.served
+
+    def _stop(self, reason: str | None, details: Refusal | None) -> None:
+        reason = word(reason)
+        if reason is not None:
+            self.reading.stop_reason = reason
+            self._story.refused = reason == "refusal"
+        if details is not None and self._story.refused:
+            self._story.category = details.category
+            self._say_category(details.category)
+
+    def _say_category(self, category: str | None) -> None:
+        if category is not None and _TYPE.fullmatch(category):
+            self.say(notes.detailed(notes.REFUSAL_CATEGORY, category))
+
+
+def error_type(error: Error | None) -> str | None:
+    """The provider's error type if it is a plain word."""
+    kind = error.type if error is not None else None
+    return kind if kind is not None and _TYPE.fullmatch(kind) else None

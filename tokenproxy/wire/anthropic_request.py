@@ -1,0 +1,58 @@
+"""Anthropic's request body: the settings and links that accounting needs, never content."""
+
+from __future__ import annotations
+
+import hashlib
+
+from tokenproxy.wire.anthropic_shapes import BLOCK, REQUEST, TURN
+from tokenproxy.wire.claude_code import session_of_user_id
+from tokenproxy.wire.lenient import array_items
+from tokenproxy.wire.usage import RequestFacts, ToolResult
+from tokenproxy.wire.words import count, word
+
+_DIGEST_BYTES = 16
+_MAX_STOP_SEQUENCES = 64
+
+
+def read_request(body: bytes) -> RequestFacts:
+    """Facts of a decoded body; what is no JSON object is ``malformed``."""
+    request = REQUEST.decode(body)
+    if request is None:
+        return RequestFacts(malformed=True)
+    messages = bytes(request.messages)
+    user_id = request.metadata.user_id if request.metadata is not None else None
+    stops = [stop for text in request.stop_sequences or [] if (stop := word(text)) is not None]
+    return RequestFacts(
+        model=word(request.model),
+        stream=request.stream,
+        max_tokens=count(request.max_tokens),
+        temperature=request.temperature,
+        top_p=request.top_p,
+        top_k=count(request.top_k),
+        stop_sequences=tuple(stops[:_MAX_STOP_SEQUENCES]),
+        session_id=session_of_user_id(user_id) if user_id is not None else None,
+        tool_results=_last_tool_results(messages),
+        prompt_digest=_digest(messages),
+    )
+
+
+def _digest(messages: bytes) -> str | None:
+    """Of ``messages`` as sent, byte for byte: a retry repeats them, a fallback model too."""
+    if not messages:
+        return None
+    return hashlib.blake2b(messages, digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def _last_tool_results(messages: bytes) -> tuple[ToolResult, ...]:
+    """Tool results in the last message: those before it were answered already."""
+    turns = array_items(messages)
+    last = TURN.decode(turns[-1]) if turns else None
+    if last is None:
+        return ()
+    found: list[ToolResult] = []
+    for item in array_items(last.content) or []:
+        block = BLOCK.decode(item)
+        identity = word(block.tool_use_id) if block is not None else None
+        if block is not None and block.type == "tool_result" and identity is not None:
+            found.append(ToolResult(identity, is_error=block.is_error or False))
+    return tuple(found)

@@ -1,0 +1,119 @@
+"""Anthropic's event stream.
+
+``message_start``, content blocks, one or more ``message_delta``,
+``message_stop``; ``ping`` anywhere, ``error`` at any time after HTTP 200.
+Content deltas, which are nearly all of a stream, are neither kept nor decoded:
+the event's name decides. Unknown events (and the legacy ``completion``) are
+passed over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from tokenproxy.wire import notes
+from tokenproxy.wire.anthropic_reading import MessageReading
+from tokenproxy.wire.anthropic_shapes import EVENT, StreamEvent
+from tokenproxy.wire.sse import Event, SSEReader
+from tokenproxy.wire.usage import Reading
+
+SKIPPED = (b"content_block_delta", b"content_block_stop", b"ping")
+"""Events whose data is never looked at."""
+
+_TYPE_FIRST = re.compile(rb'\s*\{\s*"type"\s*:\s*"([a-z_]{1,40})"')
+
+
+class StreamParser:
+    """Reads a streamed message."""
+
+    def __init__(self, reading: Reading | None = None) -> None:
+        self.reading = reading if reading is not None else Reading()
+        self._message = MessageReading(self.reading)
+        self._events = SSEReader(SKIPPED)
+        self._closed = False
+
+    def feed(self, data: bytes) -> bool:
+        """Take the next bytes. True if model, id or usage changed."""
+        changed = False
+        for event in self._events.feed(data):
+            changed = self._take(event) or changed
+        return changed
+
+    def close(self) -> None:
+        """The stream is over. Data that its end cut off counts if it is whole."""
+        if self._closed:
+            return
+        self._closed = True
+        for event in self._events.close():
+            self._take(event)
+        if self._events.oversized:
+            self._message.say(notes.EVENT_TOO_LARGE)
+        self._message.settle()
+
+    def take_items(self) -> list[Reading]:
+        """A stream holds one message: none."""
+        return []
+
+    def _take(self, event: Event) -> bool:
+        name = event.name or _type_of(event.data)
+        if name == b"content_block_delta":
+            self.reading.content_started = True
+            return False
+        handle = _HANDLERS.get(name)
+        if handle is None or event.data is None:
+            return False
+        content = EVENT.decode(event.data)
+        if content is None:
+            if event.torn:
+                return False
+            self._message.say(notes.EVENT_UNREADABLE)
+            # The name alone says that it ended or failed; what it says beside that is lost.
+            content = StreamEvent()
+        return handle(self._message, content)
+
+
+def _type_of(data: bytes | None) -> bytes:
+    """The type that the data states, for events sent without a name."""
+    if data is None:
+        return b""
+    first = _TYPE_FIRST.match(data)
+    if first is not None:
+        return first[1]
+    content = EVENT.decode(data)
+    return (content.type or "").encode(errors="replace") if content is not None else b""
+
+
+def _message_start(message: MessageReading, event: StreamEvent) -> bool:
+    if event.message is None:
+        return False
+    message.start(event.message)
+    return True
+
+
+def _message_delta(message: MessageReading, event: StreamEvent) -> bool:
+    message.delta(event.delta, event.usage)
+    return event.usage is not None
+
+
+def _block_start(message: MessageReading, event: StreamEvent) -> bool:
+    return event.content_block is not None and message.block(event.content_block)
+
+
+def _message_stop(message: MessageReading, _event: StreamEvent) -> bool:
+    message.end()
+    return False
+
+
+def _error(message: MessageReading, event: StreamEvent) -> bool:
+    message.fail(event.error, "api_error")
+    return False
+
+
+_HANDLERS: Mapping[bytes, Callable[[MessageReading, StreamEvent], bool]] = {
+    b"message_start": _message_start,
+    b"message_delta": _message_delta,
+    b"content_block_start": _block_start,
+    b"message_stop": _message_stop,
+    b"error": _error,
+}

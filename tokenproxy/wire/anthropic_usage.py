@@ -1,0 +1,133 @@
+"""Anthropic's ``usage`` object: how two of them merge and how counts add up.
+
+The rules (SDK, ``accumulate_event``; "Prompt caching"; facts of the wire):
+
+* ``message_delta.usage`` is cumulative. It overrides ``message_start``'s field
+  by field; null or absent keeps what was there, an explicit 0 is a value.
+* It does not carry ``cache_creation``, ``service_tier``, ``speed`` and
+  ``inference_geo``: those stay the start's.
+* ``cache_creation_input_tokens`` is the total of cache writes. The split by
+  time to live comes from ``cache_creation``; what that leaves over was written
+  for 5 minutes (server tools make such writes unasked), and is noted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from tokenproxy.wire import notes
+from tokenproxy.wire.words import count, word
+
+TOKENS = (
+    "input_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "output_tokens",
+)
+
+
+def merge(held: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
+    """The usage that holds after ``update`` came on top of ``held``."""
+    return {
+        **held,
+        **{key: value for key, value in update.items() if _is_stated(key, value)},
+    }
+
+
+def bad_counts(usage: Mapping[str, Any]) -> bool:
+    """Whether a token count is there but is no count."""
+    return any(usage.get(key) is not None and count(usage[key]) is None for key in TOKENS)
+
+
+def _is_stated(key: str, value: Any) -> bool:
+    return count(value) is not None if key in TOKENS else value is not None
+
+
+class Tally(msgspec.Struct, kw_only=True):
+    """Counts of one billed part while they are added up. None: not stated by any entry."""
+
+    uncached: int | None = None
+    cache_read: int | None = None
+    cache_creation: int | None = None
+    cache_5m: int | None = None
+    cache_1h: int | None = None
+    output: int | None = None
+    reasoning: int | None = None
+    server_tools: dict[str, int] = msgspec.field(default_factory=dict)
+
+    def counts(self) -> tuple[int | None, ...]:
+        """In the order of ``TOKENS``."""
+        return self.uncached, self.cache_read, self.cache_creation, self.output
+
+
+def tally(entries: Iterable[Mapping[str, Any]]) -> Tally:
+    """The sum of usage objects or of entries of ``iterations``."""
+    total = Tally()
+    for entry in entries:
+        total.uncached = plus(total.uncached, count(entry.get("input_tokens")))
+        total.cache_read = plus(total.cache_read, count(entry.get("cache_read_input_tokens")))
+        total.output = plus(total.output, count(entry.get("output_tokens")))
+        details = _object(entry, "output_tokens_details")
+        total.reasoning = plus(total.reasoning, count(details.get("thinking_tokens")))
+        split = _object(entry, "cache_creation")
+        five = count(split.get("ephemeral_5m_input_tokens"))
+        hour = count(split.get("ephemeral_1h_input_tokens"))
+        total.cache_5m = plus(total.cache_5m, five)
+        total.cache_1h = plus(total.cache_1h, hour)
+        created = count(entry.get("cache_creation_input_tokens"))
+        total.cache_creation = plus(
+            total.cache_creation, plus(five, hour) if created is None else created
+        )
+        for key, value in _object(entry, "server_tool_use").items():
+            requests, tool = count(value), word(key)
+            if requests is not None and tool is not None:
+                total.server_tools[tool] = total.server_tools.get(tool, 0) + requests
+    return total
+
+
+def plus(left: int | None, right: int | None) -> int | None:
+    """The sum of what is known."""
+    if left is None or right is None:
+        return right if left is None else left
+    return left + right
+
+
+def settle_cache_split(total: Tally, stated: Tally) -> list[str]:
+    """Make the split of ``total``'s cache writes add up; return notes.
+
+    Args:
+        total: what is settled, in place.
+        stated: the top-level usage, whose split stands in if the entries have none.
+    """
+    created = total.cache_creation
+    if created is None:
+        return []
+    split = plus(total.cache_5m, total.cache_1h)
+    if split != created and plus(stated.cache_5m, stated.cache_1h) == created:
+        total.cache_5m, total.cache_1h = stated.cache_5m, stated.cache_1h
+        return []
+    remainder = created - (split or 0)
+    if remainder > 0:
+        total.cache_5m = plus(total.cache_5m, remainder)
+        return [notes.CACHE_SPLIT_REMAINDER]
+    if remainder < 0:
+        total.cache_1h = min(total.cache_1h or 0, created)
+        total.cache_5m = created - total.cache_1h
+        return [notes.CACHE_SPLIT_EXCEEDS]
+    return []
+
+
+def settle_reasoning(total: Tally) -> list[str]:
+    """Drop reasoning that cannot be a part of the output; return notes."""
+    if total.reasoning is None or total.output is None or total.reasoning <= total.output:
+        return []
+    total.reasoning = None
+    return [notes.REASONING_EXCEEDS_OUTPUT]
+
+
+def _object(entry: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = entry.get(key)
+    return value if isinstance(value, dict) else {}

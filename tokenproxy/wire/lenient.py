@@ -1,0 +1,90 @@
+"""Typed JSON that degrades field by field.
+
+msgspec refuses a whole object when one field has an unexpected type. A provider
+that sends ``"service_tier": 3`` must cost us that field, not the tokens beside
+it. So: decode at full speed first, and only if that fails take the object
+apart and decode each field on its own; one that will not fit keeps its default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import NoneType
+from typing import Any, get_args, get_origin
+
+import msgspec
+
+_OBJECT: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ARRAY: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
+
+_UNREADABLE = (ValueError, RecursionError)
+"""What msgspec raises on bad input: its errors and Unicode's are ValueErrors; too deep is not."""
+
+
+class Lenient[T: msgspec.Struct]:
+    """Decodes JSON objects into ``shape``, every field of which must have a default."""
+
+    def __init__(self, shape: type[T]) -> None:
+        self._shape = shape
+        self._whole = msgspec.json.Decoder(shape)
+        self._fields: Mapping[str, tuple[str, Callable[[msgspec.Raw], Any]]] = {
+            field.encode_name: (field.name, _field_decoder(field.type))
+            for field in msgspec.structs.fields(shape)
+        }
+
+    def decode(self, data: bytes | msgspec.Raw) -> T | None:
+        """The object in ``data``, or None if that is no JSON object. Never raises."""
+        try:
+            return self._whole.decode(data)
+        except _UNREADABLE:
+            return self._decode_by_field(data)
+
+    def _decode_by_field(self, data: bytes | msgspec.Raw) -> T | None:
+        try:
+            values = _OBJECT.decode(data)
+        except _UNREADABLE:
+            return None
+        found = {}
+        for key, (name, decode) in self._fields.items():
+            if key in values:
+                try:
+                    found[name] = decode(values[key])
+                except _UNREADABLE:
+                    continue
+        return self._shape(**found)
+
+
+def array_items(data: bytes | msgspec.Raw) -> list[msgspec.Raw] | None:
+    """The undecoded items of a JSON array, or None if ``data`` is none. Never raises."""
+    try:
+        return _ARRAY.decode(data)
+    except _UNREADABLE:
+        return None
+
+
+def _field_decoder(declared: Any) -> Callable[[msgspec.Raw], Any]:
+    """A decoder for one field; it raises one of ``_UNREADABLE`` if the value does not fit."""
+    options = [option for option in get_args(declared) if option is not NoneType]
+    wanted = options[0] if len(options) == 1 and get_origin(declared) is not list else declared
+    if _is_struct(wanted):
+        return _nested(wanted)
+    if get_origin(wanted) is list and _is_struct(item := get_args(wanted)[0]):
+        return _nested_list(item)
+    return msgspec.json.Decoder(declared).decode
+
+
+def _is_struct(declared: Any) -> bool:
+    return isinstance(declared, type) and issubclass(declared, msgspec.Struct)
+
+
+def _nested(shape: type[msgspec.Struct]) -> Callable[[msgspec.Raw], Any]:
+    return Lenient(shape).decode
+
+
+def _nested_list(shape: type[msgspec.Struct]) -> Callable[[msgspec.Raw], Any]:
+    one = Lenient(shape)
+
+    def decode(data: msgspec.Raw) -> list[msgspec.Struct]:
+        return [item for raw in _ARRAY.decode(data) if (item := one.decode(raw)) is not None]
+
+    return decode

@@ -1,0 +1,66 @@
+"""Notes: what a reading wants to say about the provider's own numbers.
+
+A note is a machine word, kept with the row. Some carry a detail after a colon
+(``refusal_category:cyber``). This table is the list of all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+ADVISOR_IN_TOP_LEVEL = "advisor_in_top_level"
+BAD_COUNT = "bad_count"
+BODY_TOO_LARGE = "body_too_large"
+BODY_UNREADABLE = "body_unreadable"
+CACHE_SPLIT_EXCEEDS = "cache_split_exceeds_total"
+CACHE_SPLIT_REMAINDER = "cache_split_remainder"
+DECLINED_MODEL_UNKNOWN = "declined_model_unknown"
+ERROR_CODE = "error_code"
+EVENT_TOO_LARGE = "event_too_large"
+EVENT_UNREADABLE = "event_unreadable"
+FALLBACK_CREDIT = "fallback_credit"
+FALLBACK_UNITEMIZED = "fallback_unitemized"
+FINAL_USAGE_MISSING = "final_usage_missing"
+INPUT_ZEROED = "input_zeroed"
+ITERATION_TYPE_UNKNOWN = "iteration_type_unknown"
+ITERATIONS_MISMATCH = "iterations_mismatch"
+ITERATIONS_WITHOUT_MESSAGE = "iterations_without_message"
+REASONING_EXCEEDS_OUTPUT = "reasoning_exceeds_output"
+REFUSAL_CATEGORY = "refusal_category"
+REFUSAL_CATEGORY_UNKNOWN = "refusal_category_unknown"
+REFUSAL_OUTPUT_UNCLEAR = "refusal_output_unclear"
+REPEATED_START = "repeated_message_start"
+USAGE_ABSENT = "usage_absent"
+USAGE_OBJECTS_DROPPED = "usage_objects_dropped"
+
+MEANING: Mapping[str, str] = {
+    ADVISOR_IN_TOP_LEVEL: "the top-level usage includes the advisor's tokens",
+    BAD_COUNT: "a count was no whole number >= 0 and was left out",
+    BODY_TOO_LARGE: "the body was larger than is kept for reading",
+    BODY_UNREADABLE: "the body is not the JSON it should be, or was cut",
+    CACHE_SPLIT_EXCEEDS: "the split of cache writes by time to live is larger than their total",
+    CACHE_SPLIT_REMAINDER: "cache writes without a stated time to live were taken as 5 minutes",
+    DECLINED_MODEL_UNKNOWN: "an attempt that declined does not say which model ran it",
+    ERROR_CODE: "the provider's finer error code",
+    EVENT_TOO_LARGE: "an event was larger than is kept for reading",
+    EVENT_UNREADABLE: "an event's data could not be read",
+    FALLBACK_CREDIT: "outcome of a fallback credit; redeemed means billed below list price",
+    FALLBACK_UNITEMIZED: "a model declined within the call, but no list of attempts came",
+    FINAL_USAGE_MISSING: "the stream ended in order, but without its final usage",
+    INPUT_ZEROED: "the final usage set a positive input to zero",
+    ITERATION_TYPE_UNKNOWN: "an attempt of a type we do not know was billed as one of its own",
+    ITERATIONS_MISMATCH: "the attempts do not add up to the top-level usage; the attempts count",
+    ITERATIONS_WITHOUT_MESSAGE: "top-level usage without an attempt that it belongs to",
+    REASONING_EXCEEDS_OUTPUT: "more reasoning than output was stated; the reasoning was left out",
+    REFUSAL_CATEGORY: "the policy category of a refusal",
+    REFUSAL_CATEGORY_UNKNOWN: "an attempt declined before output, why is unknown: unbilled",
+    REFUSAL_OUTPUT_UNCLEAR: "a refusal without content, but with output tokens; taken as billed",
+    REPEATED_START: "the message began a second time; the last beginning counts",
+    USAGE_ABSENT: "a successful response without a usage object",
+    USAGE_OBJECTS_DROPPED: "there were more usage objects than are kept verbatim",
+}
+
+
+def detailed(note: str, detail: str) -> str:
+    """A note with its detail."""
+    return f"{note}:{detail}"
