@@ -1,0 +1,255 @@
+"""The proxy on the wire: bytes pass unchanged, calls are read, the rest is let through."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import ssl
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.bench import BODY
+from tests.proxy.harness import Proxy
+from tokenproxy.simulator import tls
+from tokenproxy.simulator.server import Simulator
+
+ENCODINGS = ["", "+gzip", "+deflate", "+deflate-raw", "+br", "+zstd"]
+CHUNKS = ["", "+bytes", "+random:7", "+whole"]
+HEADERS = {
+    "X-Odd-Case": "Kept",
+    "content-type": "application/json",
+    "accept-encoding": "gzip, deflate, br, zstd",
+    "x-claude-code-session-id": "5e551011",
+    "user-agent": "claude-cli/2.1.330 (external, cli)",
+}
+
+
+def post(
+    port: int, path: str, body: object, headers: dict[str, str] | None = None
+) -> http.client.HTTPResponse:
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    client.request("POST", path, json.dumps(body), headers or HEADERS)
+    return client.getresponse()
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("chunks", CHUNKS)
+def test_a_stream_passes_byte_for_byte_and_is_read(encoding: str, chunks: str) -> None:
+    with (
+        Simulator(f"stream{encoding}{chunks}") as sim,
+        Proxy(routes={"api.anthropic.com": sim.url}) as proxy,
+    ):
+        answer = post(proxy.port, "/anthropic/v1/messages?beta=true", {**BODY, "stream": True})
+        assert answer.read() == bytes(sim.calls[0].sent)
+        ((start, end),) = proxy.recorder.wait()
+        request = sim.requests[0]
+    assert (end.outcome, end.error) == ("complete", None)
+    (part,) = end.reading.parts
+    assert part.cache_read_input_tokens == 15_000
+    assert part.output_tokens == 547
+    assert end.response_bytes == len(sim.calls[0].sent)
+    assert request.path == "/v1/messages?beta=true"
+    assert ("X-Odd-Case", "Kept") in request.headers
+    assert proxy.recorder.bodies[start.call_id] == request.body
+    assert start.attribution.session_id == "5e551011"
+    assert (start.server_address, start.server_port) == ("api.anthropic.com", 443)
+    assert end.first_content_ns is not None
+    assert start.started_ns < end.first_content_ns <= end.ended_ns
+
+
+def test_headers_of_the_answer_pass_in_order_and_case() -> None:
+    with Simulator("plain") as sim, Proxy(routes={"api.anthropic.com": sim.url}) as proxy:
+        answer = post(proxy.port, "/v1/messages", BODY)
+        answer.read()
+        sent = sim.calls[0].head
+    assert answer.getheaders() == list(sent)
+
+
+def test_what_is_no_call_passes_and_leaves_nothing() -> None:
+    with Simulator("plain") as sim, Proxy(routes={"api.anthropic.com": sim.url}) as proxy:
+        answer = post(proxy.port, "/anthropic/api/event_logging/v2/batch", {"events": []})
+        assert answer.status == 200
+        assert answer.read() == bytes(sim.exchanges[0].sent)
+        assert proxy.recorder.starts == {}
+
+
+def test_a_path_of_no_provider_is_refused_in_words() -> None:
+    with Proxy() as proxy:
+        answer = post(proxy.port, "/v9/unknown", {})
+        assert answer.status == 404
+        assert "tokenproxy" in json.loads(answer.read())["error"]["message"]
+        client = http.client.HTTPConnection("127.0.0.1", proxy.port)
+        client.request("GET", "/healthz")
+        assert client.getresponse().status == 200
+
+
+def _through_connect(proxy: Proxy, ca: Path, host: str = "api.anthropic.com") -> ssl.SSLContext:
+    ca.write_text(proxy.ca_pem)
+    return ssl.create_default_context(cafile=str(ca))
+
+
+def test_forward_opens_the_providers_host_only(tmp_path: Path) -> None:
+    with Simulator("plain") as sim, Proxy(routes={"api.anthropic.com": sim.url}) as proxy:
+        context = _through_connect(proxy, tmp_path / "ca.pem")
+        client = http.client.HTTPSConnection("127.0.0.1", proxy.port, context=context, timeout=10)
+        client.set_tunnel("api.anthropic.com", 443)
+        client.request("POST", "/v1/messages", json.dumps(BODY), HEADERS)
+        answer = client.getresponse()
+        assert answer.read() == bytes(sim.calls[0].sent)
+        ((start, end),) = proxy.recorder.wait()
+        assert end.outcome == "complete"
+        assert start.server_address == "api.anthropic.com"
+        assert client.sock is not None
+        assert isinstance(client.sock, ssl.SSLSocket)
+        certificate = client.sock.getpeercert()
+        assert certificate is not None
+        assert certificate["subjectAltName"] == (("DNS", "api.anthropic.com"),)
+        client.close()
+
+
+def test_the_upstreams_certificate_is_verified(tmp_path: Path) -> None:
+    """An upstream with an unknown certificate is refused; with its root trusted it is served."""
+    leaf = tls.throwaway(tmp_path)
+    for trusted in (None, str(leaf.ca)):
+        with Simulator("plain", tls=leaf.context()) as sim:
+            route = f"https://127.0.0.1:{sim.port}"
+            with Proxy(routes={"api.anthropic.com": route}, upstream_ca=trusted) as proxy:
+                answer = post(proxy.port, "/v1/messages", BODY)
+                answer.read()
+                ((_, end),) = proxy.recorder.wait()
+        assert (answer.status, end.outcome) == ((200, "complete") if trusted else (502, "error"))
+
+
+def test_a_client_that_distrusts_the_ca_is_reported() -> None:
+    with Proxy() as proxy:
+        client = http.client.HTTPSConnection("127.0.0.1", proxy.port, timeout=10)
+        client.set_tunnel("api.anthropic.com", 443)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            client.request("GET", "/")
+        for _ in range(200):
+            if proxy.warnings:
+                break
+            threading.Event().wait(0.01)
+    assert "api.anthropic.com" in proxy.warnings[0]
+
+
+def test_an_unreachable_upstream_is_a_row_of_its_own() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with Proxy(routes={"api.anthropic.com": f"http://127.0.0.1:{port}"}) as proxy:
+        answer = post(proxy.port, "/v1/messages", BODY)
+        assert answer.status == 502
+        ((_, end),) = proxy.recorder.wait()
+    assert (end.outcome, end.error, end.status_code) == ("error", "upstream_unreachable", None)
+
+
+def test_a_stuck_journal_does_not_hold_the_call() -> None:
+    with Simulator("plain") as sim, Proxy(routes={"api.anthropic.com": sim.url}) as proxy:
+        proxy.recorder.ack_delay_s = 5.0
+        assert post(proxy.port, "/v1/messages", BODY).status == 200
+
+
+def test_a_parser_fault_does_not_harm_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tokenproxy.wire import routes
+
+    class Broken:
+        def __getattr__(self, name: str) -> object:
+            raise RuntimeError(name)
+
+    with Simulator("stream") as sim, Proxy(routes={"api.anthropic.com": sim.url}) as proxy:
+        real = routes.dialect("anthropic.messages")
+        monkeypatch.setattr(type(real), "open_response", lambda *_a, **_k: Broken())
+        answer = post(proxy.port, "/v1/messages", {**BODY, "stream": True})
+        assert answer.status == 200
+        assert answer.read() == bytes(sim.calls[0].sent)
+        ((_, end),) = proxy.recorder.wait()
+    assert end.outcome == "truncated"
+
+
+class CountingProxy:
+    """A CONNECT proxy of the user's own; remembers what was asked of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._server.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += client.recv(4096)
+        self.asked.append(head)
+        host, _, port = head.split()[1].decode().rpartition(":")
+        upstream = socket.create_connection((host, int(port)))
+        client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        threading.Thread(target=_pump, args=(client, upstream), daemon=True).start()
+        _pump(upstream, client)
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+    with contextlib.suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)
+
+
+def test_the_users_own_proxy_is_chained_for_calls(own_address: str) -> None:
+    own = CountingProxy()
+    with Simulator("plain") as sim:
+        target = f"http://{own_address}:{_forwarded(own_address, sim.port)}"
+        with Proxy(
+            routes={"api.anthropic.com": target},
+            upstream_proxy=f"http://user:pa%40ss@127.0.0.1:{own.port}",
+        ) as proxy:
+            assert post(proxy.port, "/v1/messages", BODY).status == 200
+            proxy.recorder.wait()
+    assert own.asked[0].startswith(b"CONNECT " + own_address.encode())
+    assert b"proxy-authorization: basic dxnlcjpwyubzcw==" in own.asked[0].lower()
+
+
+def test_the_users_own_proxy_is_chained_for_tunnels(own_address: str) -> None:
+    own = CountingProxy()
+    with Simulator("plain") as sim:
+        port = _forwarded(own_address, sim.port)
+        with Proxy(upstream_proxy=f"http://127.0.0.1:{own.port}") as proxy:
+            got = subprocess.run(
+                ["curl", "-sS", "-m", "5", "-p", "-x", proxy.url, f"http://{own_address}:{port}/"],
+                capture_output=True, check=False,
+            )  # fmt: skip
+    assert got.returncode == 0, got.stderr
+    assert own.asked[0].startswith(f"CONNECT {own_address}:{port} ".encode())
+
+
+@pytest.fixture
+def own_address() -> str:
+    """A loopback address that NO_PROXY rules do not single out."""
+    return "127.0.0.2"
+
+
+def _forwarded(address: str, port: int) -> int:
+    """A port on ``address`` that leads to ``port`` on 127.0.0.1."""
+    server = socket.create_server((address, 0))
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = server.accept()
+                upstream = socket.create_connection(("127.0.0.1", port))
+                threading.Thread(target=_pump, args=(client, upstream), daemon=True).start()
+                threading.Thread(target=_pump, args=(upstream, client), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    return int(server.getsockname()[1])
