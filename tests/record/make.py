@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from tokenproxy import ids
@@ -95,3 +96,8 @@ def call(
         request=request or RequestFacts(model=MODEL, stream=True),
         **fields,
     )
+
+
+def names(directory: Path) -> list[str]:
+    """What lies in a directory."""
+    return sorted(path.name for path in directory.iterdir())

@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.record.make import names
+from tokenproxy.record import lock as lock_module
+from tokenproxy.record.lock import Holder, LedgerBusyError, LedgerError, open_locked
+
+HOLD = """
+import sys, pathlib
+from tokenproxy.record.lock import open_locked
+with open_locked(pathlib.Path(sys.argv[1]), 5):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    return tmp_path / "provider_usage.jsonl"
+
+
+def lock_of(ledger: Path) -> Path:
+    return ledger.with_name(ledger.name + ".lock")
+
+
+@contextmanager
+def holder(ledger: Path) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(ledger)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+
+
+def age(path: Path, seconds: float) -> None:
+    then = time.time() - seconds
+    os.utime(path, (then, then))
+
+
+def test_the_lock_is_there_while_held_and_gone_afterwards(ledger: Path) -> None:
+    with open_locked(ledger, 1):
+        written = msgspec.json.decode(lock_of(ledger).read_bytes(), type=Holder)
+        assert written.pid == os.getpid()
+        with pytest.raises(FileExistsError):
+            lock_of(ledger).mkdir()
+    assert names(ledger.parent) == [ledger.name]
+
+
+def test_the_lock_is_freed_when_the_work_fails(ledger: Path) -> None:
+    with pytest.raises(ZeroDivisionError), open_locked(ledger, 1):
+        raise ZeroDivisionError
+    assert not lock_of(ledger).exists()
+
+
+def test_two_threads_of_one_process_exclude_each_other(ledger: Path) -> None:
+    with open_locked(ledger, 1), pytest.raises(LedgerBusyError), open_locked(ledger, 0.05):
+        pass
+
+
+def test_a_killed_holder_is_no_holder(ledger: Path) -> None:
+    with holder(ledger) as process:
+        process.kill()
+        process.wait()
+        assert lock_of(ledger).exists()
+        began = time.monotonic()
+        with open_locked(ledger, 5):
+            assert time.monotonic() - began < 1
+    assert names(ledger.parent) == [ledger.name]
+
+
+def test_a_living_holder_is_never_broken_however_long_it_takes(ledger: Path) -> None:
+    with holder(ledger) as process:
+        process.send_signal(signal.SIGSTOP)
+        age(lock_of(ledger), 3_600)
+        with pytest.raises(LedgerBusyError), open_locked(ledger, 0.3):
+            pass
+        assert lock_of(ledger).exists()
+        process.send_signal(signal.SIGCONT)
+        process.communicate("\n")
+        assert process.returncode == 0
+    with open_locked(ledger, 1):
+        pass
+
+
+def test_the_ancestors_lock_is_waited_for(ledger: Path) -> None:
+    lock_of(ledger).mkdir()
+    freeing = threading.Timer(0.2, lock_of(ledger).rmdir)
+    freeing.start()
+    began = time.monotonic()
+    with open_locked(ledger, 5):
+        assert time.monotonic() - began >= 0.15
+    freeing.join()
+
+
+def test_the_ancestors_dead_lock_is_broken_by_its_age(ledger: Path) -> None:
+    lock_of(ledger).mkdir()
+    age(lock_of(ledger), 3)
+    with open_locked(ledger, 0.5):
+        assert lock_of(ledger).is_file()
+    assert names(ledger.parent) == [ledger.name]
+
+
+def test_a_lock_from_the_future_is_broken_after_watching_it(
+    ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock_module, "ANCESTOR_STALE_S", 0.1)
+    lock_of(ledger).mkdir()
+    age(lock_of(ledger), -1e6)
+    with open_locked(ledger, 5):
+        pass
+
+
+@pytest.mark.parametrize("content", [b"", b"4711\nhost\n", b"\xff"])
+def test_a_file_of_unknown_make_is_broken_by_its_age(ledger: Path, content: bytes) -> None:
+    lock_of(ledger).write_bytes(content)
+    with pytest.raises(LedgerBusyError), open_locked(ledger, 0.05):
+        pass
+    age(lock_of(ledger), 3)
+    with open_locked(ledger, 0.5):
+        pass
+
+
+def test_a_lock_from_another_machine_is_broken_only_when_very_old(ledger: Path) -> None:
+    lock_of(ledger).write_bytes(msgspec.json.encode(Holder(1, "elsewhere", "another boot")))
+    age(lock_of(ledger), 30)
+    with pytest.raises(LedgerBusyError), open_locked(ledger, 0.05):
+        pass
+    age(lock_of(ledger), 61)
+    with open_locked(ledger, 0.5):
+        pass
+
+
+def test_breaking_takes_only_what_was_found_dead(ledger: Path) -> None:
+    """Between the look and the break another writer may have taken the lock."""
+    lock = lock_of(ledger)
+    lock.mkdir()
+    age(lock, 60)
+    seen = lock.lstat()
+    lock.rmdir()
+    lock.mkdir()
+    lock_module._break(lock, seen)
+    assert lock.is_dir()
+    assert names(ledger.parent) == [lock.name]
+
+
+def test_a_file_system_without_flock_judges_by_the_process(
+    ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsupported(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    alive = lock_module._ourselves()
+    lock_of(ledger).write_bytes(msgspec.json.encode(alive))
+    with pytest.raises(LedgerBusyError), open_locked(ledger, 0.05):
+        pass
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    dead = msgspec.structs.replace(alive, pid=gone.pid)
+    lock_of(ledger).write_bytes(msgspec.json.encode(dead))
+    with open_locked(ledger, 0.5):
+        pass
+
+
+def test_a_ledger_moved_away_while_waiting_is_left_alone(ledger: Path) -> None:
+    moved = ledger.with_name("rotated")
+    with holder(ledger) as process:
+
+        def rotate() -> None:
+            time.sleep(0.1)
+            ledger.rename(moved)
+            process.communicate("\n")
+
+        rotating = threading.Thread(target=rotate)
+        rotating.start()
+        with open_locked(ledger, 5) as fd:
+            os.write(fd, b"x\n")
+        rotating.join()
+    assert ledger.read_bytes() == b"x\n"
+    assert moved.read_bytes() == b""
+
+
+def test_only_a_file_can_be_a_ledger(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(LedgerError, match="not a regular file"), open_locked(tmp_path / "pipe", 1):
+        pass
+
+
+def test_a_lock_that_cannot_be_freed_does_not_undo_the_work(
+    ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_locked(ledger, 1):
+        monkeypatch.setattr(Path, "unlink", _refuse)
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise PermissionError(13, "Permission denied")

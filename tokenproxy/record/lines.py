@@ -1,0 +1,188 @@
+"""Reading the ledger, whatever has been written into it.
+
+A ledger is shared with the ancestor's writers and with crashes, so no content
+raises: a line that is no row is told with its number. One fault of the ancestor
+is forgiven, because nearly all its lines have it: numbers without the leading
+zero (``"cost_usd": .060000``), which no strict JSON parser accepts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from tokenproxy.record.row import SCHEMA, Row
+
+LONGEST_LINE = 64 * 1024 * 1024
+"""Bytes; a longer line is none of ours and is not held in memory."""
+
+_BLOCK = 256 * 1024
+_NAMED_PROBLEMS = 100
+
+_STRING_OR_BARE_POINT = re.compile(rb'"(?:[^"\\]|\\.)*"|(?<![0-9.])\.(?=[0-9])')
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One line of a ledger: a row or a problem."""
+
+    number: int
+    """From 1."""
+    row: dict[str, Any] | None = None
+    problem: str | None = None
+    """Why it is no row, in few words."""
+    repaired: bool = False
+    """It was the ancestor's JSON, without leading zeros."""
+    torn: bool = False
+    """It is the last one and has no newline."""
+
+
+class Verification(msgspec.Struct, kw_only=True):
+    """What a ledger holds, counted."""
+
+    rows: int = 0
+    legacy: int = 0
+    """Of these, rows of the ancestor (without ``schema``)."""
+    repaired: int = 0
+    """Of these, rows that strict JSON parsers refuse."""
+    bad_lines: int = 0
+    problems: list[str] = msgspec.field(default_factory=list)
+    """The first hundred bad lines, ``line 17: ...``."""
+    invalid: int = 0
+    """Rows that break the schema they claim; the first hundred are among ``problems``."""
+    duplicates: list[str] = msgspec.field(default_factory=list)
+    """call_ids that are there more than once."""
+    torn_tail: bool = False
+    """The last line has no newline: a writer was killed, or is at work."""
+
+    @property
+    def sound(self) -> bool:
+        """Every line is a row, every row is valid and there once."""
+        return not (self.bad_lines or self.invalid or self.duplicates)
+
+    def note(self, number: int, problem: str) -> None:
+        """Keep a problem for telling, unless there are too many to read."""
+        if len(self.problems) < _NAMED_PROBLEMS:
+            self.problems.append(f"line {number}: {problem}")
+
+
+def iter_rows(path: Path) -> Iterator[Line]:
+    """All lines from first to last, blank ones left out.
+
+    Raises:
+        OSError: The file cannot be opened or read.
+    """
+    with path.open("rb") as file:
+        for number, raw in enumerate(_raw_lines(file), 1):
+            if raw is None:
+                yield Line(number, problem="longer than any row")
+            elif raw.strip():
+                yield _read(number, raw)
+
+
+def tail_rows(path: Path, limit_bytes: int) -> Iterator[dict[str, Any]]:
+    """The rows among the last ``limit_bytes``, newest first; what is no row is left out.
+
+    Raises:
+        OSError: The file cannot be opened or read.
+    """
+    with path.open("rb") as file:
+        position = file.seek(0, 2)
+        stop = max(position - limit_bytes, 0)
+        rest = b""
+        while position > stop:
+            size = min(_BLOCK, position - stop)
+            position -= size
+            file.seek(position)
+            first, *whole = (file.read(size) + rest).split(b"\n")
+            for raw in reversed(whole):
+                if raw.strip() and (row := _read(0, raw).row) is not None:
+                    yield row
+            rest = first
+        if position == 0 and rest.strip() and (row := _read(0, rest).row) is not None:
+            yield row
+
+
+def verify(path: Path) -> Verification:
+    """Read a whole ledger and count what is wrong with it.
+
+    Raises:
+        OSError: The file cannot be opened or read.
+    """
+    found = Verification()
+    seen: set[str] = set()
+    twice: dict[str, None] = {}
+    for line in iter_rows(path):
+        found.torn_tail = line.torn
+        if line.row is None:
+            found.bad_lines += 1
+            found.note(line.number, line.problem or "")
+            continue
+        found.rows += 1
+        found.repaired += line.repaired
+        problem = _violation(line.row)
+        if problem is not None:
+            found.invalid += 1
+            found.note(line.number, problem)
+        if "schema" not in line.row:
+            found.legacy += 1
+        call_id = line.row.get("call_id")
+        if isinstance(call_id, str):
+            if call_id in seen:
+                twice[call_id] = None
+            seen.add(call_id)
+    found.duplicates = list(twice)
+    return found
+
+
+def _violation(row: dict[str, Any]) -> str | None:
+    """What of its own schema a row breaks; the ancestor's rows claim none."""
+    if row.get("schema") != SCHEMA:
+        return None
+    try:
+        msgspec.convert(row, Row)
+    except msgspec.ValidationError as error:
+        return str(error)
+    return None
+
+
+def _raw_lines(file: IO[bytes]) -> Iterator[bytes | None]:
+    """Lines with their newline; None for one that is too long."""
+    while raw := file.readline(LONGEST_LINE):
+        if len(raw) < LONGEST_LINE or raw.endswith(b"\n"):
+            yield raw
+            continue
+        while (more := file.readline(LONGEST_LINE)) and not more.endswith(b"\n"):
+            pass
+        yield None
+
+
+def _read(number: int, raw: bytes) -> Line:
+    torn = not raw.endswith(b"\n")
+    repaired = False
+    try:
+        try:
+            value = msgspec.json.decode(raw)
+        except msgspec.DecodeError:
+            mended = _STRING_OR_BARE_POINT.sub(_mend, raw)
+            if mended == raw:
+                raise
+            value = msgspec.json.decode(mended)
+            repaired = True
+    except msgspec.DecodeError as error:
+        return Line(number, problem="cut off" if torn else str(error), torn=torn)
+    except UnicodeDecodeError:
+        return Line(number, problem="not UTF-8", torn=torn)
+    except RecursionError:
+        return Line(number, problem="nested too deep", torn=torn)
+    if not isinstance(value, dict):
+        return Line(number, problem="not a JSON object", torn=torn)
+    return Line(number, row=value, repaired=repaired, torn=torn)
+
+
+def _mend(match: re.Match[bytes]) -> bytes:
+    found = match.group()
+    return b"0." if found == b"." else found

@@ -1,0 +1,232 @@
+"""The ledger's lock: one writer at a time, the ancestor's included, the dead excluded.
+
+Two locks are held at once, always taken in this order:
+
+1. ``flock`` on the ledger file. It is between tokenproxy's own writers. The
+   kernel drops it with its holder, so a dead writer never holds it.
+2. ``<ledger>.lock``, created exclusively. The ancestor takes ``mkdir`` of the
+   same name as its lock; both fail if the name exists, so they exclude each
+   other.
+
+The name outlives a writer that was killed, and then somebody has to break it.
+Breaking is safe because of the first lock: whoever holds it knows that no other
+tokenproxy writer is alive between 1 and 2, so a lock *file* found then is a dead
+writer's. A lock *directory* is the ancestor's, which writes no owner into it;
+it holds its lock for milliseconds, so one that has stood for seconds is dead.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import socket
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+ANCESTOR_STALE_S = 2.0
+"""Age at which a lock without an owner (a directory, or not our format) counts as dead."""
+
+FOREIGN_STALE_S = 60.0
+"""The same for a lock file from another machine, where ``flock`` may not reach."""
+
+_FIRST_PAUSE_S = 0.0005
+_LONGEST_PAUSE_S = 0.01
+
+
+class LedgerError(Exception):
+    """The ledger cannot be appended to. The text is one sentence for the user."""
+
+    def __init__(self, sentence: str, *, written: int = 0) -> None:
+        super().__init__(sentence)
+        self.written = written
+        """How many of the lines are in the ledger all the same, whole."""
+
+
+class LedgerBusyError(LedgerError):
+    """Others held the lock for the whole time that we were ready to wait."""
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Who holds a lock file: its content."""
+
+    pid: int
+    host: str
+    boot: str
+    """The running kernel: the same in all containers of a machine, where ``flock`` is too."""
+
+
+@contextmanager
+def open_locked(path: Path, wait_s: float) -> Iterator[int]:
+    """The ledger opened for appending, created if absent, nobody else writing.
+
+    Args:
+        path: The ledger; its directory must exist.
+        wait_s: How long to wait for others, seconds.
+
+    Raises:
+        LedgerBusyError: The lock was not to be had in time.
+        LedgerError: The ledger is no regular file.
+        OSError: The ledger or its lock cannot be opened.
+    """
+    deadline = time.monotonic() + wait_s
+    fd, serialized = _open_alone(path, deadline)
+    try:
+        lock = path.with_name(path.name + ".lock")
+        _create(lock, deadline, serialized=serialized)
+        try:
+            yield fd
+        finally:
+            # A failure to free the lock is the next writer's to mend; what was
+            # written is written, and must not be reported as if it were not.
+            with suppress(OSError):
+                lock.unlink()
+    finally:
+        os.close(fd)
+
+
+def _open_alone(path: Path, deadline: float) -> tuple[int, bool]:
+    """Open the ledger and hold its flock. False where the file system has none."""
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            _require_file(fd, path)
+            serialized = _flock(fd, path, deadline)
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(fd), path.stat()):
+                    return fd, serialized
+        except BaseException:
+            os.close(fd)
+            raise
+        # Moved away (rotated) while we waited: the name has a new file now.
+        os.close(fd)
+
+
+def _require_file(fd: int, path: Path) -> None:
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        raise LedgerError(f"The ledger {path} is not a regular file.")
+
+
+def _flock(fd: int, path: Path, deadline: float) -> bool:
+    pause = _FIRST_PAUSE_S
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pause = _sleep(pause, deadline, path)
+        except OSError as error:
+            if error.errno in {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}:
+                return False
+            raise
+        else:
+            return True
+
+
+def _create(lock: Path, deadline: float, *, serialized: bool) -> None:
+    pause = _FIRST_PAUSE_S
+    watched: tuple[int, int] | None = None
+    since = time.monotonic()
+    while True:
+        try:
+            fd = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        except FileExistsError:
+            seen = _look(lock)
+            if seen is None:
+                continue
+            if (seen.st_ino, seen.st_mtime_ns) != watched:
+                watched, since = (seen.st_ino, seen.st_mtime_ns), time.monotonic()
+            # The file's age by its own clock, or as long as we have been looking at it.
+            age = max(time.time() - seen.st_mtime, time.monotonic() - since)
+            if _dead(lock, seen, age, serialized=serialized):
+                _break(lock, seen)
+                continue
+            pause = _sleep(pause, deadline, lock)
+        else:
+            try:
+                os.write(fd, msgspec.json.encode(_ourselves()))
+            except OSError:
+                lock.unlink()
+                raise
+            finally:
+                os.close(fd)
+            return
+
+
+def _look(lock: Path) -> os.stat_result | None:
+    try:
+        return lock.lstat()
+    except FileNotFoundError:
+        return None
+
+
+def _dead(lock: Path, seen: os.stat_result, age_s: float, *, serialized: bool) -> bool:
+    holder = _holder(lock) if stat.S_ISREG(seen.st_mode) else None
+    if holder is None:
+        return age_s > ANCESTOR_STALE_S
+    if holder.boot != _boot():
+        return age_s > FOREIGN_STALE_S
+    return serialized or not _running(holder.pid)
+
+
+def _holder(lock: Path) -> Holder | None:
+    try:
+        return msgspec.json.decode(lock.read_bytes(), type=Holder)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _break(lock: Path, seen: os.stat_result) -> None:
+    """Remove a dead lock, and only that one.
+
+    Another writer may break it at the same moment and take the lock anew. So
+    it is first moved aside, which is atomic, and looked at again; if it is not
+    the one that was found dead, it goes back.
+    """
+    aside = lock.with_name(f"{lock.name}.dead-{os.getpid()}-{time.monotonic_ns()}")
+    with suppress(FileNotFoundError):
+        lock.rename(aside)
+        moved = aside.lstat()
+        if (moved.st_ino, moved.st_mtime_ns) != (seen.st_ino, seen.st_mtime_ns):
+            with suppress(OSError):
+                aside.rename(lock)
+        elif stat.S_ISDIR(moved.st_mode):
+            with suppress(OSError):
+                aside.rmdir()
+        else:
+            aside.unlink()
+
+
+def _sleep(pause: float, deadline: float, path: Path) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise LedgerBusyError(f"Another program holds the lock of the ledger ({path}).")
+    time.sleep(min(pause, left))
+    return min(pause * 2, _LONGEST_PAUSE_S)
+
+
+def _running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _ourselves() -> Holder:
+    return Holder(pid=os.getpid(), host=socket.gethostname(), boot=_boot())
+
+
+@cache
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return socket.gethostname()
