@@ -1,0 +1,117 @@
+"""``tokenproxy ledger``: check, repair, describe and export it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tokenproxy.cli.failure import Failure
+from tokenproxy.cli.ledgers import default_ledger, one_ledger, say
+
+ledger = typer.Typer(no_args_is_help=False, rich_markup_mode=None)
+
+_NOT_SOUND = 1
+
+File = Annotated[
+    Path | None, typer.Option("--ledger", metavar="FILE", help="Default: $TOKENPROXY_LEDGER, ...")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@ledger.command()
+def schema() -> None:
+    """Print the JSON Schema of a row."""
+    from tokenproxy.record.schema import schema_text
+
+    sys.stdout.write(schema_text())
+
+
+@ledger.command()
+def verify(*, file: File = None, as_json: Json = False) -> None:
+    """Check every line: is it a row, is the row valid, is it there once. Status 1 if not."""
+    import msgspec
+
+    from tokenproxy.record import ledger as record
+
+    path = one_ledger(file)
+    try:
+        found = record.verify(path)
+    except OSError as error:
+        raise Failure(f"the ledger {path} cannot be read: {error.strerror}") from None
+    if as_json:
+        print(
+            json.dumps({"ledger": str(path), "sound": found.sound, **msgspec.structs.asdict(found)})
+        )
+    else:
+        print(f"{path}: {found.rows} rows, {'sound' if found.sound else 'NOT SOUND'}")
+        if found.legacy:
+            print(f"  {found.legacy} of an older tool, {found.repaired} of these not strict JSON")
+        for sentence in found.problems:
+            print(f"  {sentence}")
+        hidden = found.bad_lines + found.invalid - len(found.problems)
+        if hidden > 0:
+            print(f"  ... and {hidden} more")
+        for call_id in found.duplicates:
+            print(f"  call {call_id} is there more than once")
+        if found.torn_tail:
+            print("  the last line has no newline: a writer was killed, or is at work")
+    if not found.sound:
+        raise typer.Exit(_NOT_SOUND)
+
+
+@ledger.command()
+def recover(*, as_json: Json = False) -> None:
+    """Give the calls of killed runs their rows. Every start of tokenproxy does it too."""
+    from tokenproxy.paths import runs_dir, state_dir
+    from tokenproxy.record.recovery import recover as recover_runs
+
+    try:
+        found = recover_runs(runs_dir(state_dir(os.environ)))
+    except OSError as error:
+        raise Failure(f"the state directory cannot be used: {error}") from None
+    print(found, as_json)
+
+
+@ledger.command()
+def export(
+    *,
+    file: File = None,
+    per_iteration: Annotated[
+        bool, typer.Option("--per-iteration", help="One row an iteration instead of one a call.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV.")] = False,
+) -> None:
+    """Print the ledger in the twelve fields of claude-loop; as JSON lines unless told otherwise."""
+    if as_json and as_csv:
+        raise Failure("--json and --csv exclude each other")
+    from tokenproxy.insight import export as exporting
+    from tokenproxy.insight.query import LedgerError, open_ledger
+
+    try:
+        with open_ledger(default_ledger() if file is None else [one_ledger(file)]) as opened:
+            for skipped in opened.skipped:
+                say(str(skipped))
+            rows = exporting.rows(opened, per_iteration=per_iteration)
+    except LedgerError as error:
+        raise Failure(str(error)) from None
+    if as_csv:
+        writer = csv.DictWriter(sys.stdout, exporting.FIELDS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([{name: _cell(value) for name, value in row.items()} for row in rows])
+    elif as_json:
+        print(json.dumps(rows, indent=2))
+    else:
+        for row in rows:
+            print(json.dumps(row))
+
+
+def _cell(value: Any) -> Any:
+    """Booleans as JSON writes them."""
+    return str(value).lower() if isinstance(value, bool) else value

@@ -1,0 +1,127 @@
+"""``tokenproxy report``: the ledger added up."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from tokenproxy.cli.failure import Failure
+from tokenproxy.cli.ledgers import UTC_HELP, default_ledger, say
+from tokenproxy.insight.period import local_zone, parse_moment
+from tokenproxy.insight.query import LedgerError, open_ledger
+from tokenproxy.insight.report import DIMENSIONS, Choice, Dimension, Report, dimension, make_report
+
+
+def report(
+    *,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DIMENSION",
+            help=f"Group by this; repeat or separate by commas. {', '.join(DIMENSIONS)}. "
+            "Default: day.",
+        ),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="From: 2026-11-01, 7d, 24h, today or an ISO time."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="To; a date includes that day.")
+    ] = None,
+    story: Annotated[str | None, typer.Option(help="Only this story.")] = None,
+    model: Annotated[str | None, typer.Option(help="Only this model.")] = None,
+    project: Annotated[str | None, typer.Option(help="Only this project.")] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DIMENSION=VALUE", help="Only calls of which this holds; repeat."),
+    ] = None,
+    ledger: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Ledger to read, several are added up. Default: $TOKENPROXY_LEDGER, the loop's, "
+            "yours.",
+            allow_from_autoenv=False,
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", envvar="TOKENPROXY_REPORT_JSON", help="Print JSON.")
+    ] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", envvar="TOKENPROXY_REPORT_CSV", help="Print CSV.")
+    ] = False,
+    utc: Annotated[bool, typer.Option("--utc", help=UTC_HELP)] = False,
+) -> None:
+    """Add up the ledger: calls, tokens, money and time by any dimension."""
+    if as_json and as_csv:
+        raise Failure("--json and --csv exclude each other")
+    zone = ZoneInfo("UTC") if utc else local_zone()
+    short = {"story": story, "model": model, "project": project}
+    try:
+        dimensions = _dimensions(by or ["day"])
+        conditions = [
+            *((dimension(name), value) for name, value in short.items() if value is not None),
+            *map(_condition, where or []),
+        ]
+        choice = _choice(since, until, zone, conditions)
+    except ValueError as error:
+        raise Failure(str(error)) from None
+    files = ledger or default_ledger()
+    try:
+        with open_ledger(files) as opened:
+            for skipped in opened.skipped:
+                say(str(skipped))
+            made = make_report(opened, dimensions, choice, zone.key)
+    except LedgerError as error:
+        raise Failure(str(error)) from None
+    _print(made, as_json=as_json, as_csv=as_csv)
+    if not made.total.calls and files:
+        say("no calls match" if opened.rows else f"no calls in {', '.join(opened.files)} yet")
+
+
+def _dimensions(names: Sequence[str]) -> list[Dimension]:
+    """Each once, in the order given; a label's key may hold a comma."""
+    split = [
+        part.strip()
+        for name in names
+        for part in ([name] if name.startswith("label:") else name.split(","))
+    ]
+    return [dimension(name) for name in dict.fromkeys(split)]
+
+
+def _condition(text: str) -> tuple[Dimension, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--where takes DIMENSION=VALUE, not {text!r}")
+    return dimension(name), value
+
+
+def _choice(
+    since: str | None, until: str | None, zone: ZoneInfo, where: list[tuple[Dimension, str]]
+) -> Choice:
+    now = datetime.now(UTC)
+    start = None if since is None else parse_moment(since, zone, now)
+    end = None if until is None else parse_moment(until, zone, now, end=True)
+    if start is not None and end is not None and end <= start:
+        raise ValueError(f"--until {until} is not after --since {since}")
+    return Choice(since=start, until=end, where=tuple(where))
+
+
+def _print(made: Report, *, as_json: bool, as_csv: bool) -> None:
+    from tokenproxy.insight import table
+    from tokenproxy.insight.terminal import open_console
+
+    if as_json:
+        print(json.dumps(made.as_json(), indent=2))
+    elif as_csv:
+        table.write_csv(made, sys.stdout)
+    elif made.total.calls:
+        table.print_table(made, open_console())

@@ -1,0 +1,238 @@
+"""The ledger as a table to ask: DuckDB, in memory, with no network and no guessing.
+
+Reading is tolerant, because the file is older than we are and outlives crashes:
+
+* Columns and types are stated, never inferred; a missing key is NULL, a value of
+  the wrong type is NULL, a key that is not listed is not read.
+* A line that is not JSON becomes an empty record. Those few are read again in
+  Python: the ancestor's numbers without a leading zero (``.060000``) and broken
+  UTF-8 are mended, what is left is counted and told by line number. A last line
+  without a newline is still being written and is passed over in silence.
+* A call_id that stands twice (a replayed journal) counts once, in the fullest form.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import msgspec
+
+if TYPE_CHECKING:
+    import duckdb
+
+COLUMNS = {
+    "timestamp": "VARCHAR",
+    "story_id": "VARCHAR",
+    "iteration": "BIGINT",
+    "provider": "VARCHAR",
+    "model": "VARCHAR",
+    "complexity": "BIGINT",
+    "input_tokens": "BIGINT",
+    "output_tokens": "BIGINT",
+    "cost_usd": "DOUBLE",
+    "latency_ms": "DOUBLE",
+    "success": "BOOLEAN",
+    "fallback_used": "BOOLEAN",
+    "error": "VARCHAR",
+    "run_id": "VARCHAR",
+    "call_id": "VARCHAR",
+    "outcome": "VARCHAR",
+    "completeness": "VARCHAR",
+    "operation": "VARCHAR",
+    "session_id": "VARCHAR",
+    "agent_id": "VARCHAR",
+    "agent_type": "VARCHAR",
+    "request_class": "VARCHAR",
+    "uncached_input_tokens": "BIGINT",
+    "cache_read_input_tokens": "BIGINT",
+    "cache_creation_input_tokens": "BIGINT",
+    "reasoning_output_tokens": "BIGINT",
+    "status_code": "BIGINT",
+    "ttft_ms": "DOUBLE",
+    "project": "VARCHAR",
+    "labels": "MAP(VARCHAR, VARCHAR)",
+    "client": "VARCHAR",
+    "parts": "STRUCT(model VARCHAR, billable BOOLEAN, input_tokens BIGINT, output_tokens BIGINT,"
+    " uncached_input_tokens BIGINT, cache_read_input_tokens BIGINT,"
+    " cache_creation_input_tokens BIGINT, reasoning_output_tokens BIGINT, cost_usd DOUBLE)[]",
+}
+"""Key of the ledger row -> DuckDB type. All that any question needs; ``usage`` is not read."""
+
+_BARE_FRACTION = re.compile(rb"([:\[,]\s*-?)\.(\d)")
+_IS_EMPTY = " AND ".join(f"{name} IS NULL" for name in COLUMNS)
+
+
+class LedgerError(Exception):
+    """A ledger that cannot be read; the message is one sentence for the user."""
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """Lines of one file that are no ledger rows."""
+
+    file: str
+    lines: tuple[int, ...]
+    """Counted from 1."""
+
+    def __str__(self) -> str:
+        shown = ", ".join(map(str, self.lines[:10])) + (", ..." if len(self.lines) > 10 else "")  # noqa: PLR2004 - as many as one line holds
+        if len(self.lines) == 1:
+            return f"{self.file}: line {shown} is not a ledger row and was skipped"
+        return f"{self.file}: {len(self.lines)} lines are not ledger rows and were skipped: {shown}"
+
+
+class Ledger(msgspec.Struct, frozen=True):
+    """Ledger files read into the table ``calls``: ``COLUMNS``, ``id`` and ``started``."""
+
+    connection: duckdb.DuckDBPyConnection
+    files: tuple[str, ...]
+    rows: int
+    """Calls, each once."""
+    skipped: tuple[Skipped, ...] = ()
+
+
+@contextmanager
+def open_ledger(files: Sequence[Path]) -> Iterator[Ledger]:
+    """Read the files, oldest first where they are one ledger rotated.
+
+    Raises:
+        LedgerError: A file is missing or cannot be read.
+    """
+    import duckdb
+
+    # Statically linked extensions are all we need; anything else would ask the network.
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+        },
+    )
+    try:
+        try:
+            ledger = _load(connection, files)
+        except duckdb.Error as error:
+            raise LedgerError(f"The ledger cannot be read: {_first_line(error)}") from error
+        yield ledger
+    finally:
+        connection.close()
+
+
+def _load(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Ledger:
+    columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
+    connection.execute(f"CREATE TEMP TABLE raw ({columns})")
+    skipped = []
+    for file in files:
+        _check(file)
+        before = _count(connection, "SELECT count(*) FROM raw")
+        _append(connection, file)
+        empty = connection.execute(
+            f"SELECT rowid - ? FROM raw WHERE rowid >= ? AND {_IS_EMPTY} ORDER BY rowid",  # noqa: S608 - our own words
+            [before, before],
+        ).fetchall()
+        if empty:
+            bad = _mend(connection, file, {int(ordinal) for (ordinal,) in empty})
+            if bad:
+                skipped.append(Skipped(str(file), tuple(bad)))
+    connection.execute(
+        f"""
+        CREATE TEMP TABLE calls AS
+        SELECT *, coalesce(call_id, 'line ' || rowid) AS id,
+          try_cast(timestamp AS TIMESTAMPTZ) AS started
+        FROM raw WHERE NOT ({_IS_EMPTY})
+        QUALIFY call_id IS NULL OR row_number() OVER (
+          PARTITION BY call_id
+          ORDER BY list_position(['final', 'partial', 'none'], completeness) NULLS LAST, rowid) = 1
+        """  # noqa: S608 - our own words
+    )
+    connection.execute("DROP TABLE raw")
+    return Ledger(
+        connection=connection,
+        files=tuple(map(str, files)),
+        rows=_count(connection, "SELECT count(*) FROM calls"),
+        skipped=tuple(skipped),
+    )
+
+
+def _check(file: Path) -> None:
+    """Say what is wrong with the file before DuckDB does, in words of ours."""
+    try:
+        with file.open("rb"):
+            pass
+    except FileNotFoundError:
+        raise LedgerError(
+            f"There is no ledger at {file}: record calls with `tokenproxy run -- COMMAND`, "
+            "or name another file with --ledger"
+        ) from None
+    except IsADirectoryError:
+        raise LedgerError(f"{file} is a directory: name the ledger file itself") from None
+    except OSError as error:
+        raise LedgerError(f"The ledger {file} cannot be read: {error.strerror}") from None
+
+
+def _append(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
+    """Add the file's lines to ``raw`` in their order; blank ones leave no record."""
+    # An absolute path is never taken for a URL; what globs is quoted.
+    path = re.sub(r"([*?\[])", r"[\1]", str(file.absolute()))
+    columns = ", ".join(f"{name}: '{kind}'" for name, kind in COLUMNS.items())
+    connection.execute(
+        f"INSERT INTO raw SELECT * FROM read_json([?], format='newline_delimited', "  # noqa: S608 - our own words
+        f"columns={{{columns}}}, ignore_errors=true)",
+        [path],
+    )
+
+
+def _mend(connection: duckdb.DuckDBPyConnection, file: Path, ordinals: set[int]) -> list[int]:
+    """Read the lines again that DuckDB could not; the numbers of those that nobody can."""
+    bad = []
+    with tempfile.TemporaryDirectory(prefix="tokenproxy-") as directory:
+        mended = Path(directory) / "mended.jsonl"
+        with mended.open("wb") as out, _open(file) as lines:
+            ordinal = -1
+            for number, line in enumerate(lines, 1):
+                if not line.strip():
+                    continue
+                ordinal += 1
+                if ordinal not in ordinals:
+                    continue
+                row = mend_line(line)
+                if row is not None:
+                    out.write(json.dumps(row).encode() + b"\n")
+                elif line.endswith(b"\n"):
+                    bad.append(number)
+        if mended.stat().st_size:
+            _append(connection, mended)
+    return bad
+
+
+def mend_line(line: bytes) -> dict[str, Any] | None:
+    """The row on a line that is not quite JSON; None if it is no row."""
+    for candidate in (line, _BARE_FRACTION.sub(rb"\g<1>0.\2", line)):
+        try:
+            row = json.loads(
+                candidate.decode(errors="replace"), strict=False, parse_constant=lambda _: None
+            )
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(row, dict) and any(row.get(name) is not None for name in COLUMNS):
+            return row
+    return None
+
+
+def _open(file: Path) -> BinaryIO:
+    return cast("BinaryIO", gzip.open(file)) if file.suffix == ".gz" else file.open("rb")
+
+
+def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    row = connection.execute(query).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
