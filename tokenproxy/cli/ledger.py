@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -68,14 +67,29 @@ def verify(*, file: File = None, as_json: Json = False) -> None:
 @ledger.command()
 def recover(*, as_json: Json = False) -> None:
     """Give the calls of killed runs their rows. Every start of tokenproxy does it too."""
+    import msgspec
+
     from tokenproxy.paths import runs_dir, state_dir
-    from tokenproxy.record.recovery import recover as recover_runs
+    from tokenproxy.record import recovery
 
     try:
-        found = recover_runs(runs_dir(state_dir(os.environ)))
+        done = recovery.recover(runs_dir(state_dir()))
     except OSError as error:
         raise Failure(f"the state directory cannot be used: {error}") from None
-    print(found, as_json)
+    for problem in done.problems:
+        say(problem)
+    rows = [one.row for one in done.recovered]
+    if as_json:
+        found = {"journals": done.journals, "rows": msgspec.to_builtins(rows)}
+        print(json.dumps(found | {"problems": list(done.problems)}, indent=2))
+    elif not rows:
+        print("nothing to recover")
+    else:
+        for row in rows:
+            what = f"{row.timestamp}  {row.model or row.provider}  {row.outcome}"
+            print(f"{what}, counts {row.completeness}, run {row.run_id}")
+    if done.problems:
+        raise typer.Exit(_NOT_SOUND)
 
 
 @ledger.command()
