@@ -12,7 +12,6 @@ from typing import Self
 
 from tests.real import needs
 
-
 PROMPT = "ready>"
 
 

@@ -10,16 +10,18 @@ from typing import Any
 import pytest
 
 from tests.e2e.bench import Bench, Row, total
-from tests.real.relay import Relay
 from tokenproxy.simulator import tls
 from tokenproxy.simulator.reply import Request
 from tokenproxy.simulator.server import Simulator
+from tokenproxy.simulator.tunnel import Tunnel
 
 GOLDEN_PROMPT = "USE_SUBAGENT please"
 PRINT = ("--output-format", "json", "--dangerously-skip-permissions")
 
 
-def forward(bench: Bench, sim: Simulator, *command: str, **env: str) -> subprocess.CompletedProcess[bytes]:
+def forward(
+    bench: Bench, sim: Simulator, *command: str, **env: str
+) -> subprocess.CompletedProcess[bytes]:
     return bench.tokenproxy(
         "run", "--mode", "forward", "--route", f"api.anthropic.com={sim.url}", "--story", "golden",
         "--", *command, env=env,
@@ -110,12 +112,12 @@ def test_forward_golden_case(bench: Bench, claude: str) -> None:
 def test_forward_the_cli_behaves_as_behind_a_plain_tunnel(bench: Bench, claude: str) -> None:
     """Same tools, headers and calls as through a relay that opens nothing."""
     leaf = tls.throwaway(bench.root)
-    with Simulator("agent", tls=leaf.context()) as plain, Relay(plain.port) as relay:
+    with Simulator("agent", tls=leaf.context()) as plain, Tunnel(plain.port) as tunnel:
         direct = subprocess.run(
             [claude, "-p", GOLDEN_PROMPT, *PRINT],
             env={
                 **bench.env,
-                "HTTPS_PROXY": relay.url,
+                "HTTPS_PROXY": tunnel.url,
                 "NODE_EXTRA_CA_CERTS": str(leaf.ca),
                 "NO_PROXY": "localhost,127.0.0.1,::1",
             },

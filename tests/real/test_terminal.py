@@ -43,9 +43,7 @@ def test_less_searches_resizes_suspends_resumes_and_quits(
 
 
 @PREFIX
-def test_vim_edits_suspends_resumes_and_writes(
-    bench: Bench, tmp_path: Path, prefix: bool
-) -> None:
+def test_vim_edits_suspends_resumes_and_writes(bench: Bench, tmp_path: Path, prefix: bool) -> None:
     target = tmp_path / "edited"
     with Terminal(tmp_path, bench.env) as term:
         term.run(words(bench, prefix, str(needs.program("vim")), "-u", "NONE", str(target)))

@@ -44,15 +44,25 @@ def _digest(messages: bytes) -> str | None:
 
 
 def _last_tool_results(messages: bytes) -> tuple[ToolResult, ...]:
-    """Tool results in the last message: those before it were answered already."""
-    turns = array_items(messages)
-    last = TURN.decode(turns[-1]) if turns else None
-    if last is None:
-        return ()
+    """Tool results behind the model's last answer: those before it were answered already.
+
+    That is not always the last message: Claude Code 2.1.330 puts one of role
+    ``system`` behind the user's.
+    """
     found: list[ToolResult] = []
-    for item in array_items(last.content) or []:
+    for raw in reversed(array_items(messages) or []):
+        turn = TURN.decode(raw)
+        if turn is None or turn.role == "assistant":
+            break
+        found[:0] = _tool_results(turn.content)
+    return tuple(found)
+
+
+def _tool_results(content: bytes) -> list[ToolResult]:
+    found: list[ToolResult] = []
+    for item in array_items(content) or []:
         block = BLOCK.decode(item)
         identity = word(block.tool_use_id) if block is not None else None
         if block is not None and block.type == "tool_result" and identity is not None:
             found.append(ToolResult(identity, is_error=block.is_error or False))
-    return tuple(found)
+    return found

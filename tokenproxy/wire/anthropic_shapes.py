@@ -120,6 +120,7 @@ class Request(msgspec.Struct):
 class Turn(msgspec.Struct):
     """One of a request's messages; ``content`` may be a string or blocks."""
 
+    role: str | None = None
     content: msgspec.Raw = msgspec.Raw()
 
 

@@ -72,7 +72,7 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     session_id: str | None = None
     """From the body, for clients that send no session header."""
     tool_results: tuple[ToolResult, ...] = ()
-    """Results carried by the *last* message only: those that are new in this request."""
+    """Results behind the model's last answer: those that are new in this request."""
     prompt_digest: str | None = None
     """Hex digest of the conversation's raw bytes: equal for a retry of the same request."""
     malformed: bool = False
