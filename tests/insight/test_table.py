@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from tests.insight.rows import Row, failed, row, write
+from tokenproxy.insight.query import open_ledger
+from tokenproxy.insight.report import Report, dimension, make_report
+from tokenproxy.insight.table import print_table, write_csv
+from tokenproxy.insight.terminal import open_console
+
+ROWS = [
+    row("a", latency_ms=1_234.0),
+    row("b", story_id="a very long story id, \x1b[31mred\nand on", cost_usd=12.345),
+    row("c", story_id="", completeness="partial", outcome="aborted", success=False),
+    row("d", story_id="", cost_usd=None),
+    failed("e"),
+]
+
+
+def make(tmp_path: Path, rows: list[Row], *by: str) -> Report:
+    with open_ledger([write(tmp_path / "l.jsonl", rows)]) as ledger:
+        return make_report(ledger, [dimension(name) for name in by])
+
+
+def printed(report: Report, width: int | None = None) -> str:
+    out = io.StringIO()
+    print_table(report, Console(file=out, width=width) if width else open_console(out))
+    return out.getvalue()
+
+
+def test_a_table_as_it_is_read(tmp_path: Path) -> None:
+    assert printed(make(tmp_path, [ROWS[0], failed("e")], "story")).splitlines() == [
+        "Story  Calls  Failed  Input  Uncached  Cached  Written  Output     Cost   Mean    p50    p95",
+        "US-7       2       1  17.1k        12   15.0k     2.0k      55  $0.0145  1.2 s  1.2 s  1.2 s",
+    ]
+
+
+def test_several_lines_have_a_total_and_what_it_leaves_out(tmp_path: Path) -> None:
+    lines = printed(make(tmp_path, ROWS, "story")).splitlines()
+    assert lines[1].startswith(r"a very long story id, \x1b[31mred\nand on      1 ")
+    assert lines[2].startswith("—  ")
+    assert lines[4].split()[:4] == ["Total", "5", "2", "68.2k"]
+    assert lines[5:] == [
+        "Without a known price and not in the cost: 1 call.",
+        "Ended before their last count, so that the sums are lower bounds: 1 call.",
+    ]
+
+
+def test_without_dimensions_there_is_the_total(tmp_path: Path) -> None:
+    lines = printed(make(tmp_path, [row("a")])).splitlines()
+    assert lines[0].split()[0] == "Calls"
+    assert lines[1].split()[0] == "1"
+    assert len(lines) == 2
+
+
+@pytest.mark.parametrize("width", [30, 60, 80, 100, 200])
+def test_a_narrow_terminal_costs_columns_never_digits(tmp_path: Path, width: int) -> None:
+    text = printed(make(tmp_path, ROWS, "story", "model"), width)
+    lines = text.splitlines()
+    table = lines[: next(i for i, line in enumerate(lines) if line.startswith("Without"))]
+    assert all(cell_len(line) <= width for line in table)
+    total = table[-1].split()[1:]
+    assert total[0] == "5"
+    assert not any("…" in word for word in total)
+    if width >= 60:
+        assert "$12.37" in total
+
+
+def test_no_colour_into_a_pipe(tmp_path: Path) -> None:
+    assert "\x1b" not in printed(make(tmp_path, ROWS, "story"))
+
+
+def test_csv_has_every_column_in_full(tmp_path: Path) -> None:
+    report = make(tmp_path, ROWS, "story")
+    out = io.StringIO()
+    write_csv(report, out)
+    found = list(csv.DictReader(io.StringIO(out.getvalue())))
+    assert [line["story"] for line in found] == [line.keys[0] for line in report.lines]
+    by_story = {line["story"]: line for line in found}
+    assert by_story["US-7"]["input_tokens"] == "17060"
+    assert by_story["US-7"]["reasoning_output_tokens"] == ""
+    assert by_story["US-7"]["cost_usd"] == "0.0145"
+    assert re.fullmatch(r"[a-z0-9_,]+", out.getvalue().splitlines()[0])

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import io
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from tests.insight.rows import RUN, Row, failed, row
+from tests.insight.test_trace import at
+from tokenproxy.insight.terminal import open_console
+from tokenproxy.insight.trace import TraceRow, make_trace
+from tokenproxy.insight.tree import marks, print_trace
+
+UTC = ZoneInfo("UTC")
+ROWS = [
+    row("t", timestamp=at(0), model="claude-haiku-4-5", request_class="auxiliary", client="cli/1"),
+    row("a", timestamp=at(300), turn_id="0123456789abc", request_class="main"),
+    row(
+        "b",
+        timestamp=at(700),
+        turn_id="0123456789abc",
+        agent_id="fedcba9876",
+        agent_type="Explore",
+        model="claude-sonnet-5-5",
+    ),
+    failed("c", timestamp=at(1300), turn_id="0123456789abc"),
+    row("d", timestamp=at(1600), turn_id="0123456789abc", retry_of="c"),
+]
+
+
+def printed(rows: list[Row], width: int | None = None, encoding: str = "utf-8") -> list[str]:
+    raw = io.BytesIO()
+    out = io.TextIOWrapper(raw, encoding=encoding, write_through=True)
+    console = Console(file=out, width=width) if width else open_console(out)
+    print_trace(make_trace([msgspec.convert(one, TraceRow) for one in rows]), console, UTC)
+    return raw.getvalue().decode(encoding).splitlines()
+
+
+def test_a_tree_as_it_is_read() -> None:
+    assert printed(ROWS) == [
+        f"run {RUN}",
+        "story US-7 · iteration 3 · cli/1 · 2025-11-25 07:35:04 UTC",
+        (
+            "5 calls (1 failed) · 68.2k in (60.0k cached) · 220 out · $0.0580"
+            " · 1.8 s from first to last"
+        ),
+        "",
+        "#                                 start    took     in  cached  written  out     cost",
+        "1  claude-haiku-4-5 (auxiliary)    0 ms  200 ms  17.1k   15.0k     2.0k   55  $0.0145",
+        "   turn 01234567                 300 ms   1.5 s  51.2k   45.0k     6.1k  165  $0.0435",
+        "2  ├─ claude-opus-5-5            300 ms  200 ms  17.1k   15.0k     2.0k   55  $0.0145",
+        "   ├─ agent Explore fedcba98     700 ms  200 ms  17.1k   15.0k     2.0k   55  $0.0145",
+        "3  │  └─ claude-sonnet-5-5       700 ms  200 ms  17.1k   15.0k     2.0k   55  $0.0145",
+        (
+            "4  ├─ claude-opus-5-5             1.3 s   30 ms"
+            "                                        ✗ 529 overloaded_error"
+        ),
+        (
+            "5  └─ claude-opus-5-5             1.6 s  200 ms  17.1k   15.0k     2.0k   55  $0.0145"
+            "  ↻ retry of 4"
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "mark"),
+    [
+        ({}, ""),
+        ({"retry_of": "c1"}, "↻ retry of 4"),
+        ({"retry_of": "gone"}, "↻ retry of gone"),
+        ({"fallback_used": True}, "⇄ fallback"),
+        (
+            {
+                "success": False,
+                "outcome": "aborted",
+                "error": "client_disconnected",
+                "completeness": "partial",
+            },
+            "✗ aborted, client_disconnected, ≥ counts are a lower bound",
+        ),
+        ({"success": False, "outcome": "lost"}, "✗ lost"),
+        ({"success": False, "outcome": "error", "error": "api_error"}, "✗ api_error"),
+        ({"stop_reason": "max_tokens"}, "stopped: max_tokens"),
+        ({"stop_reason": "end_turn"}, ""),
+        (
+            {
+                "parts": [
+                    {"model": "claude-opus-5-5", "role": "main"},
+                    {"model": "claude-haiku-4-5", "role": "advisor"},
+                    {"model": "x", "role": "fallback_declined", "billable": False},
+                ]
+            },
+            "+ advisor claude-haiku-4-5",
+        ),
+        ({"stop_reason": "\x1b[2J"}, r"stopped: \x1b[2J"),
+    ],
+)
+def test_what_is_unusual_stands_in_words(changes: Row, mark: str) -> None:
+    assert marks(msgspec.convert(row(**changes), TraceRow), {"c1": 4}) == mark
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+def test_a_narrow_terminal_keeps_cost_and_time(width: int) -> None:
+    lines = printed(ROWS, width)
+    head = lines[4]
+    assert head.split()[-3:] == ["in", "out", "cost"] or "cached" in head
+    assert "took" in head
+    if width >= 60:
+        assert all(cell_len(line) <= width for line in lines[4:9])
+    assert any("$0.0145" in line for line in lines)
+
+
+def test_a_terminal_without_unicode_gets_ascii() -> None:
+    lines = printed(ROWS, encoding="ascii")
+    assert any(line.startswith("4  |- claude-opus-5-5") for line in lines)
+    assert lines[-1].endswith("$0.0145  retry of 4")
+
+
+def test_names_from_outside_have_no_power_over_the_terminal() -> None:
+    odd = row("a", model="\x1b[2J\n", story_id="\r\x07", project="p\n", turn_id="\x1b]0;x\x07")
+    assert not any("\x1b" in line or "\x07" in line for line in printed([odd]))
