@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 from tokenproxy.wire import notes
@@ -29,7 +30,7 @@ _ERROR_LIMIT = 1024 * 1024
 """Largest error body that is kept, bytes."""
 
 
-class _BodyParser:
+class _BodyParser(ABC):
     """Collects a body and reads it when it is over."""
 
     def __init__(self, reading: Reading | None, body: JsonBody) -> None:
@@ -57,8 +58,9 @@ class _BodyParser:
         """One document, one reading: none."""
         return []
 
+    @abstractmethod
     def _read(self, message: Message | None, body: bytes) -> None:
-        raise NotImplementedError
+        """Settle the reading by the decoded body; ``message`` is None if it is no JSON object."""
 
     def _say_unreadable(self, body: bytes) -> None:
         if body:

@@ -50,15 +50,15 @@ class MessageReading:
         self._identify(message)
         for block in message.content or []:
             self._note_block(block)
-        if message.usage is None:
-            self.say(notes.USAGE_ABSENT)
-        else:
+        if message.usage is not None:
             self._story.itemized = True
             self._final_output = True
             self._take_usage({}, message.usage)
         self.reading.ended = True
         self._stop(message.stop_reason, message.stop_details)
         self.settle()
+        if not self.reading.parts:
+            self.say(notes.USAGE_ABSENT)
 
     def start(self, message: Message) -> None:
         """Take a stream's ``message_start``."""

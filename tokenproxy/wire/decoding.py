@@ -223,20 +223,13 @@ class _Brotli:
     def feed(self, data: bytes, limit: int) -> bytes:
         if self._stream.is_finished():
             return b""
-        pieces: list[bytes] = []
-        room = limit
         try:
-            while True:
-                piece = self._stream.process(data, output_buffer_limit=room + 1)
-                room -= len(piece)
-                if room < 0:
-                    raise _BrokenStreamError
-                pieces.append(piece)
-                if self._stream.is_finished() or self._stream.can_accept_more_data():
-                    return b"".join(pieces)
-                data = b""
+            decoded: bytes = self._stream.process(data, output_buffer_limit=limit + 1)
         except brotli.error as error:
             raise _BrokenStreamError from error
+        if len(decoded) > limit:
+            raise _BrokenStreamError
+        return decoded
 
     def ended(self) -> bool:
         return bool(self._stream.is_finished())

@@ -56,7 +56,7 @@ MEANING: Mapping[str, str] = {
     REFUSAL_CATEGORY_UNKNOWN: "an attempt declined before output, why is unknown: unbilled",
     REFUSAL_OUTPUT_UNCLEAR: "a refusal without content, but with output tokens; taken as billed",
     REPEATED_START: "the message began a second time; the last beginning counts",
-    USAGE_ABSENT: "a successful response without a usage object",
+    USAGE_ABSENT: "a successful response without a token count in it",
     USAGE_OBJECTS_DROPPED: "there were more usage objects than are kept verbatim",
 }
 
