@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +88,22 @@ def _show(ledger: Path) -> None:
         _say(_cut(json.loads(line)))
     _say("                            # and one row whole:")
     width = min(max(shutil.get_terminal_size((100, 0)).columns, _WIDTHS[0]), _WIDTHS[1])
-    _say(textwrap.fill(max(lines, key=len), width, break_on_hyphens=False))
+    _say(_folded(max(lines, key=len), width))
 
 
 def _cut(row: dict[str, Any]) -> str:
     shown = json.dumps({key: row[key] for key in _CUT if key in row})
     return f"{shown[:-1]}, ...}}"
+
+
+def _folded(line: str, width: int) -> str:
+    """The line over several, broken behind commas only: joined again it is the same."""
+    folded = [""]
+    for piece in re.split("(?<=,)", line):
+        if len(folded[-1]) + len(piece) > width:
+            folded.append("")
+        folded[-1] += piece
+    return "\n".join(folded)
 
 
 def _say(text: str) -> None:
