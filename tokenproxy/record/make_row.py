@@ -12,6 +12,7 @@ Two rules decide the sums over the parts of a call:
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
@@ -30,6 +31,8 @@ DEFAULT_ERRORS = {
     "blocked": "blocked",
 }
 """Outcome -> error, where nobody said anything better."""
+
+logger = logging.getLogger(__name__)
 
 _MS = 1_000_000
 _FIRST_ERROR_STATUS = 400
@@ -121,6 +124,15 @@ def make_row(call: Call, run: RunContext, prices: Prices | None) -> Row:
         client=who.client,
         usage=reading.usage or None,
     )
+
+
+def surely_row(call: Call, run: RunContext, prices: Prices) -> Row:
+    """The row; if pricing fails by a fault of ours, the row without its cost."""
+    try:
+        return make_row(call, run, prices)
+    except Exception:
+        logger.exception("call %s cannot be priced", call.start.call_id)
+        return make_row(call, run, None)
 
 
 def timestamp(unix_ns: int) -> str:

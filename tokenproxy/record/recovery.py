@@ -1,0 +1,184 @@
+"""Settling the account of runs whose recorder was killed.
+
+For every journal whose owner is dead: a call that was still open becomes a row
+with outcome ``lost`` and the counts of its last reading; one that had ended
+becomes the row it was about to be. What the ledger has already (the owner was
+killed between the append and the close mark) is left out. Then the journal is
+deleted.
+
+Exactly once, whoever is killed when: the journal's lock admits one recoverer;
+one that dies between append and deletion leaves a journal whose rows the next
+one finds in the ledger.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import msgspec
+
+from tokenproxy.config import RunContext
+from tokenproxy.record import journal, ledger
+from tokenproxy.record.batch import split
+from tokenproxy.record.call import Call, CallEnd
+from tokenproxy.record.make_row import surely_row
+from tokenproxy.record.price import Prices
+from tokenproxy.record.row import Row, encode
+
+logger = logging.getLogger(__name__)
+
+LOST = "proxy_killed"
+
+_CALL_ID = re.compile(rb'"call_id": ?"([0-9A-Za-z-]+)"')
+
+
+class Recovered(msgspec.Struct, frozen=True):
+    """A row that was appended in a dead recorder's place."""
+
+    run: RunContext
+    call: Call
+    row: Row
+    told: bool
+    """The dead recorder's sinks were told of it."""
+
+
+class Recovery(msgspec.Struct, frozen=True):
+    """What a recovery did."""
+
+    recovered: tuple[Recovered, ...] = ()
+    journals: int = 0
+    """Journals settled and deleted."""
+    problems: tuple[str, ...] = ()
+    """Sentences on journals that had to be left."""
+
+
+def recover(
+    runs: Path, prices: Prices | None = None, *, wait_s: float = ledger.LOCK_WAIT_S
+) -> Recovery:
+    """Settle all dead journals under ``runs`` (``{state}/runs``). Any number may do so at once.
+
+    Args:
+        runs: Parent of the runs' directories.
+        prices: A price list of this thread's own; made when needed.
+        wait_s: How long to wait for a ledger's lock, seconds.
+    """
+    recovered: list[Recovered] = []
+    problems: list[str] = []
+    settled = 0
+    prices = prices or Prices()
+    for path in sorted(runs.glob(f"*/{journal.GLOB}")):
+        fd = journal.own_dead(path)
+        if fd is None:
+            continue
+        try:
+            with open(fd, "rb", closefd=False) as file:
+                replay = journal.Replay.read(file)
+            recovered += _settle(replay, prices, wait_s)
+            path.unlink(missing_ok=True)
+            settled += 1
+        except ledger.LedgerError as error:
+            problems.append(f"{error} The calls stay in {path}.")
+        except Exception as error:
+            logger.exception("journal %s cannot be settled", path)
+            problems.append(f"The journal {path} cannot be settled ({type(error).__name__}).")
+        finally:
+            os.close(fd)
+    return Recovery(tuple(recovered), settled, tuple(problems))
+
+
+def lost(pending: journal.Pending, error: str = LOST, ended_ns: int | None = None) -> Call:
+    """A call that nobody will hear the end of, as far as it is known."""
+    return Call(
+        start=pending.start,
+        end=CallEnd(
+            ended_ns=pending.last_ns if ended_ns is None else ended_ns,
+            outcome="lost",
+            error=error,
+            reading=pending.reading,
+        ),
+        request=pending.request,
+        attempt=pending.link.attempt,
+        retry_of=pending.link.retry_of,
+        fallback_used=pending.link.fallback_used,
+    )
+
+
+def find_calls(path: Path, call_ids: Collection[str], since: ledger.Mark) -> set[str]:
+    """Those of ``call_ids`` that have a whole row in the ledger behind ``since``.
+
+    Raises:
+        OSError: The ledger is there and cannot be read.
+    """
+    wanted = {call_id.encode() for call_id in call_ids}
+    found: set[str] = set()
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return found
+    with file:
+        status = os.fstat(file.fileno())
+        # Another file of that name (rotated, cut off): the mark means nothing there.
+        if status.st_ino == since.inode and status.st_size >= since.size:
+            file.seek(since.size)
+        for line in file:
+            hits = wanted.intersection(_CALL_ID.findall(line))
+            if hits and line.endswith(b"\n") and (call_id := _call_id(line)) in call_ids:
+                found.add(call_id)
+    return found
+
+
+def _call_id(line: bytes) -> str:
+    try:
+        return msgspec.json.decode(line, type=_Key).call_id
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+
+
+class _Key(msgspec.Struct):
+    call_id: str
+
+
+def _settle(replay: journal.Replay, prices: Prices, wait_s: float) -> Iterable[Recovered]:
+    header = replay.header
+    if header is None and not replay.foreign:
+        # Killed before its first record was whole: no call was let through.
+        return ()
+    if header is None or header.format != journal.FORMAT:
+        raise ledger.LedgerError("A journal was written by another version of tokenproxy.")
+    made = [
+        Recovered(header.run, call, surely_row(call, header.run, prices), pending.told)
+        for pending in replay.pending.values()
+        for call in _calls(pending)
+    ]
+    if not made:
+        return ()
+    path = Path(header.ledger)
+    ids = {one.row.call_id for one in made}
+    marks = {pending.mark for pending in replay.pending.values()}
+    try:
+        there = find_calls(path, ids, _earliest(marks))
+    except OSError as error:
+        raise ledger.LedgerError(f"The ledger {path} cannot be read: {error.strerror}.") from error
+    missing = [one for one in made if one.row.call_id not in there]
+    if missing:
+        ledger.append(path, [encode(one.row) for one in missing], wait_s=wait_s)
+    return missing
+
+
+def _calls(pending: journal.Pending) -> Iterable[Call]:
+    """The calls to make rows of."""
+    call = pending.ended
+    if call is None:
+        return [lost(pending)] if pending.start.kind == "inference" else []
+    return split(call) if call.start.kind == "batch_results" else [call]
+
+
+def _earliest(marks: Collection[ledger.Mark]) -> ledger.Mark:
+    """The mark that all calls' rows lie behind; of different files, none."""
+    if len({mark.inode for mark in marks}) != 1:
+        return ledger.Mark()
+    return min(marks, key=lambda mark: mark.size)
