@@ -1,0 +1,54 @@
+"""A dialect and a sink to test with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from tokenproxy.config import IterationEnd
+from tokenproxy.record.call import Call
+from tokenproxy.record.row import Row
+from tokenproxy.wire.dialect import Dialect, ResponseParser
+from tokenproxy.wire.usage import Attribution, RequestFacts, ResponseFacts
+
+
+class FakeDialect:
+    """Its requests are the facts themselves, as JSON."""
+
+    name = "fake"
+
+    def read_request(self, body: bytes) -> RequestFacts:
+        return RequestFacts(**json.loads(body))
+
+    def read_attribution(self, headers: Mapping[str, str]) -> Attribution:
+        raise NotImplementedError
+
+    def read_response_headers(self, headers: Mapping[str, str]) -> ResponseFacts:
+        raise NotImplementedError
+
+    def open_response(self, *, status: int, content_type: str, operation: str) -> ResponseParser:
+        raise NotImplementedError
+
+
+def fake_dialect(_: str) -> Dialect:
+    return FakeDialect()
+
+
+class Remembering:
+    """A sink that keeps what it is told."""
+
+    def __init__(self, *sentences: str) -> None:
+        self.told: list[tuple[Call, Row | None]] = []
+        self.ends: list[IterationEnd | None] = []
+        self.sentences = sentences
+
+    def call(self, call: Call, row: Row | None) -> None:
+        self.told.append((call, row))
+
+    def finish(self, end: IterationEnd | None) -> tuple[str, ...]:
+        self.ends.append(end)
+        return self.sentences
+
+    @property
+    def rows(self) -> list[Row]:
+        return [row for _, row in self.told if row is not None]

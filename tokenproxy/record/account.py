@@ -1,0 +1,397 @@
+"""One run's calls on their way from the wire to the ledger.
+
+Belongs to the recorder's thread. A call is *open*, then *ended* (its row waits
+for prices and for the ledger), then settled and forgotten. Every step is in the
+journal before it counts; see :mod:`tokenproxy.record.journal`.
+
+No method raises for what the disk does: the user is warned, and what is not in
+the ledger stays in the journal for the next start.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+
+from tokenproxy.config import IterationEnd, RunContext
+from tokenproxy.record import journal as wal
+from tokenproxy.record import ledger as book
+from tokenproxy.record.batch import SeenResults, split
+from tokenproxy.record.call import Call, CallEnd, CallStart
+from tokenproxy.record.lineage import Lineage, Link
+from tokenproxy.record.make_row import surely_row
+from tokenproxy.record.price import Prices
+from tokenproxy.record.recovery import Recovery, lost
+from tokenproxy.record.row import Row, encode
+from tokenproxy.record.sink import Sink
+from tokenproxy.record.tally import Tally
+from tokenproxy.wire.dialect import Dialect
+from tokenproxy.wire.usage import Reading, RequestFacts
+
+logger = logging.getLogger(__name__)
+
+BATCH = 1_000
+"""Calls settled with one append at most."""
+
+KEPT_UNSETTLED = 10_000
+"""Ended calls kept in mind while the ledger refuses them; the older are the journal's."""
+
+STOPPED = "proxy_stopped"
+"""Error of calls that were still open when the run was over."""
+
+LOCK_WAIT_S = 0.05
+"""How long one try to append waits. Requests wait for the thread that waits here."""
+
+SOON_S = 0.02
+RETRY_S = 1.0
+PATIENCE_S = 5.0
+"""How long a ledger that others hold locked is nobody's concern."""
+
+
+class _Ended(msgspec.Struct):
+    """An ended call and what is left to append of it."""
+
+    call: Call
+    rows: list[tuple[Call, Row]]
+    """With the call that each row is of: for batch results not the call itself."""
+    lines: list[bytes]
+
+
+class Account:
+    """The calls of one run, from opening to the ledger."""
+
+    def __init__(
+        self,
+        *,
+        run: RunContext,
+        ledger: Path,
+        journal: Path,
+        sinks: Sequence[Sink],
+        dialects: Callable[[str], Dialect],
+    ) -> None:
+        self.tally = Tally()
+        self._run = run
+        self._ledger = ledger
+        self._sinks = sinks
+        self._dialects = dialects
+        self._prices = Prices()
+        self._lineage = Lineage()
+        self._seen = SeenResults()
+        self._open: dict[str, wal.Pending] = {}
+        self._unpriced: deque[Call] = deque()
+        self._ended: deque[_Ended] = deque()
+        self._abandoned = False
+        """Some ended calls are in the journal only."""
+        self._trouble: str | None = None
+        """Why the last append did not succeed, one sentence."""
+        self._worried = False
+        self._next_try = 0.0
+        self._locked_since: float | None = None
+        self._journal = self._open_journal(journal)
+
+    # -- the life of a call -------------------------------------------------
+
+    def open(self, starts: Sequence[CallStart]) -> None:
+        """Requests are about to go upstream; they are in the journal when this returns."""
+        for start in starts:
+            self._open[start.call_id] = wal.Pending(start)
+            self._note(start, wal.Opened(start=start))
+        self.flush()
+        self._prices.warm()
+
+    def request(self, call_id: str, body: bytes | None) -> None:
+        """A request's body, decoded; None if it cannot be known."""
+        pending = self._open.get(call_id)
+        if pending is None:
+            return
+        request = RequestFacts()
+        if body is not None:
+            request = self._dialects(pending.start.dialect).read_request(body)
+        self._ask(pending, request)
+
+    def progress(self, call_id: str, reading: Reading, at_ns: int) -> None:
+        """What is known of a response at a moment."""
+        pending = self._open.get(call_id)
+        if pending is not None:
+            record = wal.Seen(id=call_id, at_ns=at_ns, reading=reading)
+            pending.learn(record)
+            self._note(pending.start, record)
+
+    def close(self, call_id: str, end: CallEnd) -> None:
+        """A call is over."""
+        pending = self._open.pop(call_id, None)
+        if pending is None:
+            logger.warning("call %s ended and was not open", call_id)
+            return
+        if not pending.asked:
+            self._ask(pending, RequestFacts())
+        if end.items:
+            end = msgspec.structs.replace(end, items=self._seen.new(end.items))
+        link = pending.link
+        self._end(
+            Call(
+                start=pending.start,
+                end=end,
+                request=pending.request,
+                attempt=link.attempt,
+                retry_of=link.retry_of,
+                fallback_used=link.fallback_used,
+            ),
+            link,
+        )
+
+    def close_rest(self) -> None:
+        """The run is over: calls still open end here, with what is known of them."""
+        for pending in list(self._open.values()):
+            del self._open[pending.start.call_id]
+            if pending.start.kind == "inference":
+                self._end(lost(pending, STOPPED, time.time_ns()), pending.link)
+
+    def adopt(self, recovery: Recovery) -> None:
+        """Rows that were appended in a dead recorder's place: telemetry has not heard of them."""
+        for problem in recovery.problems:
+            logger.warning("%s", problem)
+        for one in recovery.recovered:
+            if one.run.run_id == self._run.run_id:
+                self.tally.count(one.row)
+                link = Link(
+                    attempt=one.call.attempt,
+                    first_provider=one.call.start.provider,
+                    first_model=one.call.request.model,
+                )
+                self._lineage.ended(one.call, link)
+            if not one.told:
+                self._tell(one.call, one.row)
+
+    def _ask(self, pending: wal.Pending, request: RequestFacts) -> None:
+        start = pending.start
+        link = Link(attempt=start.attribution.attempt)
+        if start.kind == "inference":
+            link = self._lineage.begun(start, request)
+        record = wal.Asked(id=pending.start.call_id, request=request, link=link)
+        pending.learn(record)
+        self._note(pending.start, record)
+
+    def _end(self, call: Call, link: Link) -> None:
+        if call.start.kind == "inference":
+            self._lineage.ended(call, link)
+        self._note(call.start, wal.Ended(call=call))
+        self._unpriced.append(call)
+
+    # -- settling -----------------------------------------------------------
+
+    @property
+    def unsettled(self) -> int:
+        """Ended calls whose rows are not in the ledger yet, as far as they are kept in mind."""
+        return len(self._unpriced) + len(self._ended)
+
+    def settle(self, *, wait_s: float = LOCK_WAIT_S) -> float | None:
+        """Append what has ended. Returns when to come again, in seconds; None: nothing waits."""
+        self._price()
+        while self._ended:
+            now = time.monotonic()
+            if now < self._next_try:
+                return self._next_try - now
+            if not self._append(list(islice(self._ended, BATCH)), wait_s):
+                return max(self._next_try - time.monotonic(), 0.0)
+        return SOON_S if self._unpriced else None
+
+    def settle_until(self, deadline: float) -> None:
+        """Append everything that can be, until a time on the monotonic clock."""
+        if self._unpriced:
+            self._prices.load()
+        while self.settle(wait_s=SOON_S) is not None and time.monotonic() < deadline:
+            time.sleep(SOON_S)
+            self._next_try = 0.0
+
+    def finish(self, end: IterationEnd | None) -> None:
+        """Tell the sinks that the run is over, and give up the journal."""
+        left = list(self._ended)
+        if left or self._abandoned:
+            trouble = self._trouble or f"The ledger {self._ledger} lacks some calls."
+            self.tally.warn(f"{trouble} They are kept for the next start of tokenproxy.")
+        for ended in left:
+            self._tell_all(ended)
+        if left and self._journal is not None:
+            self._journal.add(wal.Told(ids=_journaled(left)))
+        self.flush()
+        for sink in self._sinks:
+            try:
+                for sentence in sink.finish(end):
+                    self.tally.warn(sentence)
+            except Exception:
+                logger.exception("a sink did not finish")
+        if self._journal is not None:
+            self._journal.close(settled=not (left or self._abandoned))
+            self._journal = None
+
+    def _price(self) -> None:
+        """Make rows of what has ended, once prices are there. Without haste: see the module."""
+        if not self._unpriced or not self._prices.ready:
+            return
+        if self._prices.problem is not None:
+            self.tally.warn(self._prices.problem)
+        while self._unpriced:
+            call = self._unpriced.popleft()
+            try:
+                rows = [(one, surely_row(one, self._run, self._prices)) for one in _billed(call)]
+                self._ended.append(_Ended(call, rows, [encode(row) for _, row in rows]))
+            except Exception:
+                logger.exception("no row can be made of call %s", call.start.call_id)
+                self._abandoned = True
+                continue
+            for _, row in rows:
+                self.tally.count(row)
+        while len(self._ended) > KEPT_UNSETTLED:
+            self._ended.popleft()
+            self._abandoned = True
+
+    def _append(self, batch: list[_Ended], wait_s: float) -> bool:
+        """Append the rows of the oldest ended calls. False if not all could be."""
+        self.flush()
+        lines = [line for ended in batch for line in ended.lines]
+        try:
+            end = book.append(self._ledger, lines, wait_s=wait_s) if lines else None
+        except book.LedgerBusyError as error:
+            self._be_patient(error)
+            return False
+        except book.LedgerError as error:
+            self._settled(_take_written(batch, error.written), None)
+            self._worry(error)
+            self._next_try = time.monotonic() + RETRY_S
+            return False
+        self._locked_since = self._trouble = None
+        self._worried = False
+        self._settled(batch, end)
+        self._compact()
+        return True
+
+    def _settled(self, batch: Sequence[_Ended], end: book.Mark | None) -> None:
+        """These are in the ledger: mark them so, then tell the sinks."""
+        ids = _journaled(batch)
+        if ids and self._journal is not None:
+            self._journal.add(wal.Closed(ids=ids, mark=end))
+        self.flush()
+        for ended in batch:
+            self._ended.popleft()
+            self._tell_all(ended)
+
+    def _be_patient(self, error: book.LedgerError) -> None:
+        now = time.monotonic()
+        if self._locked_since is None:
+            self._locked_since = now
+        if now - self._locked_since > PATIENCE_S:
+            self._worry(error)
+            self._next_try = now + RETRY_S
+        else:
+            self._trouble = str(error)
+            self._next_try = now + SOON_S
+
+    def _worry(self, error: book.LedgerError) -> None:
+        self._trouble = str(error)
+        if not self._worried:
+            self._worried = True
+            logger.warning("%s The calls are kept until it is well again.", error)
+
+    # -- sinks --------------------------------------------------------------
+
+    def _tell_all(self, ended: _Ended) -> None:
+        if ended.call.start.kind != "inference":
+            self._tell(ended.call, None)
+        for call, row in ended.rows:
+            self._tell(call, row)
+
+    def _tell(self, call: Call, row: Row | None) -> None:
+        for sink in self._sinks:
+            try:
+                sink.call(call, row)
+            except Exception:
+                logger.exception("a sink did not take call %s", call.start.call_id)
+
+    # -- the journal --------------------------------------------------------
+
+    def flush(self) -> None:
+        """Write the journal's records that wait."""
+        if self._journal is not None:
+            try:
+                self._journal.flush()
+            except OSError as error:
+                self._warn_of_journal(error)
+
+    def _open_journal(self, path: Path) -> wal.Journal | None:
+        try:
+            return wal.Journal(path, self._header())
+        except OSError as error:
+            self._warn_of_journal(error)
+            return None
+
+    def _header(self) -> wal.Header:
+        return wal.Header(
+            run=self._run, ledger=str(self._ledger.absolute()), mark=book.mark(self._ledger)
+        )
+
+    def _note(self, start: CallStart, record: wal.Record) -> None:
+        # Counting tokens leaves no row, so there is nothing to lose.
+        if self._journal is not None and start.kind != "count":
+            self._journal.add(record)
+
+    def _compact(self) -> None:
+        # Calls given up from memory are nowhere but in the journal as it is.
+        if self._journal is None or self._abandoned or not self._journal.bloated:
+            return
+        try:
+            self._journal.rewrite(self._records())
+        except OSError as error:
+            logger.warning("the journal cannot be rewritten: %s", error)
+
+    def _records(self) -> Iterator[wal.Record]:
+        """All that a new journal must hold."""
+        yield self._header()
+        for pending in self._open.values():
+            if pending.start.kind == "count":
+                continue
+            call_id = pending.start.call_id
+            yield wal.Opened(start=pending.start)
+            yield wal.Asked(id=call_id, request=pending.request, link=pending.link)
+            yield wal.Seen(id=call_id, at_ns=pending.last_ns, reading=pending.reading)
+        for call in (*(ended.call for ended in self._ended), *self._unpriced):
+            if call.start.kind != "count":
+                yield wal.Ended(call=call)
+
+    def _warn_of_journal(self, error: OSError) -> None:
+        self.tally.warn(
+            f"The journal cannot be written ({error.strerror or type(error).__name__}):"
+            " calls would be missing if tokenproxy were killed."
+        )
+
+
+def _journaled(calls: Sequence[_Ended]) -> tuple[str, ...]:
+    """Their ids, as far as the journal knows them."""
+    return tuple(ended.call.start.call_id for ended in calls if ended.call.start.kind != "count")
+
+
+def _billed(call: Call) -> Iterable[Call]:
+    """The calls that rows are made of."""
+    match call.start.kind:
+        case "inference":
+            return (call,)
+        case "batch_results":
+            return split(call)
+        case _:
+            return ()
+
+
+def _take_written(batch: Sequence[_Ended], written: int) -> Sequence[_Ended]:
+    """Those whose lines are all in the ledger; the next loses the lines that are."""
+    for number, ended in enumerate(batch):
+        if written < len(ended.lines):
+            del ended.lines[:written]
+            return batch[:number]
+        written -= len(ended.lines)
+    return batch

@@ -1,0 +1,243 @@
+"""The recorder: from what the proxy sees to journal, ledger and sinks, in one thread.
+
+The proxy's event loop only puts events into a queue. The recorder's thread takes
+all that are there and works in this order:
+
+1. *Openings first*: journal and acknowledge them, because requests wait for it.
+2. The others as they came. Before each long one openings are looked for again.
+3. *Settle* the calls that ended, all with one lock and one write.
+
+Settling is put off, without holding up 1 and 2, while the price library is
+being imported (0.3 s, once) and while somebody else holds the ledger's lock.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+import msgspec
+
+from tokenproxy.config import IterationEnd, RunContext, Summary
+from tokenproxy.record.account import Account
+from tokenproxy.record.call import CallEnd, CallStart
+from tokenproxy.record.recovery import Recovery, recover
+from tokenproxy.record.sink import Sink
+from tokenproxy.wire.dialect import Dialect
+from tokenproxy.wire.usage import Reading
+
+logger = logging.getLogger(__name__)
+
+SINKS_SHARE_S = 1.0
+"""Of the time to finish in, the part that is the sinks'."""
+
+RECOVERY_SHARE_S = 1.0
+"""How long the settling of other runs' journals may hold up our end; it may be killed anywhere."""
+
+FAULT = "A fault inside tokenproxy left a call incompletely recorded; the run's log says more."
+LATE = "The recorder did not finish in time; what is missing is appended at the next start."
+
+_LONG_BODY = 64 * 1024
+"""Bytes of a request that takes long enough to read that others should not wait for it."""
+
+
+class _Opened(msgspec.Struct, frozen=True):
+    start: CallStart
+    ack: Callable[[], None] | None
+
+
+class _Requested(msgspec.Struct, frozen=True):
+    call_id: str
+    body: bytes | None
+
+
+class _Progressed(msgspec.Struct, frozen=True):
+    call_id: str
+    reading: Reading
+    at_ns: int
+
+
+class _Closed(msgspec.Struct, frozen=True):
+    call_id: str
+    end: CallEnd
+
+
+class _Finish(msgspec.Struct, frozen=True):
+    end: IterationEnd | None
+    deadline: float
+    """On the monotonic clock, seconds."""
+
+
+type _Event = _Opened | _Requested | _Progressed | _Closed | Recovery | _Finish
+
+
+class Recorder:
+    """Called from any thread; every method but ``finish`` returns at once, and none raises."""
+
+    def __init__(
+        self,
+        *,
+        run: RunContext,
+        ledger: Path,
+        journal: Path,
+        sinks: Sequence[Sink] = (),
+        runs: Path | None = None,
+        dialects: Callable[[str], Dialect] | None = None,
+    ) -> None:
+        """Make a recorder; :meth:`start` sets it to work.
+
+        Args:
+            run: The iteration that all calls belong to.
+            ledger: Where rows go.
+            journal: This recorder's own journal, a new file.
+            sinks: Told of every call after the ledger has it.
+            runs: Where all runs' journals lie (``{state}/runs``); the dead ones
+                are settled at the start. None leaves them alone.
+            dialects: Dialect by name; default the route table's.
+        """
+        self._account = Account(
+            run=run,
+            ledger=ledger,
+            journal=journal,
+            sinks=sinks,
+            dialects=dialects or _routes_dialect,
+        )
+        self._runs = runs
+        self._queue: SimpleQueue[_Event] = SimpleQueue()
+        self._later: deque[_Event] = deque()
+        self._finish: _Finish | None = None
+        self._thread = threading.Thread(target=self._work, name="tokenproxy-recorder", daemon=True)
+        self._recovery: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+        if self._runs is not None:
+            self._recovery = threading.Thread(
+                target=self._recover, args=(self._runs,), name="tokenproxy-recovery", daemon=True
+            )
+            self._recovery.start()
+
+    def opened(self, start: CallStart, ack: Callable[[], None] | None = None) -> None:
+        """A request's headers have come. Our thread calls ``ack`` once it is journaled."""
+        self._queue.put(_Opened(start, ack))
+
+    def requested(self, call_id: str, body: bytes | None) -> None:
+        """A request is complete; ``body`` decoded, None if it was not kept or cannot be decoded."""
+        self._queue.put(_Requested(call_id, body))
+
+    def progressed(self, call_id: str, reading: Reading) -> None:
+        """News of a response; ``reading`` is a copy."""
+        self._queue.put(_Progressed(call_id, reading, time.time_ns()))
+
+    def closed(self, call_id: str, end: CallEnd) -> None:
+        """A call is over."""
+        self._queue.put(_Closed(call_id, end))
+
+    def finish(self, end: IterationEnd | None, timeout_s: float = 5.0) -> Summary:
+        """Settle everything, flush the sinks, stop the thread. Blocks up to ``timeout_s``.
+
+        Args:
+            end: How the wrapped command ended; None for a gateway.
+            timeout_s: Seconds; what is not done by then stays in the journal.
+        """
+        if self._thread.is_alive():
+            self._queue.put(_Finish(end, time.monotonic() + timeout_s))
+            self._thread.join(timeout_s)
+            if self._thread.is_alive():
+                self._account.tally.warn(LATE)
+        return self._account.tally.summary()
+
+    # -- the thread -----------------------------------------------------------
+
+    def _work(self) -> None:
+        pause: float | None = None
+        while self._finish is None:
+            self._collect(pause)
+            self._work_off()
+            pause = None
+            with self._guarded("settling"):
+                self._account.flush()
+                pause = self._account.settle()
+        self._wind_up(self._finish)
+
+    def _wind_up(self, finish: _Finish) -> None:
+        settle_by = finish.deadline - SINKS_SHARE_S
+        if self._recovery is not None:
+            self._recovery.join(min(max(settle_by - time.monotonic(), 0.0), RECOVERY_SHARE_S))
+        self._collect(0.0)
+        self._work_off()
+        with self._guarded("settling at the end"):
+            self._account.close_rest()
+            self._account.settle_until(settle_by)
+        with self._guarded("finishing"):
+            self._account.finish(finish.end)
+
+    def _collect(self, wait_s: float | None) -> None:
+        """Take what is queued, waiting for a first event. Openings are dealt with at once."""
+        opened: list[_Opened] = []
+        try:
+            event = self._queue.get(timeout=wait_s) if wait_s != 0 else self._queue.get_nowait()
+            while True:
+                if isinstance(event, _Opened):
+                    opened.append(event)
+                else:
+                    self._later.append(event)
+                event = self._queue.get_nowait()
+        except Empty:
+            pass
+        if opened:
+            with self._guarded("opening"):
+                self._account.open([event.start for event in opened])
+            for event in opened:
+                if event.ack is not None:
+                    with self._guarded("acknowledging"):
+                        event.ack()
+
+    def _work_off(self) -> None:
+        while self._later:
+            event = self._later.popleft()
+            with self._guarded(type(event).__name__):
+                self._handle(event)
+            if isinstance(event, _Requested) and len(event.body or b"") > _LONG_BODY:
+                self._collect(0.0)
+
+    def _handle(self, event: _Event) -> None:
+        match event:
+            case _Requested():
+                self._account.request(event.call_id, event.body)
+            case _Progressed():
+                self._account.progress(event.call_id, event.reading, event.at_ns)
+            case _Closed():
+                self._account.close(event.call_id, event.end)
+            case _Finish():
+                self._finish = event
+            case Recovery():
+                self._account.adopt(event)
+            case _Opened():
+                self._account.open([event.start])
+
+    def _recover(self, runs: Path) -> None:
+        with self._guarded("recovery"):
+            self._queue.put(recover(runs))
+
+    @contextmanager
+    def _guarded(self, what: str) -> Iterator[None]:
+        """A fault of ours ends here: the call is told incompletely, and all others go on."""
+        try:
+            yield
+        except Exception:
+            logger.exception("a fault in the recorder: %s", what)
+            self._account.tally.warn(FAULT)
+
+
+def _routes_dialect(name: str) -> Dialect:
+    from tokenproxy.wire import routes
+
+    return routes.dialect(name)
