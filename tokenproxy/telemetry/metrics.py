@@ -1,0 +1,175 @@
+"""Measurements, made so that what a backend sums over many short runs equals the ledger.
+
+* Counters are whole numbers: tokens, calls, money in 1e-9 dollars. Whole numbers below
+  2**53 add up exactly in any order, also in a backend that holds them as floats.
+* ``tokenproxy.usage.tokens`` is cut into disjoint kinds; reasoning, a part of the
+  output, is a metric of its own so that nobody adds it up twice.
+* Attributes are few-valued: no run, call, session or turn ids. The story is on our
+  counters only, not on the histograms (a story times a model times seventeen buckets).
+"""
+
+from __future__ import annotations
+
+from opentelemetry.context import Context
+from opentelemetry.metrics import Counter, Histogram, Meter
+
+from tokenproxy.config import RunContext
+from tokenproxy.record.call import Call
+from tokenproxy.record.row import Row
+from tokenproxy.telemetry import attributes as tell
+from tokenproxy.telemetry import semconv as names
+from tokenproxy.telemetry.counts import Share, shares
+from tokenproxy.telemetry.semconv import Metric, Semconv
+from tokenproxy.telemetry.tree import Group, Tool
+
+type Labels = dict[str, str | bool | int]
+
+_NS = 1e9
+
+
+class Metrics:
+    """The instruments of one run."""
+
+    def __init__(self, *, run: RunContext, semconv: Semconv, meter: Meter) -> None:
+        self._semconv = semconv
+        self._story: Labels = {names.STORY_ID: tell.text(run.story_id)} if run.story_id else {}
+        self._counters: dict[str, Counter] = {}
+        self._histograms: dict[str, Histogram] = {}
+        for metric in semconv.metrics():
+            if metric.instrument == "counter":
+                self._counters[metric.name] = meter.create_counter(
+                    metric.name, unit=metric.unit, description=metric.description
+                )
+            else:
+                self._histograms[metric.name] = meter.create_histogram(
+                    metric.name,
+                    unit=metric.unit,
+                    description=metric.description,
+                    explicit_bucket_boundaries_advisory=metric.bounds,
+                )
+
+    def call(self, call: Call, row: Row | None, context: Context | None) -> None:
+        """Measure a call. ``context`` is its span's, for exemplars."""
+        base = self._base(call)
+        server: Labels = {
+            names.SERVER_ADDRESS: tell.text(call.start.server_address),
+            names.SERVER_PORT: call.start.server_port,
+        }
+        failed: Labels = {}
+        error = tell.error_type(call, row)
+        if error is not None:
+            failed[names.ERROR_TYPE] = tell.text(error)
+        model = self._model(call.end.reading.model)
+        if row is None or call.start.kind != "batch_results":
+            # A batch's results have the download's time, not their own.
+            self._durations(call, row, {**base, **server, **model}, failed, context)
+        if row is None:
+            return
+        for share in shares(row):
+            labels = {**base, **self._model(share.model)}
+            self._own(share, {**labels, **self._story}, context)
+            self._standard(row, share, {**labels, **server}, failed, context)
+        known: Labels = {}
+        if row.completeness != "none":
+            known[names.COST_KNOWN] = row.cost_usd is not None
+        self._add(
+            names.CALLS,
+            1,
+            {
+                **base,
+                **model,
+                **self._story,
+                **failed,
+                **known,
+                names.OUTCOME: row.outcome,
+                names.COMPLETENESS: row.completeness,
+            },
+            context,
+        )
+
+    def group(self, group: Group, context: Context | None, *, failed: str | None = None) -> None:
+        """Measure how long an agent worked, where the dialect has a metric for it."""
+        labels: Labels = {self._semconv.operation: names.INVOKE_AGENT}
+        if group.name:
+            labels[self._semconv.agent_name] = tell.text(group.name)
+        if failed is not None:
+            labels[names.ERROR_TYPE] = failed
+        seconds = (group.end_ns - group.start_ns) / _NS
+        self._record(self._semconv.agent_duration, seconds, labels, context)
+
+    def tool(self, tool: Tool, context: Context | None) -> None:
+        """Measure how long a tool ran, where the dialect has a metric for it."""
+        labels: Labels = {
+            self._semconv.operation: names.EXECUTE_TOOL,
+            self._semconv.tool_name: tell.text(tool.name),
+        }
+        if tool.failed:
+            labels[names.ERROR_TYPE] = names.TOOL_ERROR
+        seconds = (tool.end_ns - tool.start_ns) / _NS
+        self._record(self._semconv.tool_duration, seconds, labels, context)
+
+    def _base(self, call: Call) -> Labels:
+        labels: Labels = {
+            self._semconv.operation: call.start.operation,
+            self._semconv.provider: names.provider_name(call.start.provider),
+        }
+        if call.request.model:
+            labels[self._semconv.request_model] = tell.text(call.request.model)
+        return labels
+
+    def _model(self, model: str | None) -> Labels:
+        return {self._semconv.response_model: tell.text(model)} if model else {}
+
+    def _durations(
+        self, call: Call, row: Row | None, labels: Labels, failed: Labels, context: Context | None
+    ) -> None:
+        start, end, semconv = call.start, call.end, self._semconv
+        inference = start.kind == "inference"
+        duration = semconv.inference_duration if inference else semconv.operation_duration
+        seconds = max(end.ended_ns - start.started_ns, 0) / _NS
+        self._record(duration, seconds, {**labels, **failed}, context)
+        if row is not None and row.stream and row.ttft_ms is not None:
+            self._record(semconv.first_chunk, row.ttft_ms / 1000, labels, context)
+
+    def _own(self, share: Share, labels: Labels, context: Context | None) -> None:
+        for kind, count in share.kinds.items():
+            self._add(names.TOKENS, count, {**labels, names.TOKEN_KIND: kind}, context)
+        if share.reasoning is not None:
+            self._add(names.REASONING, share.reasoning, labels, context)
+        if share.cost_nanos:
+            self._add(names.COST, share.cost_nanos, labels, context)
+
+    def _standard(
+        self, row: Row, share: Share, labels: Labels, failed: Labels, context: Context | None
+    ) -> None:
+        """The conventions' token metrics. Output of a cut response is not final: not told."""
+        semconv = self._semconv
+        output = share.output_tokens if row.completeness == "final" else None
+        for kind, count in (("input", share.input_tokens), ("output", output)):
+            if count is not None:
+                typed = {**labels, semconv.token_type: kind}
+                self._record(semconv.token_usage, count, typed, context)
+        # genai-main wants a 0 where nothing was received.
+        self._record(
+            semconv.input_histogram, share.input_tokens or 0, {**labels, **failed}, context
+        )
+        self._record(semconv.output_histogram, output or 0, {**labels, **failed}, context)
+        counters = semconv.usage_counters
+        if counters is None:
+            return
+        labels = {**labels, semconv.token_modality: names.UNKNOWN_MODALITY}
+        self._add(counters.input, share.input_tokens or 0, labels, context)
+        self._add(counters.output, output or 0, labels, context)
+        self._add(counters.cache_read, share.cache_read or 0, labels, context)
+        self._add(counters.cache_write, share.cache_write or 0, labels, context)
+        reasoning = share.reasoning if row.completeness == "final" else None
+        self._add(counters.reasoning, reasoning or 0, labels, context)
+
+    def _add(self, metric: Metric, amount: int, labels: Labels, context: Context | None) -> None:
+        self._counters[metric.name].add(amount, labels, context)
+
+    def _record(
+        self, metric: Metric | None, amount: float, labels: Labels, context: Context | None
+    ) -> None:
+        if metric is not None:
+            self._histograms[metric.name].record(amount, labels, context)

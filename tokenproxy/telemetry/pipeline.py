@@ -1,0 +1,282 @@
+"""The telemetry sink: from finished calls to a collector, which may be down.
+
+Lossy by contract: the ledger has the account, and has it first. Nothing here blocks
+the recorder: spans and measurements go into the SDK's queues, whose own daemon threads
+export them. At the end everything is flushed under one deadline, and what did not
+arrive is said in one sentence.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+from tokenproxy import __version__, paths
+from tokenproxy.config import IterationEnd, RunContext
+from tokenproxy.record.call import Call
+from tokenproxy.record.row import Row
+from tokenproxy.telemetry import exporters, semconv, switch
+from tokenproxy.telemetry.delivery import Delivery, SdkLog, sentences
+from tokenproxy.telemetry.ids import GivenIds
+from tokenproxy.telemetry.instance import Instance, claim
+from tokenproxy.telemetry.metrics import Metrics
+from tokenproxy.telemetry.semconv import Semconv
+from tokenproxy.telemetry.spans import Spans
+from tokenproxy.telemetry.switch import Signal
+from tokenproxy.telemetry.tree import Group, Tree
+
+logger = logging.getLogger(__name__)
+
+DEADLINE_S: Final = 0.8
+"""All that waiting for a collector can cost at the end of a run, seconds; a second is promised."""
+
+IDLE_S: Final = 900.0
+"""A gateway's turn without a call for so long is over: a tool may run for minutes."""
+
+_SWEEP_S = 30.0
+
+
+class Telemetry:
+    """Where finished calls become spans and measurements. Thread-safe; nothing raises."""
+
+    def __init__(
+        self,
+        *,
+        run: RunContext,
+        dialect: Semconv,
+        tracers: TracerProvider | None,
+        meters: MeterProvider | None,
+        ids: GivenIds,
+        deliveries: Sequence[Delivery] = (),
+        problems: Sequence[str] = (),
+        sdk_log: SdkLog | None = None,
+        instance: Instance | None = None,
+    ) -> None:
+        self._run = run
+        self._tree = Tree(run)
+        self._tracers, self._meters = tracers, meters
+        self._deliveries = deliveries
+        self._problems = problems
+        self._sdk_log = sdk_log
+        self._instance = instance
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._spans: Spans | None = None
+        self._metrics: Metrics | None = None
+        if tracers is not None:
+            self._spans = Spans(
+                run=run,
+                semconv=dialect,
+                tracer=tracers.get_tracer(semconv.SCOPE, __version__, dialect.schema_url),
+                sampler=tracers.sampler,
+                ids=ids,
+            )
+        if meters is not None:
+            self._metrics = Metrics(
+                run=run,
+                semconv=dialect,
+                meter=meters.get_meter(semconv.SCOPE, __version__, dialect.schema_url),
+            )
+        if run.gateway:
+            threading.Thread(target=self._sweep, name="tokenproxy-turns", daemon=True).start()
+
+    def call(self, call: Call, row: Row | None) -> None:
+        """Take a finished call. Returns at once; a fault of ours is ours alone."""
+        try:
+            with self._lock:
+                self._take(call, row)
+        except Exception:
+            logger.exception("call %s is missing in telemetry", call.start.call_id)
+
+    def finish(self, end: IterationEnd | None) -> tuple[str, ...]:
+        """The run is over: export what is left, within :data:`DEADLINE_S` seconds.
+
+        Returns sentences worth telling the user. The second time there is nothing to say.
+        """
+        if self._over.is_set():
+            return ()
+        deadline = time.monotonic() + DEADLINE_S
+        self._over.set()
+        try:
+            with self._lock:
+                self._close(end)
+        except Exception:
+            logger.exception("the iteration is missing in telemetry")
+        self._shut_down(deadline)
+        refusals = self._sdk_log.refusals if self._sdk_log is not None else {}
+        return (*self._problems, *sentences(self._deliveries, refusals))
+
+    def _take(self, call: Call, row: Row | None) -> None:
+        placed = self._tree.place(call, row)
+        context = self._spans.call(call, row, placed) if self._spans else None
+        if self._metrics:
+            self._metrics.call(call, row, context)
+        for tool in placed.tools:
+            context = self._spans.tool(tool) if self._spans else None
+            if self._metrics:
+                self._metrics.tool(tool, context)
+
+    def _close(self, end: IterationEnd | None) -> None:
+        groups = self._tree.groups()
+        for group in groups:
+            self._export(group)
+        if self._run.gateway:
+            return
+        iteration = self._tree.iteration
+        if end is not None:
+            iteration.end_ns = end.ended_ns
+        context = self._spans.group(iteration, end) if self._spans else None
+        if self._metrics and not groups:
+            # With turns below it the agent's time is theirs, and would be told twice.
+            failed = str(end.exit_status) if end is not None and end.exit_status else None
+            self._metrics.group(iteration, context, failed=failed)
+
+    def _export(self, group: Group) -> None:
+        context = self._spans.group(group) if self._spans else None
+        if self._metrics:
+            self._metrics.group(group, context)
+
+    def _sweep(self) -> None:
+        """Export a gateway's turns that have gone quiet."""
+        while not self._over.wait(_SWEEP_S):
+            try:
+                with self._lock:
+                    for group in self._tree.take_idle(time.time_ns() - int(IDLE_S * 1e9)):
+                        self._export(group)
+            except Exception:
+                logger.exception("a turn is missing in telemetry")
+
+    def _shut_down(self, deadline: float) -> None:
+        """Flush both providers side by side; leave what takes longer to its daemon thread."""
+        steps: list[Callable[[], None]] = []
+        if self._tracers is not None:
+            steps.append(self._tracers.shutdown)
+        if self._meters is not None:
+            steps.append(self._meters.shutdown)
+        threads = [threading.Thread(target=_quietly, args=(step,), daemon=True) for step in steps]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(max(deadline - time.monotonic(), 0.0))
+        if self._instance is not None and not any(thread.is_alive() for thread in threads):
+            self._instance.release()
+
+
+def open_telemetry(
+    env: Mapping[str, str], run: RunContext, *, state: Path | None = None
+) -> Telemetry:
+    """The sink that the environment asks for (:func:`tokenproxy.telemetry.switch.enabled`).
+
+    Args:
+        env: The process's environment. The SDK reads ``os.environ`` for what is not
+            decided here (headers, certificates, limits).
+        run: The run that is traced.
+        state: Our state directory; default the user's.
+    """
+    sdk_log = SdkLog()
+    sdk_log.install()
+    ids, problems, deliveries = GivenIds(), list[str](), list[Delivery]()
+    instance = _claim(env, state)
+    resource = _resource(instance.id)
+
+    def open_traces(name: switch.Exporter) -> SpanProcessor:
+        exporter, delivery = exporters.spans(env, name)
+        deliveries.extend([delivery] if delivery else [])
+        return BatchSpanProcessor(exporter)
+
+    def open_metrics(name: switch.Exporter) -> MetricReader:
+        exporter, delivery = exporters.metrics(env, name)
+        deliveries.extend([delivery] if delivery else [])
+        return PeriodicExportingMetricReader(exporter)
+
+    # No atexit handlers: the end of the run is ours to bound, once.
+    tracers: TracerProvider | None = None
+    if processors := _each(env, "traces", open_traces, problems):
+        with _said("traces", problems):
+            tracers = TracerProvider(resource=resource, id_generator=ids, shutdown_on_exit=False)
+            for processor in processors:
+                tracers.add_span_processor(processor)
+    meters: MeterProvider | None = None
+    if readers := _each(env, "metrics", open_metrics, problems):
+        with _said("metrics", problems):
+            meters = MeterProvider(
+                metric_readers=readers, resource=resource, shutdown_on_exit=False
+            )
+    return Telemetry(
+        run=run,
+        dialect=semconv.choose(env),
+        tracers=tracers,
+        meters=meters,
+        ids=ids,
+        deliveries=deliveries,
+        problems=tuple(dict.fromkeys(problems)),
+        sdk_log=sdk_log,
+        instance=instance,
+    )
+
+
+def _each[T](
+    env: Mapping[str, str],
+    signal: Signal,
+    build: Callable[[switch.Exporter], T],
+    problems: list[str],
+) -> list[T]:
+    """Build a signal's exporters; one that cannot be built is said and left out."""
+    choice = switch.choose(env, signal)
+    problems.extend(choice.problems)
+    built: list[T] = []
+    for name in choice.exporters:
+        sentence = switch.protocol(env, signal)[1] if name == "otlp" else None
+        problems.extend([sentence] if sentence else [])
+        with _said(signal, problems):
+            built.append(build(name))
+    return built
+
+
+@contextmanager
+def _said(signal: Signal, problems: list[str]) -> Iterator[None]:
+    """A value that the SDK cannot take costs the signal, not the run."""
+    try:
+        yield
+    except Exception as error:
+        logger.exception("no %s", signal)
+        detail = " ".join(str(error).split()) or type(error).__name__
+        problems.append(f"telemetry: {signal} are off for this run: {detail}")
+
+
+def _claim(env: Mapping[str, str], state: Path | None) -> Instance:
+    try:
+        return claim((paths.state_dir(env) if state is None else state) / "telemetry")
+    except OSError as error:
+        logger.warning("no state directory: %s", error)
+        return claim(None)
+
+
+def _resource(instance_id: str) -> Resource:
+    """Who sends. The user's own words (``OTEL_RESOURCE_ATTRIBUTES``) win over our defaults."""
+    ours = Resource(
+        {
+            semconv.SERVICE_NAME: semconv.SCOPE,
+            semconv.SERVICE_VERSION: __version__,
+            semconv.SERVICE_INSTANCE_ID: instance_id,
+        }
+    )
+    return Resource.create().merge(ours).merge(OTELResourceDetector().detect())
+
+
+def _quietly(step: Callable[[], None]) -> None:
+    try:
+        step()
+    except Exception:
+        logger.debug("shutdown", exc_info=True)
