@@ -64,9 +64,7 @@ class Bench:
             check=False,
         )
 
-    def start(
-        self, *words: str, env: Mapping[str, str] | None = None
-    ) -> subprocess.Popen[bytes]:
+    def start(self, *words: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
         """Start ``tokenproxy`` and return at once."""
         return subprocess.Popen(
             self.argv(*words),
@@ -109,12 +107,13 @@ def reverse_curl(*options: str, stream: bool = True) -> list[str]:
 
 def proxy_of(launcher: subprocess.Popen[bytes], timeout_s: float = 10) -> psutil.Process:
     """The proxy process of a running ``tokenproxy run``."""
-    return _child(launcher, lambda line: "tokenproxy.proxy" in line, timeout_s)
+    return child_of(launcher, lambda line: "tokenproxy.proxy" in line, timeout_s)
 
 
-def _child(
-    launcher: subprocess.Popen[bytes], wanted: Callable[[str], bool], timeout_s: float
+def child_of(
+    launcher: subprocess.Popen[bytes], wanted: Callable[[str], bool], timeout_s: float = 10
 ) -> psutil.Process:
+    """The child of a running ``tokenproxy run`` whose command line is ``wanted``."""
     parent = psutil.Process(launcher.pid)
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

@@ -74,13 +74,12 @@ def test_forward_through_a_route(bench: Bench) -> None:
         ("html-413", "error", "none", "request_too_large"),
         ("dropped", "error", "none", "upstream_disconnected"),
         ("malformed-json", "error", "none", "malformed_response"),
-        ("not-utf8", "error", "none", "malformed_response"),
     ],
 )
 def test_faults_leave_an_honest_row(
     bench: Bench, scenario: str, outcome: str, completeness: str, error: str
 ) -> None:
-    stream = "json" not in scenario and "utf8" not in scenario
+    stream = "json" not in scenario
     with Simulator(scenario) as sim:
         bench.tokenproxy(
             "run", "--", *reverse_curl(stream=stream), env={"ANTHROPIC_BASE_URL": sim.url}
@@ -102,6 +101,20 @@ def test_malformed_bodies_pass_untouched(bench: Bench, scenario: str) -> None:
         )  # fmt: skip
         assert run.returncode == 0
         assert run.stdout == bytes(sim.calls[0].sent)
+
+
+def test_an_answer_without_usage_is_complete_and_says_so(bench: Bench) -> None:
+    """Latin-1 in a text is no fault of the account; that no usage came is."""
+    with Simulator("not-utf8") as sim:
+        run = bench.tokenproxy(
+            "run", "--", *reverse_curl(stream=False), env={"ANTHROPIC_BASE_URL": sim.url}
+        )
+    (row,) = bench.rows()
+    assert (row["outcome"], row["completeness"]) == ("complete", "none")
+    assert row["notes"] == ["usage_absent"]
+    assert "input_tokens" not in row
+    assert "cost_usd" not in row
+    assert b"1 incomplete" in run.stderr
 
 
 def test_overloaded_then_success_is_two_linked_rows(bench: Bench) -> None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import signal
 
-from tests.e2e.bench import Bench, proxy_of, reverse_curl, wait_until
+from tests.e2e.bench import Bench, child_of, proxy_of, reverse_curl, wait_until
 from tokenproxy.simulator.server import Simulator
 
 
 def test_client_killed_mid_stream(bench: Bench) -> None:
     with Simulator("stall") as sim:
-        bench.tokenproxy(
-            "run", "--", *reverse_curl("-m", "1"), env={"ANTHROPIC_BASE_URL": sim.url}
-        )
+        bench.tokenproxy("run", "--", *reverse_curl("-m", "1"), env={"ANTHROPIC_BASE_URL": sim.url})
         (row,) = bench.rows()
         known = sim.calls[0].known
     assert known is not None
@@ -74,7 +72,7 @@ def test_a_killed_launcher_leaves_command_and_account_alone(bench: Bench) -> Non
     with Simulator("plain") as sim:
         run = bench.start("run", "--", "sh", "-c", line, env={"ANTHROPIC_BASE_URL": sim.url})
         proxy = proxy_of(run)
-        wait_until(lambda: len(__import__("psutil").Process(run.pid).children()) > 1)
+        child_of(run, lambda line: line.startswith("sh -c sleep 1"))
         os.kill(run.pid, signal.SIGKILL)
         run.communicate(timeout=10)
         wait_until(lambda: sim.calls, what="the command's call did not come")

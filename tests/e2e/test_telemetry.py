@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Literal
 
 import pytest
 
@@ -10,23 +11,29 @@ from tests.e2e.bench import Bench, total
 from tests.telemetry.receiver import OtlpReceiver
 from tokenproxy.simulator.server import Simulator
 
-pytestmark = pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+KINDS = {
+    "uncached_input": "uncached_input_tokens",
+    "cache_read": "cache_read_input_tokens",
+    "output": "output_tokens",
+}
 
 
-def test_the_demo_agents_trace_and_sums(bench: Bench, protocol: str) -> None:
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+
+
+def test_the_demo_agents_trace_and_sums(bench: Bench, protocol: Literal["http", "grpc"]) -> None:
     with Simulator("demo") as sim, OtlpReceiver(protocol) as receiver:
         run = bench.tokenproxy(
             "run", "--story", "s", "--", sys.executable, "-m", "tokenproxy.simulator.agent",
             env={
                 "ANTHROPIC_BASE_URL": sim.url,
                 "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint,
-                "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+                "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc" if protocol == "grpc" else "http/protobuf",
             },
         )  # fmt: skip
         assert run.returncode == 0, run.stderr
         rows = bench.rows()
         spans = {span.span_id: span for span in receiver.spans}
-        tokens = receiver.sums("tokenproxy.usage.tokens", "tokenproxy.token.kind")
     assert rows
     assert {span.trace_id for span in spans.values()} == {rows[0]["trace_id"]}
     for row in rows:
@@ -37,6 +44,9 @@ def test_the_demo_agents_trace_and_sums(bench: Bench, protocol: str) -> None:
     roots = [span for span in spans.values() if span.parent_id not in spans]
     assert len(roots) == 1
     assert roots[0].kind == "INTERNAL"
-    assert tokens["output"] == total(rows, "output_tokens")
-    assert tokens["cache_read"] == total(rows, "cache_read_input_tokens")
-    assert tokens["uncached_input"] == total(rows, "uncached_input_tokens")
+    for kind, column in KINDS.items():
+        got = receiver.total("tokenproxy.usage.tokens", tokenproxy__token__kind=kind)
+        assert got == total(rows, column), kind
+    nanos = receiver.total("tokenproxy.cost.usd_nanos")
+    assert nanos == sum(round(row.get("cost_usd", 0) * 1e9) for row in rows) > 0
+    assert receiver.total("tokenproxy.calls") == len(rows)

@@ -54,33 +54,39 @@ def _chunk(sim: Simulator, number: int) -> int:
     return sim.calls[0].chunk_sizes[number]
 
 
-LISTS_MODULES = """
-import atexit, os, sys
-def tell():
-    with open(os.environ["MODULES"], "a") as out:
-        out.write(" ".join(sys.argv[:1] + sorted(sys.modules)) + "\\n")
-atexit.register(tell)
+TELLS_IMPORTS = """
+import os, sys
+class Teller:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("opentelemetry", "mitmproxy.proxy", "tokenproxy"):
+            with open(os.environ["IMPORTS"], "a") as out:
+                out.write(f"{os.getpid()} {name}\\n")
+sys.meta_path.insert(0, Teller())
 """
 
 
-def test_without_an_endpoint_opentelemetry_is_never_imported(bench: Bench) -> None:
+@pytest.mark.parametrize("endpoint", [False, True])
+def test_without_an_endpoint_opentelemetry_is_never_imported(
+    bench: Bench, endpoint: bool
+) -> None:
+    """Every process of ours tells what it imports; with an endpoint the telling is seen to work."""
     site = bench.root / "site"
     site.mkdir()
-    (site / "sitecustomize.py").write_text(LISTS_MODULES)
-    listed = bench.root / "modules"
-    path = f"{site}:{bench.env['PYTHONPATH']}"
+    (site / "sitecustomize.py").write_text(TELLS_IMPORTS)
+    told = bench.root / "imports"
+    env = {"PYTHONPATH": f"{site}:{bench.env['PYTHONPATH']}", "IMPORTS": str(told)}
+    if endpoint:
+        env["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://127.0.0.1:9"
     with Simulator("plain") as sim:
-        bench.tokenproxy(
-            "run", "--", *reverse_curl(),
-            env={"ANTHROPIC_BASE_URL": sim.url, "PYTHONPATH": path, "MODULES": str(listed)},
-        )  # fmt: skip
+        bench.tokenproxy("run", "--", *reverse_curl(), env={**env, "ANTHROPIC_BASE_URL": sim.url})
     assert len(bench.rows()) == 1
-    lists = listed.read_text().splitlines()
-    assert any(" mitmproxy " in line for line in lists), "the proxy process was not seen"
-    for line in lists:
-        assert " opentelemetry" not in line
-    launchers = [line for line in lists if " mitmproxy " not in line]
-    assert launchers
+    imports: dict[str, set[str]] = {}
+    for line in told.read_text().splitlines():
+        pid, name = line.split()
+        imports.setdefault(pid, set()).add(name)
+    assert sorted(len(names) for names in imports.values() if "mitmproxy.proxy" not in names)[-1:] == [1]
+    assert any("mitmproxy.proxy" in names for names in imports.values())
+    assert any("opentelemetry" in names for names in imports.values()) is endpoint
 
 
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
@@ -105,7 +111,7 @@ def test_a_dead_collector_costs_at_most_a_second(bench: Bench, kind: str, protoc
     assert run.returncode == 0
     assert time.monotonic() > begun
     after = ended - stamp.stat().st_mtime
-    assert after < 1.6, f"{after:.2f} s after the command's end"
+    assert after < 1.3, f"{after:.2f} s after the command's end"
     assert len(bench.rows()) == 2
     assert run.stderr.count(b"collector") == 1
 
@@ -134,9 +140,7 @@ def test_other_hosts_are_tunnelled_unopened(bench: Bench) -> None:
 
     thread = threading.Thread(target=accept, daemon=True)
     thread.start()
-    script = (
-        f"curl -sS -m 5 --noproxy '' https://localhost:{port}/ ; env | grep -i proxy >&2; true"
-    )
+    script = f"curl -sS -m 5 --noproxy '' https://localhost:{port}/ ; env | grep -i proxy >&2; true"
     bench.tokenproxy("run", "--mode", "forward", "--", "sh", "-c", script)
     thread.join(10)
     server.close()

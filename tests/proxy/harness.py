@@ -98,9 +98,7 @@ class Proxy:
             stop = asyncio.Event()
             loop = asyncio.get_running_loop()
             self._stop = lambda: loop.call_soon_threadsafe(stop.set)
-            gateway = Gateway(
-                self.config, self.recorder, port=self.port, warn=self.warnings.append
-            )
+            gateway = Gateway(self.config, self.recorder, port=self.port, warn=self.warnings.append)
             await gateway.start(self._listener)
             self._ready.set()
             await stop.wait()

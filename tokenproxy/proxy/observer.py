@@ -99,9 +99,7 @@ class Observer:
     def _target(self, flow: http.HTTPFlow) -> Target | None:
         request = flow.request
         if flow.client_conn.tls or self._named(request):
-            return self._director.forward(
-                request.scheme, request.host, request.port, request.path
-            )
+            return self._director.forward(request.scheme, request.host, request.port, request.path)
         return self._director.reverse(request.method, request.path)
 
     def _named(self, request: http.Request) -> bool:

@@ -91,6 +91,7 @@ async def serve(
         ledger=Path(config.ledger),
         journal=Path(config.run_dir) / f"journal-{config.generation}.jsonl",
         sinks=open_sinks(config, os.environ),
+        runs=Path(config.run_dir).parent,
     )
     recorder.start()
     gateway = Gateway(config, recorder, port=listener.getsockname()[1], warn=warnings.append)
