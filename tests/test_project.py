@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 import tokenproxy
+from tokenproxy.record.row import Row
 
 ROOT = Path(__file__).parents[1]
 PYTHONS = ("3.12", "3.13")
@@ -138,6 +139,17 @@ def test_links_between_documents_lead_somewhere() -> None:
         if not (path.parent / target).exists()
     ]
     assert broken == []
+
+
+def _keys(line: str) -> list[str]:
+    return re.findall(r"`(\w+)`", line.split("|")[1])
+
+
+def test_every_key_of_a_row_is_documented() -> None:
+    text = (ROOT / "docs" / "ledger.md").read_text(encoding="utf-8")
+    named = [key for line in text.splitlines() if line.startswith("| `") for key in _keys(line)]
+    assert named == [field for field in Row.__struct_fields__ if field in named]
+    assert set(named) == set(Row.__struct_fields__)
 
 
 class FindPython:
