@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.record.make import MODEL, call, end, start
@@ -29,6 +31,7 @@ class Loop:
         lane: str | None = None,
         turn: str | None = "t",
         session: str | None = "s",
+        tools: bool = True,
     ) -> Link:
         who = Attribution(
             session_id=session if lane else None,
@@ -37,7 +40,7 @@ class Loop:
             attempt=attempt,
         )
         begun = start(name, at=at, who=who, provider=provider)
-        request = RequestFacts(model=model, prompt_digest=digest)
+        request = RequestFacts(model=model, prompt_digest=digest, offers_tools=tools)
         link = self.lineage.begun(begun, request)
         ended = end(outcome, at=at + 1 if until is None else until)
         self.lineage.ended(call(begun, ended, request=request), link)
@@ -168,3 +171,25 @@ def test_memory_is_bounded(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [len(memory) for memory in memories] == [10, 10, 10, 10]
     assert loop("z", at=200, digest="d0").retry_of is None
     assert loop("y", at=200, digest="d49").retry_of == "r49"
+
+
+def test_without_turns_another_model_soon_after_a_failure_is_its_fallback(loop: Loop) -> None:
+    """Claude Code words the conversation anew for some models, so digests differ."""
+    loop("a", "error", at=0, digest="one", lane="main", turn=None)
+    link = loop("b", at=2, digest="two", lane="main", turn=None, model="other")
+    assert shape(link) == (1, "a", True)
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        {"at": 2, "model": MODEL},
+        {"at": 62, "model": "other"},
+        {"at": 2, "model": "other", "tools": False},
+        {"at": 2, "model": "other", "lane": "another"},
+    ],
+)
+def test_without_turns_nothing_else_is(loop: Loop, second: dict[str, Any]) -> None:
+    loop("a", "error", at=0, digest="one", lane="main", turn=None)
+    link = loop("b", **{"digest": "two", "lane": "main", "turn": None, **second})
+    assert shape(link) == (0, None, False)

@@ -52,6 +52,7 @@ def test_settings() -> None:
         top_k=40,
         stop_sequences=("END", "STOP"),
         session_id=SESSION,
+        offers_tools=True,
         prompt_digest=facts.prompt_digest,
     )
     assert "secret" not in repr(facts)
@@ -74,6 +75,22 @@ def test_the_digest_is_of_the_messages_alone() -> None:
     assert padded.prompt_digest == one.prompt_digest
     respelled = read_request(b'{"messages":[{"role":"user", "content" :"hello"}]}')
     assert respelled.prompt_digest != one.prompt_digest
+
+
+def test_tool_results_before_a_trailing_system_message() -> None:
+    """Claude Code 2.1.330 may put a system message behind the user's."""
+    facts = read_request(
+        body(
+            messages=[
+                {"role": "user", "content": [result("toolu_0")]},
+                {"role": "assistant", "content": []},
+                {"role": "user", "content": [result("toolu_1")]},
+                {"role": "system", "content": "a reminder"},
+                {"role": "user", "content": [result("toolu_2")]},
+            ]
+        )
+    )
+    assert facts.tool_results == (ToolResult("toolu_1"), ToolResult("toolu_2"))
 
 
 def test_tool_results_of_the_last_message_only() -> None:

@@ -8,6 +8,10 @@ A call repeats the latest *failed* call that had ended before it began and
    lane's last call and failed by the provider's fault. A call that the client
    left by itself is repeated only by one that asks the same.
 
+   Where the client names no turn, a lane is as long as the session, and its next
+   call need not be a repetition; it is taken for one only if it soon asks another
+   model (a fallback: Claude Code words the conversation anew for some models).
+
 A failed call is repeated once: the next repetition repeats the repetition, so
 that ``retry_of`` makes a chain.
 """
@@ -26,7 +30,12 @@ REMEMBERED = 512
 
 PROVIDERS_FAULT: frozenset[Outcome] = frozenset({"error", "truncated", "lost"})
 
-type _Lane = tuple[str, str | None, str | None, str | None]
+FALLBACK_WITHIN_NS = 60 * 10**9
+"""Unix nanoseconds: how soon after a failure another model is asked by a client without turns."""
+
+type _Lane = tuple[str, str | None, str | None, str | None, bool]
+"""Session, agent, turn, class, and whether tools are offered: a title asked for beside an
+agent's own call offers none."""
 
 
 class Link(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -47,6 +56,8 @@ class _Past(msgspec.Struct, frozen=True):
     call_id: str
     ended_ns: int
     outcome: Outcome
+    model: str | None
+    """The model asked for."""
     link: Link
 
 
@@ -85,7 +96,9 @@ class Lineage:
 
     def ended(self, call: Call, link: Link) -> None:
         """Remember how a call ended."""
-        past = _Past(call.start.call_id, call.end.ended_ns, call.end.outcome, link)
+        past = _Past(
+            call.start.call_id, call.end.ended_ns, call.end.outcome, call.request.model, link
+        )
         failed = call.end.outcome != "complete"
         digest = call.request.prompt_digest
         if failed and digest is not None:
@@ -104,10 +117,11 @@ class Lineage:
         if lane is not None:
             if (start.attribution.attempt or 0) > 0:
                 candidates.append(self._failed_in_lane.get(lane))
-            # Without a turn a session is one long lane: its next call need not be a repetition.
-            if start.attribution.turn_id is not None:
-                last = self._lanes.get(lane)
-                if last is not None and last.outcome in PROVIDERS_FAULT:
+            last = self._lanes.get(lane)
+            if last is not None and last.outcome in PROVIDERS_FAULT:
+                turned = start.attribution.turn_id is not None
+                soon = start.started_ns - last.ended_ns < FALLBACK_WITHIN_NS
+                if turned or (soon and request.model != last.model):
                     candidates.append(last)
         possible = [
             past
@@ -124,7 +138,7 @@ def _lane(start: CallStart, request: RequestFacts) -> _Lane | None:
     session = who.session_id or request.session_id
     if session is None:
         return None
-    return session, who.agent_id, who.turn_id, who.request_class
+    return session, who.agent_id, who.turn_id, who.request_class, request.offers_tools
 
 
 def _keep[K, V](memory: OrderedDict[K, V], key: K, value: V) -> None:

@@ -31,6 +31,7 @@ def read_request(body: bytes) -> RequestFacts:
         top_k=count(request.top_k),
         stop_sequences=tuple(stops[:_MAX_STOP_SEQUENCES]),
         session_id=session_of_user_id(user_id) if user_id is not None else None,
+        offers_tools=bool(array_items(bytes(request.tools))),
         tool_results=_last_tool_results(messages),
         prompt_digest=_digest(messages),
     )

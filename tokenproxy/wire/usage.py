@@ -71,6 +71,8 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     stop_sequences: tuple[str, ...] = ()
     session_id: str | None = None
     """From the body, for clients that send no session header."""
+    offers_tools: bool = False
+    """The model may call tools: the mark of an agent's own request, unlike a title's or a count's."""
     tool_results: tuple[ToolResult, ...] = ()
     """Results behind the model's last answer: those that are new in this request."""
     prompt_digest: str | None = None
