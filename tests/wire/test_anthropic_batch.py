@@ -23,7 +23,7 @@ def line(kind: str, identity: str = "msg_01", **more: Any) -> bytes:
 RESULTS = (
     line("succeeded", "msg_01")
     + line("errored", error={"type": "error", "error": {"type": "invalid_request_error"}})
-    + line("canceled")
+    + line("canceled", message=message(counts(7, 7)))
     + line("expired")
     + line("succeeded", "msg_02")
 )

@@ -324,6 +324,24 @@ def test_the_split_of_the_iterations_goes_first() -> None:
     assert only.cache_creation_1h_input_tokens == 2000
 
 
+def test_the_top_level_split_is_the_answering_attempts_alone() -> None:
+    split = {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 2048}
+    usage = counts(
+        12,
+        55,
+        created=2048,
+        cache_creation=split,
+        iterations=[
+            entry("message", 12, 9, STRICT, created=2048),
+            entry("fallback_message", 12, 55, CHEAP, created=2048),
+        ],
+    )
+    billing = bill(usage, story(model=CHEAP, hops=[hop()]))
+    assert [one.cache_creation_5m_input_tokens for one in billing.parts] == [2048, 0]
+    assert [one.cache_creation_1h_input_tokens for one in billing.parts] == [None, 2048]
+    assert billing.notes == (notes.CACHE_SPLIT_REMAINDER,)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 500) | st.floats() | st.text(max_size=6),
     lambda inner: st.lists(inner, max_size=3),

@@ -414,6 +414,18 @@ def test_a_second_beginning_replaces_the_first() -> None:
     assert reading.notes == (notes.REPEATED_START,)
 
 
+def test_a_content_delta_is_never_too_large() -> None:
+    """It is not kept in the first place."""
+    parser = open_parser(content_type="text/event-stream")
+    for skipped in (b"content_block_delta", b"content_block_stop", b"ping"):
+        parser.feed(b"event: " + skipped + b"\ndata: ")
+        for _ in range(17):
+            parser.feed(b"x" * (1 << 20))
+        parser.feed(b"\n\n")
+    parser.close()
+    assert parser.reading.notes == ()
+
+
 @pytest.mark.parametrize("name", [b"", b"event: content_block_start\n"])
 def test_an_event_too_large_is_noted(name: bytes) -> None:
     parser = open_parser(content_type="text/event-stream")
@@ -469,6 +481,34 @@ def test_a_refusal_before_any_output() -> None:
     assert reading.stop_reason == "refusal"
     assert reading.notes == ("refusal_category:cyber",)
     assert not reading.fallback
+
+
+def test_a_chain_whose_last_model_declined_at_once() -> None:
+    """The first had written something, the last had not: each is billed by its own case."""
+    details = {"type": "refusal", "category": "cyber"}
+    reading = read_stream(
+        start(counts(28, 5), model=STRICT)
+        + text("Hi")
+        + fallback(STRICT, CHEAP, trigger=details)
+        + delta(
+            counts(
+                31,
+                0,
+                iterations=[
+                    entry("message", 28, 106, STRICT),
+                    entry("fallback_message", 31, 0, CHEAP),
+                ],
+            ),
+            stop_reason="refusal",
+            stop_details=details,
+        )
+        + STOP
+    )
+    assert [(part.role, part.model, part.billable) for part in reading.parts] == [
+        ("fallback_declined", STRICT, None),
+        ("fallback_declined", CHEAP, False),
+    ]
+    assert (reading.model, reading.fallback) == (CHEAP, True)
 
 
 def test_a_refusal_in_mid_output() -> None:
