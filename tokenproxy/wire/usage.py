@@ -72,7 +72,7 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     session_id: str | None = None
     """From the body, for clients that send no session header."""
     offers_tools: bool = False
-    """The model may call tools: the mark of an agent's own request, unlike a title's or a count's."""
+    """The model may call tools: the mark of an agent's own request, unlike a title's."""
     tool_results: tuple[ToolResult, ...] = ()
     """Results behind the model's last answer: those that are new in this request."""
     prompt_digest: str | None = None
