@@ -346,6 +346,20 @@ def test_more_than_memory_should_hold_is_left_to_the_journal(
     assert sorted(row.call_id for row in rows(book)) == sorted(f"c-{n}" for n in range(30))
 
 
+def test_a_burst_larger_than_memory_should_hold_is_settled_all_the_same(
+    account: Account, book: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account_module, "KEPT_UNSETTLED", 10)
+    monkeypatch.setattr(account_module, "BATCH", 4)
+    account.open([start(f"c-{n}") for n in range(50)])
+    for n in range(50):
+        account.close(f"c-{n}", end())
+    settle(account)
+    account.finish(None)
+    assert len(rows(book)) == 50
+    assert account.tally.summary().warnings == ()
+
+
 def test_a_long_run_does_not_keep_a_long_journal(
     book: Path, runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,7 +25,7 @@ from tokenproxy.record.make_row import make_row
 from tokenproxy.record.row import encode
 
 WRITER = """
-import sys, pathlib, json
+import sys, pathlib, json, time
 from tokenproxy.record.ledger import append
 path, name, count = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 print("ready", flush=True)
@@ -33,6 +33,7 @@ sys.stdin.readline()
 for n in range(count):
     row = {"who": f"{name}-{n}", "pad": "x" * (n * 37 % 3000)}
     append(path, [json.dumps(row).encode() + b"\\n"], wait_s=60)
+    time.sleep(n % 3 / 1000)  # as calls come: else one writer is done before the next wakes up
 """
 
 ANCESTOR = r"""

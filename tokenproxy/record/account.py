@@ -193,14 +193,14 @@ class Account:
 
     def settle(self, *, wait_s: float = LOCK_WAIT_S) -> float | None:
         """Append what has ended. Returns when to come again, in seconds; None: nothing waits."""
-        self._price()
-        while self._ended:
-            now = time.monotonic()
-            if now < self._next_try:
-                return self._next_try - now
-            if not self._append(list(islice(self._ended, BATCH)), wait_s):
+        while True:
+            self._price(BATCH)
+            if not self._ended:
+                return SOON_S if self._unpriced else None
+            due = time.monotonic() >= self._next_try
+            if not due or not self._append(list(islice(self._ended, BATCH)), wait_s):
+                self._forget()
                 return max(self._next_try - time.monotonic(), 0.0)
-        return SOON_S if self._unpriced else None
 
     def settle_until(self, deadline: float) -> None:
         """Append everything that can be, until a time on the monotonic clock."""
@@ -231,13 +231,13 @@ class Account:
             self._journal.close(settled=not (left or self._abandoned))
             self._journal = None
 
-    def _price(self) -> None:
-        """Make rows of what has ended, once prices are there. Without haste: see the module."""
+    def _price(self, most: int) -> None:
+        """Make rows of what has ended, once prices are there."""
         if not self._unpriced or not self._prices.ready:
             return
         if self._prices.problem is not None:
             self.tally.warn(self._prices.problem)
-        while self._unpriced:
+        for _ in range(min(most, len(self._unpriced))):
             call = self._unpriced.popleft()
             try:
                 rows = [(one, surely_row(one, self._run, self._prices)) for one in _billed(call)]
@@ -248,9 +248,14 @@ class Account:
                 continue
             for _, row in rows:
                 self.tally.count(row)
-        while len(self._ended) > KEPT_UNSETTLED:
-            self._ended.popleft()
-            self._abandoned = True
+
+    def _forget(self) -> None:
+        """Leave to the journal what is too much for memory while the ledger refuses it."""
+        if self.unsettled > KEPT_UNSETTLED:
+            self._price(len(self._unpriced))
+            while len(self._ended) > KEPT_UNSETTLED:
+                self._ended.popleft()
+                self._abandoned = True
 
     def _append(self, batch: list[_Ended], wait_s: float) -> bool:
         """Append the rows of the oldest ended calls. False if not all could be."""

@@ -30,7 +30,7 @@ from tokenproxy.config import RunContext
 from tokenproxy.record.call import Call, CallStart
 from tokenproxy.record.ledger import Mark
 from tokenproxy.record.lineage import Link
-from tokenproxy.record.row import encode_line
+from tokenproxy.record.row import encode_lines
 from tokenproxy.wire.usage import Reading, RequestFacts
 
 FORMAT = 1
@@ -113,7 +113,7 @@ class Journal:
             OSError: It cannot be made.
         """
         self._encoder = msgspec.json.Encoder()
-        self._waiting: list[bytes] = []
+        self._waiting: list[Record] = []
         self._torn = False
         self.path, self._fd = _create_owned(path)
         self._size = 0
@@ -132,7 +132,7 @@ class Journal:
 
     def add(self, record: Record) -> None:
         """Put a record in line for the next :meth:`flush`."""
-        self._waiting.append(encode_line(self._encoder, record))
+        self._waiting.append(record)
 
     def flush(self) -> None:
         """Write what is in line with one write.
@@ -142,7 +142,7 @@ class Journal:
         """
         if not self._waiting:
             return
-        data = b"".join(self._waiting)
+        data = encode_lines(self._encoder, self._waiting)
         self._waiting.clear()
         if self._torn:
             data = b"\n" + data
@@ -160,7 +160,7 @@ class Journal:
             OSError: The old journal goes on.
         """
         self._compact_at = self._size + self.COMPACT_BYTES
-        data = b"".join(encode_line(self._encoder, record) for record in records)
+        data = encode_lines(self._encoder, list(records))
         fresh, fd = _create_owned(self.path.with_name(f"{self.path.name}.new"))
         try:
             _write_all(fd, data)

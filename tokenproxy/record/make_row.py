@@ -51,6 +51,7 @@ def make_row(call: Call, run: RunContext, prices: Prices | None) -> Row:
     model = reading.model or call.request.model or ""
     completeness = settled_completeness(reading)
     billed = [part for part in reading.parts if part.billable is not False]
+    sums = billed[0] if len(billed) == 1 else _sum(billed, reading.parts)
     known = completeness != "none"
     costs = _costs(call, model, completeness, prices) if known and prices else []
     cost = _total(costs) if known and costs else None
@@ -89,20 +90,16 @@ def make_row(call: Call, run: RunContext, prices: Prices | None) -> Row:
         request_class=who.request_class,
         attempt=call.attempt,
         retry_of=call.retry_of,
-        uncached_input_tokens=_some(part.uncached_input_tokens for part in billed),
-        cache_read_input_tokens=_some(part.cache_read_input_tokens for part in billed),
-        cache_creation_input_tokens=_some(part.cache_creation_input_tokens for part in billed),
-        cache_creation_5m_input_tokens=_some(
-            part.cache_creation_5m_input_tokens for part in billed
-        ),
-        cache_creation_1h_input_tokens=_some(
-            part.cache_creation_1h_input_tokens for part in billed
-        ),
-        reasoning_output_tokens=_some(part.reasoning_output_tokens for part in billed),
-        server_tool_use=_tools(billed),
-        service_tier=_first(part.service_tier for part in reading.parts),
-        speed=_first(part.speed for part in reading.parts),
-        inference_geo=_first(part.inference_geo for part in reading.parts),
+        uncached_input_tokens=sums.uncached_input_tokens,
+        cache_read_input_tokens=sums.cache_read_input_tokens,
+        cache_creation_input_tokens=sums.cache_creation_input_tokens,
+        cache_creation_5m_input_tokens=sums.cache_creation_5m_input_tokens,
+        cache_creation_1h_input_tokens=sums.cache_creation_1h_input_tokens,
+        reasoning_output_tokens=sums.reasoning_output_tokens,
+        server_tool_use=sums.server_tool_use or None,
+        service_tier=sums.service_tier,
+        speed=sums.speed,
+        inference_geo=sums.inference_geo,
         stop_reason=reading.stop_reason,
         parts=_parts(reading.parts, model, costs),
         status_code=end.status_code,
@@ -205,6 +202,30 @@ def _all(parts: Sequence[UsagePart], count: Callable[[UsagePart], int | None]) -
     return total
 
 
+def _sum(billed: Sequence[UsagePart], parts: Sequence[UsagePart]) -> UsagePart:
+    """The finer kinds, each summed over the billed parts that state it; conditions of the first."""
+    tools: dict[str, int] = {}
+    for part in billed:
+        for tool, requests in part.server_tool_use.items():
+            tools[tool] = tools.get(tool, 0) + requests
+    return UsagePart(
+        uncached_input_tokens=_some(part.uncached_input_tokens for part in billed),
+        cache_read_input_tokens=_some(part.cache_read_input_tokens for part in billed),
+        cache_creation_input_tokens=_some(part.cache_creation_input_tokens for part in billed),
+        cache_creation_5m_input_tokens=_some(
+            part.cache_creation_5m_input_tokens for part in billed
+        ),
+        cache_creation_1h_input_tokens=_some(
+            part.cache_creation_1h_input_tokens for part in billed
+        ),
+        reasoning_output_tokens=_some(part.reasoning_output_tokens for part in billed),
+        server_tool_use=tools,
+        service_tier=_first(part.service_tier for part in (*billed, *parts)),
+        speed=_first(part.speed for part in (*billed, *parts)),
+        inference_geo=_first(part.inference_geo for part in (*billed, *parts)),
+    )
+
+
 def _some(counts: Iterable[int | None]) -> int | None:
     """The sum of what is stated; None if nothing is."""
     stated = [count for count in counts if count is not None]
@@ -215,18 +236,12 @@ def _first(values: Iterable[str | None]) -> str | None:
     return next((value for value in values if value is not None), None)
 
 
-def _tools(parts: Sequence[UsagePart]) -> dict[str, int] | None:
-    total: dict[str, int] = {}
-    for part in parts:
-        for tool, requests in part.server_tool_use.items():
-            total[tool] = total.get(tool, 0) + requests
-    return total or None
-
-
 def _parts(
     parts: Sequence[UsagePart], model: str, costs: Sequence[Decimal | None]
 ) -> tuple[RowPart, ...] | None:
     """The parts, if more than one model or role is among them or one is not billed."""
+    if len(parts) == 1 and parts[0].billable is not False:
+        return None
     kinds = {(part.model or model, part.role) for part in parts}
     if len(kinds) < 2 and all(part.billable is not False for part in parts):  # noqa: PLR2004 - several
         return None

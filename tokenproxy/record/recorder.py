@@ -203,8 +203,11 @@ class Recorder:
     def _work_off(self) -> None:
         while self._later:
             event = self._later.popleft()
-            with self._guarded(type(event).__name__):
+            try:
                 self._handle(event)
+            except Exception:
+                logger.exception("a fault in the recorder: %s", type(event).__name__)
+                self._account.tally.warn(FAULT)
             if isinstance(event, _Requested) and len(event.body or b"") > _LONG_BODY:
                 self._collect(0.0)
 

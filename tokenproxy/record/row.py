@@ -8,6 +8,7 @@ under each field is published in the JSON Schema.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -178,19 +179,19 @@ _encoder = msgspec.json.Encoder()
 
 def encode(row: Row) -> bytes:
     """The row as one line of strict JSON, its newline included. Any text is made to fit UTF-8."""
-    return encode_line(_encoder, row)
+    return encode_lines(_encoder, [row])
 
 
-def encode_line(encoder: msgspec.json.Encoder, value: object) -> bytes:
-    """``value`` as one line of JSON.
+def encode_lines(encoder: msgspec.json.Encoder, values: Sequence[object]) -> bytes:
+    """Each value as one line of JSON.
 
     Text that is no Unicode (arguments and headers may carry any bytes) would
-    make the encoder raise, and the row would be lost for one odd letter.
+    make the encoder raise, and a row would be lost for one odd letter.
     """
     try:
-        return encoder.encode(value) + b"\n"
+        return encoder.encode_lines(values)
     except UnicodeEncodeError:
-        return encoder.encode(_unicode(msgspec.to_builtins(value))) + b"\n"
+        return encoder.encode_lines([_unicode(msgspec.to_builtins(value)) for value in values])
 
 
 def _unicode(value: Any) -> Any:
