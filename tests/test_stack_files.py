@@ -1,0 +1,300 @@
+"""The collector's, compose's and Grafana's files: well-formed, pinned, and about what we emit.
+
+What the real programs make of them is not tested here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tokenproxy.telemetry import semconv
+from tokenproxy.telemetry.semconv import Metric
+
+ROOT = Path(__file__).parent.parent
+DOCKER = ROOT / "docker"
+DASHBOARDS = sorted((DOCKER / "dashboards").glob("*.json"))
+YAML_FILES = sorted([ROOT / "otel-collector.yaml", *DOCKER.rglob("*.yaml")])
+
+RENAMED: dict[str, dict[str, str]] = {
+    "receivers": {"hostmetrics": "host_metrics", "httpcheck": "http_check"},
+    "processors": {
+        "resourcedetection": "resource_detection",
+        "batch": "sending_queue.batch of the exporter",
+    },
+    "exporters": {"otlp": "otlp_grpc", "otlphttp": "otlp_http", "logging": "debug"},
+    "connectors": {"spanmetrics": "span_metrics"},
+    "extensions": {},
+}
+"""Component names that are deprecated aliases (collector-contrib #45339, collector #14403 and
+#14396) or superseded (collector docs/rfcs/batching-migration.md), as of 0.159."""
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text())
+
+
+@pytest.fixture
+def collector() -> dict[str, Any]:
+    loaded: dict[str, Any] = load(ROOT / "otel-collector.yaml")
+    return loaded
+
+
+@pytest.fixture
+def compose() -> dict[str, Any]:
+    loaded: dict[str, Any] = load(DOCKER / "compose.yaml")
+    return loaded
+
+
+@pytest.mark.parametrize("path", YAML_FILES, ids=lambda path: path.name)
+def test_yaml_is_well_formed(path: Path) -> None:
+    assert isinstance(load(path), dict)
+    assert "\t" not in path.read_text()
+
+
+# -- the collector --------------------------------------------------------------------
+
+
+def test_no_component_has_a_deprecated_name(collector: dict[str, Any]) -> None:
+    for section, renamed in RENAMED.items():
+        used = {name.split("/")[0] for name in collector.get(section, {})}
+        assert not used & set(renamed), section
+
+
+def test_all_that_is_used_is_defined_and_all_that_is_defined_is_used(
+    collector: dict[str, Any],
+) -> None:
+    service = collector["service"]
+    assert set(service["extensions"]) == set(collector["extensions"])
+    for section in ("receivers", "processors", "exporters"):
+        used = {name for pipe in service["pipelines"].values() for name in pipe[section]}
+        assert used == set(collector[section])
+
+
+def test_memory_is_guarded_first_in_every_pipeline(collector: dict[str, Any]) -> None:
+    pipelines = collector["service"]["pipelines"]
+    assert set(pipelines) == {"traces", "metrics"}
+    assert all(pipe["processors"][0] == "memory_limiter" for pipe in pipelines.values())
+
+
+def test_exporters_batch_in_their_queue(collector: dict[str, Any]) -> None:
+    for name, exporter in collector["exporters"].items():
+        assert "batch" in exporter["sending_queue"], name
+
+
+def test_the_collector_speaks_both_protocols_and_is_open_to_nobody_by_default(
+    collector: dict[str, Any],
+) -> None:
+    listen = "${env:COLLECTOR_LISTEN:-127.0.0.1}"
+    protocols = collector["receivers"]["otlp"]["protocols"]
+    assert protocols["grpc"]["endpoint"] == f"{listen}:4317"
+    assert protocols["http"]["endpoint"] == f"{listen}:4318"
+    assert collector["extensions"]["health_check"]["endpoint"] == f"{listen}:13133"
+
+
+def test_variables_of_the_collector_are_set_by_compose(
+    collector: dict[str, Any], compose: dict[str, Any]
+) -> None:
+    names = set(re.findall(r"\$\{env:(\w+)", json.dumps(collector)))
+    assert names <= set(compose["services"]["collector"]["environment"])
+    assert "$" not in re.sub(r"\$\{env:\w+:-[^}]+\}", "", json.dumps(collector))
+
+
+def test_deltas_are_taken_as_they_are(collector: dict[str, Any], compose: dict[str, Any]) -> None:
+    flags = " ".join(compose["services"]["prometheus"]["command"])
+    assert "otlp-native-delta-ingestion" in flags
+    assert "--web.enable-otlp-receiver" in flags
+    assert not [name for name in collector["processors"] if name.startswith("deltatocumulative")]
+    assert collector["service"]["pipelines"]["metrics"]["exporters"] == ["otlp_http/prometheus"]
+
+
+# -- compose --------------------------------------------------------------------------
+
+
+def test_every_image_is_pinned(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        assert re.fullmatch(r"[a-z0-9./-]+:v?\d+\.\d+\.\d+", service["image"]), name
+
+
+def test_every_port_is_on_loopback(compose: dict[str, Any]) -> None:
+    ports = [port for service in compose["services"].values() for port in service.get("ports", ())]
+    assert len(ports) == 5
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_every_service_has_a_memory_limit_a_small_log_and_a_health_check(
+    compose: dict[str, Any],
+) -> None:
+    for name, service in compose["services"].items():
+        assert service["deploy"]["resources"]["limits"]["memory"], name
+        assert service["logging"]["options"]["max-size"], name
+        # The collector's image can run nothing but the collector; a neighbour asks for it.
+        asked = compose["services"]["collector-health"] if name == "collector" else service
+        assert asked["healthcheck"]["test"][0] == "CMD", name
+
+
+def test_what_is_mounted_exists_and_every_volume_is_used(compose: dict[str, Any]) -> None:
+    mounted: set[str] = set()
+    for service in compose["services"].values():
+        for volume in service.get("volumes", ()):
+            source = volume.split(":")[0]
+            if source.startswith("."):
+                assert (DOCKER / source).exists(), source
+            else:
+                mounted.add(source)
+    assert mounted == set(compose["volumes"])
+
+
+def test_dependencies_are_services_that_tell_their_health(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    for service in services.values():
+        for name, how in service.get("depends_on", {}).items():
+            if how["condition"] == "service_healthy":
+                assert "healthcheck" in services[name], name
+
+
+# -- Grafana --------------------------------------------------------------------------
+
+
+def test_grafana_reads_the_services_that_there_are(compose: dict[str, Any]) -> None:
+    sources = load(DOCKER / "grafana/provisioning/datasources/datasources.yaml")["datasources"]
+    assert {source["uid"] for source in sources} == {"prometheus", "jaeger"}
+    for source in sources:
+        assert re.match(r"http://([a-z]+):\d+$", source["url"])[1] in compose["services"]  # type: ignore[index] # a miss is the failure
+    (provider,) = load(DOCKER / "grafana/provisioning/dashboards/tokenproxy.yaml")["providers"]
+    mounts = compose["services"]["grafana"]["volumes"]
+    assert f"./dashboards:{provider['options']['path']}:ro" in mounts
+
+
+UNITS = {"s": "_seconds"}
+"""Unit -> suffix that Prometheus' OTLP receiver gives a metric's name; {annotations} give none."""
+
+
+def prometheus_names(metric: Metric) -> set[str]:
+    """The series that a metric becomes (otlptranslator, UnderscoreEscapingWithSuffixes)."""
+    name = metric.name.replace(".", "_") + UNITS.get(metric.unit, "")
+    assert metric.unit in UNITS or metric.unit.startswith("{")
+    if metric.instrument == "counter":
+        return {f"{name}_total"}
+    return {f"{name}_{part}" for part in ("bucket", "sum", "count")}
+
+
+EMITTED = {
+    name
+    for dialect in semconv.DIALECTS
+    for metric in dialect.metrics()
+    for name in prometheus_names(metric)
+}
+LABELS = {
+    label.replace(".", "_")
+    for dialect in semconv.DIALECTS
+    for label in (
+        dialect.operation,
+        dialect.provider,
+        dialect.request_model,
+        dialect.response_model,
+        dialect.token_type,
+        dialect.token_modality,
+        dialect.agent_name,
+        dialect.tool_name,
+        semconv.STORY_ID,
+        semconv.ERROR_TYPE,
+        semconv.OUTCOME,
+        semconv.COMPLETENESS,
+        semconv.TOKEN_KIND,
+        semconv.COST_KNOWN,
+        semconv.SERVER_ADDRESS,
+        semconv.SERVER_PORT,
+    )
+} | {"le", "job", "instance"}
+
+FUNCTIONS = {
+    "sum",
+    "sum_over_time",
+    "histogram_quantile",
+    "topk",
+    "vector",
+    "or",
+    "by",
+    "label_values",
+}
+
+
+def expressions(node: object) -> list[str]:
+    """All PromQL in a dashboard, the variables' queries included."""
+    if isinstance(node, dict):
+        own = [node["expr"]] if "expr" in node else []
+        if isinstance(node.get("definition"), str):
+            own.append(node["definition"])
+        return own + [e for value in node.values() for e in expressions(value)]
+    if isinstance(node, list):
+        return [e for value in node for e in expressions(value)]
+    return []
+
+
+def words(expression: str) -> tuple[set[str], set[str]]:
+    """(names of series and functions, labels) that an expression uses."""
+    labels: set[str] = set()
+    for matchers in re.findall(r"\{([^{}]*)\}", expression):
+        labels |= set(re.findall(r"(\w+)\s*[=!]", re.sub(r'"[^"]*"', '""', matchers)))
+    for group in re.findall(r"\bby\s*\(([^)]*)\)", expression):
+        labels |= {label.strip() for label in group.split(",")}
+    if found := re.match(r"label_values\(\w+, (\w+)\)", expression):
+        labels.add(found[1])
+    bare = re.sub(r'"[^"]*"', "", expression)
+    bare = re.sub(r"\{[^{}]*\}|\[[^\]]*\]|\bby\s*\([^)]*\)", " ", bare)
+    names = set(re.findall(r"[a-zA-Z_:][\w:]*", re.sub(r"\b\d[\w.]*", " ", bare)))
+    return names - labels, labels
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.name)
+def test_dashboards_ask_only_for_what_we_emit(path: Path) -> None:
+    found = expressions(json.loads(path.read_text()))
+    assert len(found) > 10
+    for expression in found:
+        names, labels = words(expression)
+        series = names - FUNCTIONS
+        assert series, expression
+        assert series <= EMITTED, expression
+        assert labels <= LABELS, expression
+
+
+def test_the_dashboard_check_sees_a_wrong_name() -> None:
+    names, labels = words('sum by (model) (rate(tokenproxy_calls{outcome="x"}[5m])) / 1e9')
+    assert names == {"sum", "rate", "tokenproxy_calls"}
+    assert labels == {"model", "outcome"}
+    assert not labels <= LABELS
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.name)
+def test_dashboards_sum_deltas_and_do_not_ask_for_rates(path: Path) -> None:
+    for expression in expressions(json.loads(path.read_text())):
+        if not expression.startswith("label_values"):
+            assert "sum_over_time(" in expression
+        assert not re.search(r"\b(rate|increase|irate|delta)\(", expression), expression
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.name)
+def test_dashboards_are_whole(path: Path) -> None:
+    board = json.loads(path.read_text())
+    panels = board["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    assert all(panel["title"] and panel["targets"] for panel in panels)
+    variables = {variable["name"] for variable in board["templating"]["list"]}
+    used = set(re.findall(r"\$\{?(\w+)", path.read_text()))
+    assert used - {"__range", "__interval", "__all"} <= variables
+    taken: set[tuple[int, int]] = set()
+    for panel in panels:
+        at = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(at["x"], at["x"] + at["w"])
+            for y in range(at["y"], at["y"] + at["h"])
+        }
+        assert not cells & taken, panel["title"]
+        taken |= cells
