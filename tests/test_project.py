@@ -31,7 +31,11 @@ def tracked() -> tuple[Path, ...]:
     )
     names = [name for name in listed.stdout.split("\0") if name]
     files = [ROOT / name for name in names] or [
-        path for path in ROOT.rglob("*") if ".venv" not in path.parts
+        path
+        for path in ROOT.rglob("*")
+        if not any(
+            part == "__pycache__" or part[0] == "." for part in path.parts[len(ROOT.parts) :]
+        )
     ]
     return tuple(path for path in files if path.is_file())
 
