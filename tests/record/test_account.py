@@ -308,6 +308,32 @@ def test_a_disk_that_fills_and_is_freed_loses_and_doubles_nothing(
     assert [row.call_id for row in sink.rows] == [f"c-{n}" for n in range(6)]
 
 
+def test_a_batch_that_the_disk_cuts_in_two_is_completed(
+    account: Account, book: Path, sink: Remembering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account_module, "RETRY_S", 0.0)
+    name = "0193f000-0000-7000-8000-000000000001"
+    account.open([start(name, kind="batch_results")])
+    account.close(name, end(items=[reading(response_id=f"m{n}") for n in range(4)]))
+    account._prices.load()
+    refused = [2]
+
+    def cut(path: Path, lines: list[bytes], *, wait_s: float) -> ledger.Mark:
+        if refused[0]:
+            written, refused[0] = refused[0], 0
+            real(path, lines[:written], wait_s=wait_s)
+            raise ledger.LedgerError("No space left.", written=written)
+        return real(path, lines, wait_s=wait_s)
+
+    real = ledger.append
+    monkeypatch.setattr(ledger, "append", cut)
+    assert account.settle() == 0.0
+    assert sink.told == []
+    settle(account)
+    assert [row.response_id for row in rows(book)] == ["m0", "m1", "m2", "m3"]
+    assert len(sink.rows) == 4
+
+
 def test_an_unwritable_ledger_keeps_the_calls_for_the_next_start(
     runs: Path, tmp_path: Path, sink: Remembering
 ) -> None:
@@ -338,6 +364,7 @@ def test_more_than_memory_should_hold_is_left_to_the_journal(
         account.close(f"c-{n}", end())
         account.settle()
     assert account.unsettled == 10
+    monkeypatch.setattr(wal.Journal, "bloated", True)  # what is left to it must not be rewritten
     book.parent.mkdir()
     account.settle_until(time.monotonic() + 1)
     account.finish(None)

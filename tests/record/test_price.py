@@ -10,10 +10,11 @@ from decimal import Decimal
 import genai_prices
 import pytest
 from genai_prices.data_snapshot import DataSnapshot, get_snapshot, set_custom_snapshot
+from genai_prices.types import Tier, TieredPrices
 
 from tests.record.make import MODEL, T0
 from tokenproxy.record import price_rules
-from tokenproxy.record.price import Prices
+from tokenproxy.record.price import Prices, _at
 from tokenproxy.wire.usage import UsagePart
 
 GOLDEN = UsagePart(
@@ -144,6 +145,15 @@ def test_fast_on_a_model_without_a_fast_price_is_unknown(prices: Prices) -> None
     assert cost(prices, plain(speed="fast"), "claude-sonnet-5-5") is None
 
 
+def test_two_conditions_at_once_have_no_price(prices: Prices) -> None:
+    assert cost(prices, plain(speed="fast", service_tier="batch")) is None
+
+
+def test_a_model_that_another_provider_offers_has_only_its_list_price(prices: Prices) -> None:
+    assert cost(prices, plain(), provider="azure.ai.inference") is not None
+    assert cost(prices, plain(service_tier="batch"), provider="azure.ai.inference") is None
+
+
 def test_a_tier_sold_by_contract_is_unknown(prices: Prices) -> None:
     assert cost(prices, plain(service_tier="priority")) is None
     assert cost(prices, plain(service_tier="standard")) == cost(prices, plain())
@@ -163,6 +173,14 @@ def test_a_long_prompt_raises_the_price_of_all_tokens(prices: Prices) -> None:
     below, above = (cost(prices, part, "claude-haiku-5-5") for part in (short, long))
     assert below == Decimal("0.0091")
     assert above == Decimal("0.04550005")
+
+
+def test_the_highest_tier_reached_is_the_price_of_all() -> None:
+    steps = TieredPrices(
+        base=Decimal(1),
+        tiers=[Tier(start=100, price=Decimal(2)), Tier(start=200, price=Decimal(3))],
+    )
+    assert [_at(steps, inputs) for inputs in (0, 100, 101, 200, 201)] == [1, 1, 2, 2, 3]
 
 
 def test_prices_are_those_of_the_calls_time(prices: Prices) -> None:
