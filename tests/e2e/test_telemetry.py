@@ -19,8 +19,6 @@ KINDS = {
 
 
 @pytest.mark.parametrize("protocol", ["http", "grpc"])
-
-
 def test_the_demo_agents_trace_and_sums(bench: Bench, protocol: Literal["http", "grpc"]) -> None:
     with Simulator("demo") as sim, OtlpReceiver(protocol) as receiver:
         run = bench.tokenproxy(
