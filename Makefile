@@ -9,7 +9,7 @@ ifneq ($(shell $(PY) -c '' 2>/dev/null && cat .venv/.installed 2>/dev/null),$(CU
 .venv/.installed: FORCE
 endif
 
-.PHONY: help install demo test test-real lint types check lock clean FORCE
+.PHONY: help install demo test test-real lint types check bench lock clean FORCE
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -42,6 +42,9 @@ types: install ## mypy, strict
 	@$(PY) -m mypy
 
 check: lint types test ## all of the above but the real clients
+
+bench: install ## what the prefix costs: wall-clock time without and with
+	@$(PY) benchmarks/prefix.py
 
 lock: ## resolve the dependencies anew (needs uv)
 	@printf 'hatchling>=1.27\n' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.12 \
