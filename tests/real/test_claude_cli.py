@@ -102,6 +102,8 @@ def test_forward_golden_case(bench: Bench, claude: str) -> None:
     assert len(subagent) == 2
     assert {row["agent_type"] for row in subagent} == {"general-purpose"}
     assert {row["request_class"] for row in rows} >= {"main", "subagent"}
+    ran = {tool["name"] for row in rows for tool in row.get("tool_durations", [])}
+    assert ran == {"Agent", "Bash"}
     turns = {row["turn_id"] for row in subagent}
     assert len(turns) == 1
     assert turns <= {row.get("turn_id") for row in rows if not row.get("agent_id")}

@@ -26,6 +26,7 @@ def test_a_whole_call(prices: Prices) -> None:
         agent_type="general-purpose",
         request_class="subagent",
         client_request_id="c",
+        tool_durations_ms=(("Bash", 1052.0), ("Read", 3.0)),
         client="claude-cli/2.1.330",
     )
     used = UsagePart(
@@ -80,6 +81,10 @@ def test_a_whole_call(prices: Prices) -> None:
         "parent_agent_id": "p",
         "agent_type": "general-purpose",
         "request_class": "subagent",
+        "tool_durations": (
+            {"name": "Bash", "duration_ms": 1052.0},
+            {"name": "Read", "duration_ms": 3.0},
+        ),
         "attempt": 1,
         "retry_of": "id-0",
         "uncached_input_tokens": 12,

@@ -20,7 +20,7 @@ from decimal import Decimal
 from tokenproxy.config import RunContext
 from tokenproxy.record.call import Call
 from tokenproxy.record.price import Prices
-from tokenproxy.record.row import SCHEMA, Row, RowPart
+from tokenproxy.record.row import SCHEMA, Row, RowPart, ToolDuration
 from tokenproxy.wire.usage import Completeness, Reading, UsagePart
 
 DEFAULT_ERRORS = {
@@ -88,6 +88,7 @@ def make_row(call: Call, run: RunContext, prices: Prices | None) -> Row:
         parent_agent_id=who.parent_agent_id,
         agent_type=who.agent_type,
         request_class=who.request_class,
+        tool_durations=_durations(who.tool_durations_ms),
         attempt=call.attempt,
         retry_of=call.retry_of,
         uncached_input_tokens=sums.uncached_input_tokens,
@@ -136,6 +137,10 @@ def timestamp(unix_ns: int) -> str:
     """UTC to the millisecond: ``2026-11-22T00:54:55.830Z``."""
     seconds, nanoseconds = divmod(unix_ns, 1_000_000_000)
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{nanoseconds // _MS:03d}Z"
+
+
+def _durations(told: Iterable[tuple[str, float]]) -> tuple[ToolDuration, ...] | None:
+    return tuple(ToolDuration(name=name, duration_ms=spent) for name, spent in told) or None
 
 
 def _milliseconds(since_ns: int, until_ns: int) -> float:

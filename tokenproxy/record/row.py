@@ -53,6 +53,15 @@ class RowPart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Cost of this part in US dollars; absent if its price is unknown."""
 
 
+class ToolDuration(msgspec.Struct, frozen=True, kw_only=True):
+    """How long one of the client's tools ran."""
+
+    name: str
+    """The tool's name."""
+    duration_ms: float
+    """As the client measured it, milliseconds."""
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One model call: one line of ``provider_usage.jsonl``. Unknown is absent, never null or 0."""
 
@@ -116,6 +125,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Kind of the subagent."""
     request_class: str | None = None
     """The client's word for the call's purpose: main, subagent, compaction, ..."""
+    tool_durations: tuple[ToolDuration, ...] | None = None
+    """Tools whose results the request carries, where the client tells their durations."""
     attempt: int | None = None
     """0 for the first try."""
     retry_of: str | None = None

@@ -17,7 +17,7 @@ from typing import Any, get_args
 import msgspec
 
 from tokenproxy.record.call import Outcome
-from tokenproxy.record.row import SCHEMA, Row, RowPart
+from tokenproxy.record.row import SCHEMA, Row, RowPart, ToolDuration
 from tokenproxy.wire.usage import Completeness
 
 SCHEMA_ID = "urn:tokenproxy:usage:1"
@@ -37,8 +37,10 @@ _NARROWER: Mapping[str, Mapping[str, Any]] = {
 def row_schema() -> dict[str, Any]:
     """The schema of one line. Keys that it does not name are allowed: readers must skip them."""
     _, components = msgspec.json.schema_components([Row], ref_template="#/$defs/{name}")
-    row, part = components["Row"], components["RowPart"]
-    for schema, struct in ((row, Row), (part, RowPart)):
+    row = components.pop("Row")
+    structs: dict[str, type[msgspec.Struct]] = {"RowPart": RowPart, "ToolDuration": ToolDuration}
+    inner = [(components[name], structs[name]) for name in components]
+    for schema, struct in [(row, Row), *inner]:
         docs = field_docs(struct)
         for name, field in schema["properties"].items():
             _require_value(field)
@@ -54,7 +56,7 @@ def row_schema() -> dict[str, Any]:
         "$id": SCHEMA_ID,
         **row,
         "title": "Row of tokenproxy's ledger",
-        "$defs": {"RowPart": part},
+        "$defs": components,
     }
 
 
