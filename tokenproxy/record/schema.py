@@ -38,10 +38,13 @@ def row_schema() -> dict[str, Any]:
     """The schema of one line. Keys that it does not name are allowed: readers must skip them."""
     _, components = msgspec.json.schema_components([Row], ref_template="#/$defs/{name}")
     row = components.pop("Row")
-    structs: dict[str, type[msgspec.Struct]] = {"RowPart": RowPart, "ToolDuration": ToolDuration}
-    inner = [(components[name], structs[name]) for name in components]
-    for schema, struct in [(row, Row), *inner]:
-        docs = field_docs(struct)
+    structs: dict[str, type[msgspec.Struct]] = {
+        "Row": Row,
+        "RowPart": RowPart,
+        "ToolDuration": ToolDuration,
+    }
+    for struct_name, schema in (("Row", row), *components.items()):
+        docs = field_docs(structs[struct_name])
         for name, field in schema["properties"].items():
             _require_value(field)
             if name in docs:
