@@ -233,8 +233,11 @@ def test_a_dead_collector_costs_a_second_once_and_a_sentence(
     assert (printed.out, printed.err) == ("", "")
 
 
+@pytest.mark.parametrize("finish", ["sink.finish(scene.END)", "pass"])
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_the_process_then_ends_at_once(protocol: str, dead_port: int, tmp_path: Path) -> None:
+def test_the_process_then_ends_at_once(
+    protocol: str, finish: str, dead_port: int, tmp_path: Path
+) -> None:
     code = (
         "import sys, time, pathlib\n"
         "from tests.telemetry import scene\n"
@@ -243,7 +246,7 @@ def test_the_process_then_ends_at_once(protocol: str, dead_port: int, tmp_path: 
         f"        'OTEL_EXPORTER_OTLP_PROTOCOL': {NAMES[protocol]!r}}}\n"
         f"sink = open_telemetry(env, scene.RUN, state=pathlib.Path({str(tmp_path)!r}))\n"
         "for call in scene.calls(): sink.call(call, scene.row_of(call))\n"
-        "sink.finish(scene.END)\n"
+        f"{finish}\n"
         "print(time.monotonic())\n"
     )
     ended = subprocess.run(

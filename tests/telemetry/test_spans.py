@@ -285,6 +285,21 @@ def test_two_runs_of_one_tool_take_the_stated_durations_in_order() -> None:
     ]
 
 
+def test_a_tool_that_outlasts_the_next_call_stretches_its_parents() -> None:
+    who = msgspec.structs.replace(scene.MAIN, tool_durations_ms=(("Bash", 9000.0),))
+    second = scene.make_call(2, 3.0, 4.0, scene.complete(), who)
+    second = msgspec.structs.replace(
+        second,
+        request=msgspec.structs.replace(second.request, tool_results=(ToolResult("slow"),)),
+    )
+    uses = [ToolUse("slow", "Bash")]
+    memory = Memory().play(
+        [scene.make_call(1, 0.5, 1.0, scene.complete(uses=uses), scene.MAIN), second], None
+    )
+    assert memory.span(scene.TURN_SPAN).end_time == at(10.0)
+    assert memory.span(scene.ROOT).end_time == at(10.0)
+
+
 def test_a_clock_that_was_set_back_makes_no_negative_span() -> None:
     call = scene.make_call(1, 2.0, 1.0, scene.complete(), scene.MAIN)
     span = Memory().play([call]).span(call_span(1))
