@@ -9,11 +9,15 @@ by its path (reverse): ``/anthropic/v1/messages`` names the provider,
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
 from tokenproxy.wire import routes
+
+type Via = tuple[Literal["http", "https"], tuple[str, int]]
+"""A proxy on the way: scheme and address, as mitmproxy wants it."""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +40,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 class Base(msgspec.Struct, frozen=True):
     """A base URL taken apart."""
 
-    scheme: str
+    scheme: Literal["http", "https"]
     host: str
     port: int
     prefix: str
@@ -48,8 +52,9 @@ class Base(msgspec.Struct, frozen=True):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"not an http(s) URL: {url!r}")
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        return cls(parts.scheme, parts.hostname, port, parts.path.rstrip("/"))
+        secure = parts.scheme == "https"
+        port = parts.port or (443 if secure else 80)
+        return cls("https" if secure else "http", parts.hostname, port, parts.path.rstrip("/"))
 
 
 def bypasses(host: str, no_proxy: Iterable[str]) -> bool:
@@ -129,8 +134,8 @@ class Director:
             server_port=base.port,
         )
 
-    def via(self, host: str) -> tuple[str, tuple[str, int]] | None:
-        """The user's own proxy for connections to ``host``, in mitmproxy's form."""
+    def via(self, host: str) -> Via | None:
+        """The user's own proxy for connections to ``host``."""
         if self._proxy is None or bypasses(host, self._no_proxy):
             return None
         return self._proxy.scheme, (self._proxy.host, self._proxy.port)

@@ -35,7 +35,7 @@ _import_bare("mitmproxy.addons")
 
 from mitmproxy import master, options  # noqa: E402 - must follow the bare package above
 from mitmproxy.addons import next_layer, proxyserver, tlsconfig  # noqa: E402 - likewise
-from mitmproxy.proxy import layers, mode_specs, mode_servers  # noqa: E402 - likewise
+from mitmproxy.proxy import layers, mode_servers, mode_specs  # noqa: E402 - likewise
 
 __all__ = ["IDLE_TIMEOUT_S", "Engine", "next_layer", "tlsconfig"]
 
@@ -50,9 +50,9 @@ class Engine(master.Master):
 
     def __init__(self, addons: Sequence[object], **settings: Any) -> None:
         super().__init__(options.Options())
-        self.proxyserver = proxyserver.Proxyserver()
-        self.addons.add(self.proxyserver, *addons)
-        self.options.update(
+        self.proxyserver = proxyserver.Proxyserver()  # type: ignore[no-untyped-call] # mitmproxy's
+        self.addons.add(self.proxyserver, *addons)  # type: ignore[no-untyped-call] # mitmproxy's
+        self.options.update(  # type: ignore[no-untyped-call] # mitmproxy's
             mode=["regular"],
             connection_strategy="lazy",  # a routed host may not even resolve
             upstream_cert=False,
@@ -84,5 +84,5 @@ class _Connection(mode_servers.ProxyConnectionHandler):
     """
 
     def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
+        super().__init__(*args)  # type: ignore[no-untyped-call] # mitmproxy's
         self.max_conns.default_factory = lambda: asyncio.Semaphore(10_000)

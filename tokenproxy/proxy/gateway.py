@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 from collections.abc import Callable
 
 from tokenproxy.config import ProxyConfig
@@ -16,8 +15,6 @@ from tokenproxy.proxy.director import Director
 from tokenproxy.proxy.observer import Observer
 from tokenproxy.proxy.tunnel import Tunnels, host_patterns
 from tokenproxy.record.recorder import Recorder
-
-_DRAIN_POLL_S = 0.01
 
 
 class Gateway:
@@ -64,9 +61,7 @@ class Gateway:
 
     async def stop(self, drain_s: float) -> None:
         """Let open calls end for at most ``drain_s`` seconds, then account for them as they are."""
-        deadline = time.monotonic() + drain_s
-        while self._observer.live and time.monotonic() < deadline:
-            await asyncio.sleep(_DRAIN_POLL_S)
+        await self._observer.idle(drain_s)
         self._observer.abandon()
         await asyncio.sleep(0)  # the taps end in the loop's next turn
         if self._server is not None:

@@ -7,6 +7,7 @@ import base64
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from urllib.parse import unquote, urlsplit
 
 from mitmproxy import http, tls
@@ -47,7 +48,8 @@ class Observer:
         self._port = port
         self._proxy_auth = _basic_auth(upstream_proxy)
         self._warn = warn
-        self.live: set[Tap] = set()
+        self._live: set[Tap] = set()
+        self._none_open = asyncio.Event()
 
     # -- requests ---------------------------------------------------------
 
@@ -88,9 +90,13 @@ class Observer:
         tap.request_headers(headers)
         flow.metadata[_TAP] = tap
         flow.request.stream = tap.request_chunk
-        self.live.add(tap)
+        self._live.add(tap)
         journaled = asyncio.Event()
-        self._recorder.opened(start, lambda: loop.call_soon_threadsafe(journaled.set))
+
+        def acknowledge() -> None:
+            loop.call_soon_threadsafe(journaled.set)
+
+        self._recorder.opened(start, acknowledge)
         try:
             await asyncio.wait_for(journaled.wait(), JOURNAL_WAIT_S)
         except TimeoutError:
@@ -132,8 +138,7 @@ class Observer:
         """The response is complete as far as HTTP knows."""
         tap = _tap(flow)
         if tap is not None:
-            tap.over()
-            self.live.discard(tap)
+            self._over(tap, None)
 
     def error(self, flow: http.HTTPFlow) -> None:
         """One side broke off: the client, or the provider."""
@@ -141,12 +146,11 @@ class Observer:
         if tap is None:
             return
         if not flow.client_conn.state & ConnectionState.CAN_READ:
-            tap.failed(CLIENT_LEFT)
+            self._over(tap, CLIENT_LEFT)
         elif flow.response is None and flow.server_conn.timestamp_tcp_setup is None:
-            tap.failed(UNREACHABLE)
+            self._over(tap, UNREACHABLE)
         else:
-            tap.failed(UPSTREAM_LEFT)
-        self.live.discard(tap)
+            self._over(tap, UPSTREAM_LEFT)
 
     # -- connections ------------------------------------------------------
 
@@ -163,11 +167,23 @@ class Observer:
             "Use --mode reverse for it, or see docs/security.md for the variables it may honour."
         )
 
+    async def idle(self, timeout_s: float) -> None:
+        """Wait until no call is open, but no longer than ``timeout_s``."""
+        if self._live:
+            self._none_open.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._none_open.wait(), timeout_s)
+
     def abandon(self) -> None:
         """End what is still open: the command is gone and its time to drain is over."""
-        for tap in list(self.live):
-            tap.failed(CLIENT_LEFT)
-        self.live.clear()
+        for tap in list(self._live):
+            self._over(tap, CLIENT_LEFT)
+
+    def _over(self, tap: Tap, broken: str | None) -> None:
+        tap.over(broken)
+        self._live.discard(tap)
+        if not self._live:
+            self._none_open.set()
 
 
 def _tap(flow: http.HTTPFlow) -> Tap | None:
@@ -176,7 +192,8 @@ def _tap(flow: http.HTTPFlow) -> Tap | None:
 
 
 def _lower(headers: http.Headers) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
+    fields = headers.items()  # type: ignore[no-untyped-call] # mitmproxy's
+    return {name.lower(): value for name, value in fields}
 
 
 def _redirect(flow: http.HTTPFlow, target: Target) -> None:

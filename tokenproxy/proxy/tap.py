@@ -63,7 +63,7 @@ class Tap:
         self._request_encoding = headers.get("content-encoding", "")
 
     def request_chunk(self, data: bytes) -> bytes:
-        """mitmproxy's request stream callback. ``b""`` marks the end."""
+        """Stream callback of the request. ``b""`` marks the end."""
         if data:
             self._request_bytes += len(data)
             if self._request is not None:
@@ -97,7 +97,7 @@ class Tap:
         )
 
     def response_chunk(self, data: bytes) -> bytes:
-        """mitmproxy's response stream callback. ``b""`` marks the end."""
+        """Stream callback of the response. ``b""`` marks the end."""
         if data:
             self._response_bytes += len(data)
             self._call_soon(self._read, data, time.time_ns())
@@ -128,13 +128,9 @@ class Tap:
 
     # -- the end ----------------------------------------------------------
 
-    def over(self) -> None:
-        """The HTTP exchange ended as HTTP ends."""
-        self._call_soon(self._finish, None, time.time_ns())
-
-    def failed(self, error: str) -> None:
-        """The exchange broke; ``error`` says which side left."""
-        self._call_soon(self._finish, error, time.time_ns())
+    def over(self, broken: str | None = None) -> None:
+        """The exchange ended as HTTP ends, or one side broke it off: ``broken`` says which."""
+        self._call_soon(self._finish, broken, time.time_ns())
 
     def _finish(self, broken: str | None, ended_ns: int) -> None:
         if self._done:
@@ -191,13 +187,9 @@ def settle(
         readable: The body should have been a model's answer (not a count, not a batch file).
         stream: The response was an event stream.
     """
-    if broken is not None and not reading.ended:
-        if broken == CLIENT_LEFT:
-            return "aborted", broken
-        if status is None:
-            return "error", broken
-        return "truncated", reading.error or broken
     # A client may hang up as soon as it has the protocol's end; that call is whole.
+    if broken is not None and not reading.ended:
+        return _broken_off(status, broken, reading)
     if status is None:
         return "error", UNREACHABLE
     if status >= 400:  # noqa: PLR2004 - HTTP: client and server errors begin at 400
@@ -207,6 +199,14 @@ def settle(
     if readable and not reading.ended:
         return ("truncated", TRUNCATED) if stream else ("error", MALFORMED)
     return "complete", None
+
+
+def _broken_off(status: int | None, broken: str, reading: Reading) -> tuple[Outcome, str]:
+    if broken == CLIENT_LEFT:
+        return "aborted", broken
+    if status is None:
+        return "error", broken
+    return "truncated", reading.error or broken
 
 
 def _copy(reading: Reading) -> Reading:

@@ -13,7 +13,7 @@ from tokenproxy.proxy.engine import next_layer
 
 
 def host_patterns(hosts: Iterable[str]) -> list[str]:
-    """mitmproxy ``allow_hosts`` patterns that match exactly these hosts, any port."""
+    """Patterns for mitmproxy's ``allow_hosts`` that match exactly these hosts, any port."""
     patterns = [rf"^{re.escape(host)}:\d+$" for host in hosts]
     # With no pattern at all mitmproxy opens everything; this one matches nothing.
     return patterns or [r"^(?!)"]
