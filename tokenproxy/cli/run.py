@@ -1,0 +1,110 @@
+"""``tokenproxy run``: the options, joined with the environment."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated
+
+import typer
+
+
+class Mode(enum.StrEnum):
+    """``--mode``."""
+
+    AUTO = "auto"
+    FORWARD = "forward"
+    REVERSE = "reverse"
+
+
+def run(
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="COMMAND...", help="What to run; all after it is its own."),
+    ] = None,
+    *,
+    story: Annotated[
+        str, typer.Option(metavar="ID", envvar="TOKENPROXY_STORY_ID", help="Story it works on.")
+    ] = "",
+    iteration: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=0, envvar="TOKENPROXY_ITERATION", help="Its number; default the next."
+        ),
+    ] = None,
+    complexity: Annotated[
+        int,
+        typer.Option(metavar="N", min=0, envvar="TOKENPROXY_COMPLEXITY", help="Kept on each row."),
+    ] = 0,
+    mode: Annotated[
+        Mode,
+        typer.Option(
+            envvar="TOKENPROXY_MODE",
+            help="How calls come to us; auto: reverse if a base URL names a gateway, else forward.",
+        ),
+    ] = Mode.AUTO,
+    ledger: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", envvar="TOKENPROXY_LEDGER", help="Where rows are appended."),
+    ] = None,
+    route: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST=URL",
+            help="Send calls for HOST to URL. Repeatable; also TOKENPROXY_ROUTES, comma-separated.",
+        ),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="Kept on each row. Repeatable; also TOKENPROXY_LABELS, comma-separated.",
+        ),
+    ] = None,
+    no_summary: Annotated[
+        bool,
+        typer.Option(
+            "--no-summary", envvar="TOKENPROXY_NO_SUMMARY", help="No line on stderr at the end."
+        ),
+    ] = False,
+    fail_open: Annotated[
+        bool,
+        typer.Option(
+            "--fail-open",
+            envvar="TOKENPROXY_FAIL_OPEN",
+            help="Run the command unobserved if the proxy cannot start.",
+        ),
+    ] = False,
+) -> None:
+    """Run a command and record every model call it makes.
+
+    The exit status is the command's. 125: the proxy cannot start, 126 or 127: the
+    command cannot be run, 2: an option is wrong; the command was not run.
+    """
+    from tokenproxy.launch import environment, options
+    from tokenproxy.launch.errors import CannotRunError, UsageError
+    from tokenproxy.launch.run import run as launch
+    from tokenproxy.launch.summary import say
+
+    env = environment.inherited()
+    try:
+        if not command:
+            raise UsageError("no command to run: tokenproxy run [OPTIONS] -- COMMAND...")
+        ending = launch(
+            options.RunOptions(
+                command=tuple(command),
+                story_id=story,
+                iteration=iteration,
+                complexity=complexity,
+                mode=mode.value,
+                ledger=ledger,
+                routes=options.joined_routes(route or (), env),
+                labels=options.joined_labels(label or (), env),
+                summary=not no_summary,
+                fail_open=fail_open,
+            ),
+            env,
+        )
+    except CannotRunError as error:
+        say(str(error))
+        raise typer.Exit(error.status) from None
+    ending.leave()

@@ -1,0 +1,82 @@
+"""The command's environment: a copy of the user's, with us in the calls' way.
+
+Never our own environment: what the launcher and the proxy do themselves goes
+the user's way.
+
+``NODE_USE_ENV_PROXY`` is left alone: with it Node 22 prints a warning on the
+stderr of every process it starts. Node's own ``fetch`` heeds ``HTTPS_PROXY``
+only with it; such commands are seen in reverse mode, or when the user sets it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from tokenproxy.config import RunContext
+from tokenproxy.launch import nesting, no_proxy, traceparent
+from tokenproxy.launch.plan import PROXY_VARIABLES, Plan
+from tokenproxy.wire.routes import PROVIDERS
+
+RUN_ID = "TOKENPROXY_RUN_ID"
+
+
+def inherited() -> dict[str, str]:
+    """The environment that we were started with.
+
+    Python itself may have set ``LC_CTYPE`` since (PEP 538, in the C locale); the
+    command must not see that.
+    """
+    env = dict(os.environ)
+    try:
+        initial = Path("/proc/self/environ").read_bytes().split(b"\0")
+    except OSError:
+        return env
+    env.pop("LC_CTYPE", None)
+    for entry in initial:
+        if entry.startswith(b"LC_CTYPE="):
+            env["LC_CTYPE"] = os.fsdecode(entry.partition(b"=")[2])
+    return env
+
+
+def for_child(
+    env: Mapping[str, str],
+    plan: Plan,
+    run: RunContext,
+    *,
+    port: int,
+    trust: Mapping[str, str],
+    direct_hosts: Iterable[str] = (),
+    ledger: str | None = None,
+) -> dict[str, str]:
+    """The command's environment.
+
+    Args:
+        env: The user's.
+        plan: The way of calls.
+        run: The iteration; parent of what the command traces.
+        port: Ours, on 127.0.0.1.
+        trust: Variable -> file, for clients that must trust the run's CA.
+        direct_hosts: Hosts to be reached without any proxy (telemetry).
+        ledger: The ledger, if the user named one, for runs inside this one.
+    """
+    ours = f"http://127.0.0.1:{port}"
+    changed = dict.fromkeys(
+        no_proxy.VARIABLES, no_proxy.for_child(plan.no_proxy, plan.hosts, direct_hosts)
+    )
+    if plan.mode == "forward":
+        changed |= dict.fromkeys(PROXY_VARIABLES, ours)
+        changed |= trust
+    else:
+        changed |= {
+            provider.base_url_env: f"{ours}/{name}"
+            for name, provider in PROVIDERS.items()
+            if provider.base_url_env
+        }
+    child = {name: value for name, value in env.items() if name not in traceparent.VARIABLES}
+    child |= changed
+    child |= traceparent.for_child(run)
+    child[RUN_ID] = run.run_id
+    child[nesting.VARIABLE] = nesting.note(env, changed, routes=plan.routes, ledger=ledger)
+    return child

@@ -1,0 +1,144 @@
+"""What must be right before a run disturbs anything, and what follows from it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from tokenproxy import ids, paths
+from tokenproxy.config import ProxyConfig, RunContext
+from tokenproxy.launch import executable, nesting, traceparent
+from tokenproxy.launch.authority import Authority
+from tokenproxy.launch.errors import UsageError
+from tokenproxy.launch.executable import Executable
+from tokenproxy.launch.options import RunOptions
+from tokenproxy.launch.plan import ANY_PROXY_VARIABLES, PROXY_VARIABLES, Plan, make_plan
+from tokenproxy.launch.run_dir import check_ledger
+
+DRAIN_S = 2.0
+"""For streams that are still open when the command has ended."""
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that could be refused, found good."""
+
+    options: RunOptions
+    env: dict[str, str]
+    """The user's own, without any outer run's changes."""
+    env_as_given: dict[str, str]
+    """With them."""
+    program: Executable
+    plan: Plan
+    ledger: Path
+    state: Path
+    named_ledger: str | None
+    """The ledger if the user named it."""
+
+
+def prepare(options: RunOptions, env: Mapping[str, str]) -> Prepared:
+    """Refuse what can be refused; nothing is made but directories.
+
+    Raises:
+        CannotRunError: With the reason.
+    """
+    program = executable.find(options.command, env)
+    outer = nesting.outer_run(env)
+    own = nesting.without_outer_run(env)
+    plan = make_plan(options.mode, own, {**outer.routes, **options.routes})
+    named = options.ledger or own.get(paths.LEDGER_VARIABLE) or outer.ledger
+    try:
+        cwd = Path.cwd()
+        ledger = paths.ledger_path(named, own, cwd)
+        state = paths.state_dir(own)
+    except OSError as error:
+        raise UsageError(
+            f"no directory for state: {error.strerror} ({error.filename});"
+            f" name one with {paths.STATE_DIR_VARIABLE}"
+        ) from None
+    if _text(str(ledger)) != str(ledger) or _text(str(state)) != str(state):
+        raise UsageError("the path of the ledger or of the state directory is not UTF-8")
+    check_ledger(ledger)
+    return Prepared(
+        options=options,
+        env=own,
+        env_as_given=dict(env),
+        program=program,
+        plan=plan,
+        ledger=ledger,
+        state=state,
+        named_ledger=str(ledger) if named else None,
+    )
+
+
+def identify(given: Prepared) -> RunContext:
+    """The run's identity; takes the iteration's number.
+
+    Raises:
+        OSError: The number cannot be kept.
+    """
+    from tokenproxy.record.iteration import next_iteration
+
+    options = given.options
+    story_id = _text(options.story_id)
+    project = _text(paths.project_name(Path.cwd()))
+    parent = traceparent.inherited(given.env)
+    return RunContext(
+        run_id=ids.uuid7(),
+        trace_id=parent.trace_id if parent else ids.new_trace_id(),
+        span_id=ids.new_span_id(),
+        started_ns=time.time_ns(),
+        parent_span_id=parent.span_id if parent else None,
+        trace_flags=parent.flags if parent else 1,
+        tracestate=_text(parent.state) if parent and parent.state else None,
+        story_id=story_id,
+        iteration=next_iteration(given.ledger, story_id, project, options.iteration),
+        complexity=options.complexity,
+        project=project or None,
+        labels={_text(key): _text(value) for key, value in options.labels.items()},
+        agent=_text(Path(options.command[0]).name) or None,
+    )
+
+
+def proxy_config(
+    given: Prepared,
+    run: RunContext,
+    authority: Authority | None,
+    *,
+    run_dir: Path,
+    listen_fd: int,
+    upstream_ca: str | None = None,
+) -> ProxyConfig:
+    """The proxy's orders."""
+    plan = given.plan
+    return ProxyConfig(
+        run=run,
+        ledger=str(given.ledger),
+        run_dir=str(run_dir),
+        listen_fd=listen_fd,
+        intercept_hosts=plan.hosts,
+        gateway_hosts=plan.gateway_hosts,
+        routes=plan.routes,
+        upstreams=plan.upstreams,
+        upstream_proxy=_text(plan.upstream_proxy) if plan.upstream_proxy else None,
+        no_proxy=tuple(_text(entry) for entry in plan.no_proxy),
+        ca_cert_pem=authority.cert_pem if authority else None,
+        ca_key_pem=authority.key_pem if authority else None,
+        upstream_ca=upstream_ca,
+        drain_s=DRAIN_S,
+    )
+
+
+def telemetry_hosts(env: Mapping[str, str]) -> tuple[str, ...]:
+    """Hosts that telemetry goes to directly: none if the user has a proxy, which may be the way."""
+    from tokenproxy.telemetry.switch import otlp_hosts
+
+    proxies = ("http_proxy", "HTTP_PROXY", *PROXY_VARIABLES, *ANY_PROXY_VARIABLES)
+    return () if any(env.get(name) for name in proxies) else otlp_hosts(env)
+
+
+def _text(value: str) -> str:
+    """``value`` as text that UTF-8 can hold: bytes that were none become U+FFFD."""
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -1,0 +1,92 @@
+"""``--route HOST=URL`` and ``--label KEY=VALUE``: read and checked."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from tokenproxy.launch.errors import UsageError
+
+_HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
+
+
+def split_variable(value: str) -> list[str]:
+    """The items of an environment variable that holds several: by commas or white space."""
+    return [item for item in re.split(r"[,\s]+", value) if item]
+
+
+def parse_routes(given: Iterable[str]) -> dict[str, str]:
+    """``HOST=URL`` items as host (lower case) to URL; of two for one host the later holds.
+
+    Raises:
+        UsageError: An item is no route.
+    """
+    routes = {}
+    for item in given:
+        host, sign, url = item.partition("=")
+        host = host.strip().lower().rstrip(".")
+        if not sign:
+            raise UsageError(
+                f"route {item!r} is not HOST=URL, for example"
+                " api.anthropic.com=http://127.0.0.1:8080"
+            )
+        if not is_host(host):
+            raise UsageError(
+                f"route {item!r}: {host!r} is not a host name"
+                " (no scheme, port or path belongs there)"
+            )
+        routes[host] = check_url(url.strip(), f"route {item!r}")
+    return routes
+
+
+def parse_labels(given: Iterable[str]) -> dict[str, str]:
+    """``KEY=VALUE`` items; of two for one key the later holds.
+
+    Raises:
+        UsageError: An item has no key or no ``=``.
+    """
+    labels = {}
+    for item in given:
+        key, sign, value = item.partition("=")
+        if not sign or not key.strip():
+            raise UsageError(f"label {item!r} is not KEY=VALUE, for example team=search")
+        labels[key.strip()] = value
+    return labels
+
+
+def check_url(url: str, what: str) -> str:
+    """``url`` itself if it is an http(s) URL with a host and nothing behind its path.
+
+    Args:
+        url: As given.
+        what: Names the option or variable in the sentence.
+
+    Raises:
+        UsageError: It is not.
+    """
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - reading it is what checks it
+    except ValueError as error:
+        raise UsageError(f"{what}: {url!r} is not a URL ({error})") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(f"{what}: {url!r} is not an http:// or https:// URL with a host")
+    if parts.query or parts.fragment:
+        raise UsageError(f"{what}: {url!r} must end with its path (no ? or # part)")
+    return url
+
+
+def is_host(host: str) -> bool:
+    """Whether ``host`` is a DNS name or a literal IP address, in lower case."""
+    return is_address(host) or _HOST.fullmatch(host) is not None
+
+
+def is_address(host: str) -> bool:
+    """Whether ``host`` is a literal IP address."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

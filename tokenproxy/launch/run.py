@@ -1,0 +1,300 @@
+"""`tokenproxy run`: one command behind a proxy of its own, from start to exit.
+
+The order is the point:
+
+1. What can be refused is refused before anything is disturbed: a command that
+   does not exist, options, the ledger.
+2. The proxy process starts importing (0.6 s) while we make the run's CA.
+3. The command starts at once if the proxy has come up before as installed here,
+   else when it is ready. Connections wait in the listening socket's backlog.
+4. When the command has ended: the proxy settles the account, we say one line,
+   and leave with the command's status, whatever became of the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from tokenproxy.config import IterationEnd, RunContext, Summary
+from tokenproxy.launch import child, environment, listener, proven, proxy_process
+from tokenproxy.launch.authority import make_authority
+from tokenproxy.launch.conductor import Conductor
+from tokenproxy.launch.errors import PROXY_FAILED, SIGNALLED, CannotRunError
+from tokenproxy.launch.options import RunOptions
+from tokenproxy.launch.prepare import (
+    DRAIN_S,
+    Prepared,
+    identify,
+    prepare,
+    proxy_config,
+    telemetry_hosts,
+)
+from tokenproxy.launch.proxy_process import Proxy
+from tokenproxy.launch.run_dir import RunDir
+from tokenproxy.launch.signals import Inbox, die_of
+from tokenproxy.launch.summary import say, summary_line
+from tokenproxy.launch.trust import write_trust, write_upstream_trust
+from tokenproxy.launch.witness import Witness
+
+FAIL_OPEN_S = 10.0
+"""``--fail-open``: how long the command waits for a proxy."""
+SETTLE_S = 5.0
+"""Beyond the drain: ledger, telemetry's one second, the end of the process."""
+TERMINATE_S = 5.0
+"""From SIGTERM to SIGKILL, for a command that must not run on unobserved."""
+CLOSE_S = 1.0
+"""For the proxy process to be gone after it has given its summary."""
+STDERR = 2
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """How the launcher must end."""
+
+    status: int
+    interrupted: bool = False
+    """The command died of an interrupt from the keyboard: then so do we, because a shell
+    goes on with its script when a program only *exits* with 130."""
+
+    def leave(self) -> None:
+        """End this process. Does not return."""
+        if self.interrupted:
+            die_of(signal.SIGINT)
+        os._exit(self.status)
+
+
+def run(
+    options: RunOptions,
+    env: Mapping[str, str],
+    *,
+    proxy_command: Sequence[str] = proxy_process.COMMAND,
+) -> Ending:
+    """Run a command behind a proxy of its own.
+
+    Args:
+        options: What was asked for.
+        env: The environment that we were started with.
+        proxy_command: What starts the proxy process.
+
+    Raises:
+        CannotRunError: The command was not run, or had to be ended; with the reason.
+    """
+    _occupy_standard_descriptors()
+    prepared = prepare(options, env)
+    return _Run(prepared, proxy_command).conduct()
+
+
+class _Run:
+    """One run, once nothing is left to refuse."""
+
+    def __init__(self, prepared: Prepared, proxy_command: Sequence[str]) -> None:
+        self._given = prepared
+        self._options = prepared.options
+        self._proxy_command = proxy_command
+        self._marker = proven.marker(prepared.state, proxy_command)
+        self._inbox = Inbox()
+        self._witness = Witness()
+        self._conductor = Conductor(self._inbox, self._witness)
+        self._listener: socket.socket
+        self._context: RunContext
+        self._run_dir: RunDir
+        self._proxy: Proxy
+        self._clean = False
+        """Whether the proxy's log is of no interest."""
+
+    def conduct(self) -> Ending:
+        try:
+            self._listener = listener.open_listener()
+            self._context = identify(self._given)
+            self._run_dir = RunDir(self._given.state, self._context.run_id)
+            self._witness.start()
+        except OSError as error:
+            raise CannotRunError(f"cannot start: {error}", PROXY_FAILED) from None
+        self._inbox.open()
+        try:
+            return self._observed()
+        finally:
+            self._witness.stop()
+            self._listener.close()
+            self._run_dir.close(keep_log=not self._clean)
+
+    def _observed(self) -> Ending:
+        self._proxy = Proxy(
+            self._listener, self._run_dir.path, self._given.env, self._proxy_command
+        )
+        self._conductor.proxy = self._proxy
+        self._proxy.start()
+        child_env = self._configure()
+        if self._options.fail_open:
+            self._conductor.wait(self._up_or_down, FAIL_OPEN_S)
+        elif not self._marker.exists():
+            self._conductor.wait(self._up_or_down)
+        self._conductor.turn()
+        if self._conductor.interrupted is not None:
+            self._discard_proxy()
+            number = self._conductor.interrupted
+            return Ending(SIGNALLED + number, interrupted=number == signal.SIGINT)
+        if self._options.fail_open and not self._proxy.was_ready:
+            return self._unobserved()
+        if self._proxy.failure is not None:
+            raise self._proxy_failed()
+
+        started_ns = time.time_ns()
+        command = self._spawn(child_env)
+        self._proxy.command_started(command.pid)
+        self._conductor.wait(self._ended_or_down)
+        if not command.ended:
+            if not self._proxy.was_ready:
+                self._terminate(command)
+                raise self._proxy_failed()
+            # Refused at once is better than waiting for ever in the backlog.
+            self._listener.close()
+            say(
+                f"the proxy has died {self._proxy.deaths} times ({self._proxy.failure});"
+                f" calls of this command fail from now on; see {self._proxy.log}"
+            )
+            self._conductor.wait(lambda: command.ended)
+        try:
+            self._settle(command, time.time_ns() - started_ns)
+        except Exception as error:  # noqa: BLE001 - the status is the command's, whatever befalls us
+            say(f"the account is not settled ({type(error).__name__}: {error})")
+        return self._ending(command)
+
+    def _ending(self, command: child.Child) -> Ending:
+        interrupt = signal.SIGINT
+        return Ending(
+            command.status or 0,
+            interrupted=command.signal == interrupt and interrupt in self._conductor.shared,
+        )
+
+    def _configure(self) -> dict[str, str]:
+        """Give the proxy its orders; returns the command's environment."""
+        plan, run_dir = self._given.plan, self._run_dir.path
+        direct: tuple[str, ...] = ()
+        trust: dict[str, str] = {}
+        authority = None
+        if plan.mode == "forward":
+            authority = make_authority(plan.hosts)
+            trust = write_trust(run_dir, authority.cert_pem, self._given.env)
+            direct = telemetry_hosts(self._given.env)
+        self._proxy.configure(
+            proxy_config(
+                self._given,
+                self._context,
+                authority,
+                run_dir=run_dir,
+                listen_fd=self._listener.fileno(),
+                upstream_ca=write_upstream_trust(run_dir, self._given.env),
+            )
+        )
+        for sentence in plan.notes:
+            say(sentence)
+        return environment.for_child(
+            self._given.env,
+            plan,
+            self._context,
+            port=listener.port_of(self._listener),
+            trust=trust,
+            direct_hosts=direct,
+            ledger=self._given.named_ledger,
+        )
+
+    def _spawn(self, env: Mapping[str, str]) -> child.Child:
+        try:
+            command = child.spawn(self._given.program, env, self._inbox)
+        except CannotRunError:
+            self._discard_proxy()
+            raise
+        self._conductor.child = command
+        return command
+
+    def _unobserved(self) -> Ending:
+        """``--fail-open``: the command as it would be without us, save that we wait for it."""
+        reason = self._proxy.failure or f"not ready after {FAIL_OPEN_S:.0f} s"
+        self._proxy.kill(reason)
+        self._listener.close()
+        say(f"the proxy does not start ({reason}); the command runs unobserved")
+        command = self._spawn(self._given.env_as_given)
+        self._conductor.wait(lambda: command.ended)
+        return self._ending(command)
+
+    def _discard_proxy(self) -> None:
+        """End a proxy that has had nothing to do, before its directory is removed."""
+        self._proxy.kill("not needed")
+        self._conductor.wait(lambda: not self._proxy.pid, CLOSE_S)
+        self._clean = True
+
+    def _terminate(self, command: child.Child) -> None:
+        command.send(signal.SIGTERM)
+        if not self._conductor.wait(lambda: command.ended, TERMINATE_S):
+            command.send(signal.SIGKILL)
+            self._conductor.wait(lambda: command.ended)
+
+    def _proxy_failed(self) -> CannotRunError:
+        proven.forget(self._marker)
+        return CannotRunError(
+            f"the proxy does not start: {self._proxy.failure}; its log is {self._proxy.log}"
+            " (--fail-open runs the command anyway, unobserved)",
+            PROXY_FAILED,
+        )
+
+    def _settle(self, command: child.Child, elapsed_ns: int) -> None:
+        """Let the proxy close the account, and say what it was."""
+        proxy = self._proxy
+        proxy.read()
+        if proxy.was_ready:
+            proven.remember(self._marker)
+        elif not self._has_work():
+            self._discard_proxy()
+            self._say_summary(Summary(), elapsed_ns)
+            return
+        proxy.finish(IterationEnd(ended_ns=time.time_ns(), exit_status=command.status or 0))
+        self._conductor.wait(
+            lambda: proxy.summary or proxy.failure or self._conductor.interrupted,
+            DRAIN_S + SETTLE_S,
+        )
+        if proxy.summary is not None:
+            self._say_summary(proxy.summary, elapsed_ns)
+            self._conductor.wait(lambda: not proxy.pid, CLOSE_S)
+            self._clean = not proxy.pid and not proxy.deaths
+        else:
+            reason = proxy.failure or "it is still busy"
+            say(f"the account is not settled ({reason}); `tokenproxy ledger recover` completes it")
+
+    def _say_summary(self, summary: Summary, elapsed_ns: int) -> None:
+        if self._options.summary:
+            iteration = self._context.iteration
+            say(summary_line(summary, elapsed_ms=elapsed_ns / 1e6, iteration=iteration))
+        for sentence in summary.warnings:
+            say(sentence)
+
+    def _has_work(self) -> bool:
+        """Whether a proxy that never got ready has anything to account for."""
+        from tokenproxy.telemetry import switch
+
+        return listener.has_waiting(self._listener) or switch.enabled(self._given.env)
+
+    def _up_or_down(self) -> bool:
+        conductor, proxy = self._conductor, self._proxy
+        down = proxy.failure is not None or conductor.interrupted is not None
+        return proxy.was_ready or down
+
+    def _ended_or_down(self) -> bool:
+        command = self._conductor.child
+        return self._proxy.failure is not None or (command is not None and command.ended)
+
+
+def _occupy_standard_descriptors() -> None:
+    """If we were started with stdin, stdout or stderr closed, keep our own files from there.
+
+    The command must find them closed (these are not inherited), and what we say must
+    not end up in a socket of ours.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        pass
+    os.close(descriptor)

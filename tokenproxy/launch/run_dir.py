@@ -1,0 +1,58 @@
+"""The run's own directory: CA files for the command, the proxy's journal and log."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from tokenproxy import paths
+from tokenproxy.launch.errors import UsageError
+from tokenproxy.launch.proxy_process import LOG_NAME
+from tokenproxy.launch.trust import remove_trust
+
+
+class RunDir:
+    """``{state}/runs/{run_id}``, for this user alone."""
+
+    def __init__(self, state: Path, run_id: str) -> None:
+        """Make it.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+        self.path = paths.runs_dir(state) / run_id
+        self.path.parent.mkdir(mode=0o700, exist_ok=True)
+        self.path.mkdir(mode=0o700)
+
+    def close(self, *, keep_log: bool) -> None:
+        """Take away what has served: the CA files always, the log unless something failed.
+
+        A journal that is still there holds calls that are not in the ledger yet; then the
+        directory stays, and the next start settles it.
+        """
+        with contextlib.suppress(OSError):
+            remove_trust(self.path)
+            if not keep_log:
+                (self.path / LOG_NAME).unlink(missing_ok=True)
+            self.path.rmdir()
+
+
+def check_ledger(ledger: Path) -> None:
+    """See that rows can be appended to ``ledger``; make its directory if need be.
+
+    Raises:
+        UsageError: They cannot.
+    """
+    try:
+        ledger.parent.mkdir(parents=True, exist_ok=True)
+        probe = ledger.with_name(f".{ledger.name}.{os.getpid()}")
+        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        probe.unlink()
+        if ledger.is_dir() or ledger.is_file():  # not a pipe, whose opening may wait for ever
+            os.close(os.open(ledger, os.O_WRONLY | os.O_APPEND))
+    except OSError as error:
+        raise UsageError(
+            f"cannot write the ledger {ledger}: {error.strerror};"
+            " name another place with --ledger or TOKENPROXY_LEDGER"
+        ) from None

@@ -1,0 +1,54 @@
+"""The line that a run leaves on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import sys
+
+from tokenproxy import units
+from tokenproxy.config import Summary
+
+WAIT_S = 1.0
+"""For a stderr that nobody reads."""
+
+
+def summary_line(summary: Summary, *, elapsed_ms: float, iteration: int | None) -> str:
+    """What a run used, for people; a gateway has no iteration.
+
+    ``5 calls · 85.2k in (75.0k cached) · 258 out · $0.0723 · 3.2 s · iteration 7``
+    """
+    calls = f"{units.si(summary.calls)} {'call' if summary.calls == 1 else 'calls'}"
+    asides = []
+    if summary.failed:
+        asides.append(f"{units.si(summary.failed)} failed")
+    if summary.incomplete:
+        asides.append(f"{units.si(summary.incomplete)} incomplete")
+    parts = [f"{calls} ({', '.join(asides)})" if asides else calls]
+    if summary.calls:
+        cached = summary.cache_read_input_tokens
+        read = f" ({units.si(cached)} cached)" if cached else ""
+        parts.append(f"{units.si(summary.input_tokens)} in{read}")
+        parts.append(f"{units.si(summary.output_tokens)} out")
+        unpriced = f" + {units.si(summary.unpriced)} unpriced" if summary.unpriced else ""
+        parts.append(units.usd(summary.cost_usd) + unpriced)
+    parts.append(units.duration(elapsed_ms))
+    if iteration is not None:
+        parts.append(f"iteration {iteration}")
+    return " · ".join(parts)
+
+
+def say(sentence: str) -> None:
+    """One line of ours on stderr, whole, or not at all: a stderr that is gone is no fault."""
+    line = f"tokenproxy: {' '.join(sentence.split())}\n"
+    data = line.encode(getattr(sys.stderr, "encoding", None) or "utf-8", "backslashreplace")
+    # From the background, a terminal with `stty tostop` would stop us here.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
+    with contextlib.suppress(OSError):
+        poll = select.poll()
+        poll.register(2, select.POLLOUT)
+        if poll.poll(WAIT_S * 1000):
+            os.write(2, data)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,118 @@
+"""CA files for the command: what it would trust without us, and the run's CA.
+
+Two kinds of variable lead clients to CA files. ``NODE_EXTRA_CA_CERTS`` *adds* to
+what a client trusts anyway. The others *replace* it, so each gets a file of its
+own base: the certificates that the same client would have read from the user's
+variables, or else the system's (and certifi's, which Python clients use).
+Nothing that a user distrusted by naming a narrower file is trusted again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+EXTRA = "NODE_EXTRA_CA_CERTS"
+
+BASES: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    # What each client reads: the first group with a variable that is set.
+    "SSL_CERT_FILE": (("SSL_CERT_FILE",),),
+    "REQUESTS_CA_BUNDLE": (("REQUESTS_CA_BUNDLE",), ("CURL_CA_BUNDLE",)),
+    "CURL_CA_BUNDLE": (("CURL_CA_BUNDLE",), ("SSL_CERT_FILE", "SSL_CERT_DIR")),
+}
+
+SYSTEM_FILES = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine, Arch
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  # Fedora, RHEL
+    "/etc/pki/tls/certs/ca-bundle.crt",  # older RHEL
+    "/etc/ssl/ca-bundle.pem",  # openSUSE
+    "/etc/ssl/cert.pem",  # macOS, Alpine, the BSDs
+)
+
+_BLOCK = re.compile(
+    rb"-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----.+?-----END (?:TRUSTED |X509 )?CERTIFICATE-----",
+    re.DOTALL,
+)
+
+
+def write_trust(run_dir: Path, ca_pem: str, env: Mapping[str, str]) -> dict[str, str]:
+    """Write the files (0600) into ``run_dir``; returns variable -> path.
+
+    Raises:
+        OSError: A file of ours cannot be written. Files of the user's that cannot be
+            read count as empty: their clients have said so, or will.
+    """
+    ours = ca_pem.encode()
+    variables = {EXTRA: _write(run_dir / "extra.pem", (*_named((EXTRA,), env), ours))}
+    common: str | None = None
+    for variable, groups in BASES.items():
+        group = next((names for names in groups if any(env.get(name) for name in names)), None)
+        if group is not None:
+            path = run_dir / f"{variable.lower()}.pem"
+            variables[variable] = _write(path, (*_named(group, env), ours))
+            continue
+        common = common or _write(run_dir / "bundle.pem", (*system_certificates(), ours))
+        variables[variable] = common
+    return variables
+
+
+def write_upstream_trust(run_dir: Path, env: Mapping[str, str]) -> str:
+    """Write the roots that *we* verify providers with into ``run_dir``; returns the path.
+
+    What the user's clients would have trusted on the way that we now go for them: the
+    system's, and every file that the user's variables add or put in its place (the root
+    of a company's inspecting proxy, say). Never the run's own CA.
+    """
+    variables = (
+        EXTRA,
+        *dict.fromkeys(name for group in BASES.values() for names in group for name in names),
+    )
+    blocks = (*system_certificates(), *_named(variables, env))
+    return _write(run_dir / "upstream.pem", blocks)
+
+
+def remove_trust(run_dir: Path) -> None:
+    """Take the files away again."""
+    for path in run_dir.glob("*.pem"):
+        path.unlink(missing_ok=True)
+
+
+def system_certificates() -> list[bytes]:
+    """What programs on this machine trust when nothing else is said."""
+    files = [next((file for file in SYSTEM_FILES if os.path.exists(file)), "")]  # noqa: PTH110 - strings serve
+    certifi = find_spec("certifi")  # finds it without running it
+    if certifi is not None and certifi.origin:
+        files.append(str(Path(certifi.origin).with_name("cacert.pem")))
+    return [block for file in files if file for block in _certificates(Path(file))]
+
+
+def _named(variables: Iterable[str], env: Mapping[str, str]) -> list[bytes]:
+    """Certificates in the files, or directories, that ``variables`` name."""
+    blocks = []
+    for variable in variables:
+        # SSL_CERT_DIR may be a list, as PATH is; a file's name is one.
+        value = env.get(variable, "")
+        for name in value.split(os.pathsep) if variable == "SSL_CERT_DIR" else [value]:
+            path = Path(name)
+            files = sorted(path.iterdir()) if name and path.is_dir() else [path] if name else []
+            blocks += [block for file in files for block in _certificates(file)]
+    return blocks
+
+
+def _certificates(file: Path) -> list[bytes]:
+    try:
+        text = file.read_bytes()
+    except OSError:
+        return []
+    return [found.group() for found in _BLOCK.finditer(text)]
+
+
+def _write(path: Path, blocks: Iterable[bytes]) -> str:
+    unique = {b"".join(block.split()): block.strip() for block in blocks}
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.writelines(block + b"\n" for block in unique.values())
+    return str(path)
