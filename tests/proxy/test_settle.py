@@ -2,7 +2,7 @@
 
 import pytest
 
-from tokenproxy.proxy.tap import CLIENT_LEFT, UNREACHABLE, UPSTREAM_LEFT, settle
+from tokenproxy.proxy.tap import CLIENT_LEFT, STOPPED, UNREACHABLE, UPSTREAM_LEFT, settle
 from tokenproxy.wire.usage import Reading
 
 ENDED = Reading(ended=True)
@@ -26,6 +26,9 @@ OVERLOADED = Reading(error="overloaded_error")
         (200, UPSTREAM_LEFT, ENDED, ("complete", None)),
         (None, UPSTREAM_LEFT, OPEN, ("error", UPSTREAM_LEFT)),
         (None, UNREACHABLE, OPEN, ("error", UNREACHABLE)),
+        (200, STOPPED, OPEN, ("lost", STOPPED)),
+        (None, STOPPED, OPEN, ("lost", STOPPED)),
+        (200, STOPPED, ENDED, ("complete", None)),
     ],
 )
 def test_settle(

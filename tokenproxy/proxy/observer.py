@@ -16,7 +16,7 @@ from mitmproxy.connection import ConnectionState
 from tokenproxy import ids
 from tokenproxy.config import RunContext
 from tokenproxy.proxy.director import Director, Target
-from tokenproxy.proxy.tap import CLIENT_LEFT, UNREACHABLE, UPSTREAM_LEFT, Tap
+from tokenproxy.proxy.tap import CLIENT_LEFT, STOPPED, UNREACHABLE, UPSTREAM_LEFT, Tap
 from tokenproxy.record.call import CallStart
 from tokenproxy.record.recorder import Recorder
 from tokenproxy.wire import routes
@@ -177,7 +177,7 @@ class Observer:
     def abandon(self) -> None:
         """End what is still open: the command is gone and its time to drain is over."""
         for tap in list(self._live):
-            self._over(tap, CLIENT_LEFT)
+            self._over(tap, STOPPED)
 
     def _over(self, tap: Tap, broken: str | None) -> None:
         tap.over(broken)

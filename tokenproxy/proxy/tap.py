@@ -29,6 +29,7 @@ REQUEST_LIMIT = 64 * 1024 * 1024
 CLIENT_LEFT = "client_disconnected"
 UPSTREAM_LEFT = "upstream_disconnected"
 UNREACHABLE = "upstream_unreachable"
+STOPPED = "proxy_stopped"
 MALFORMED = "malformed_response"
 TRUNCATED = "stream_truncated"
 
@@ -204,6 +205,8 @@ def settle(
 def _broken_off(status: int | None, broken: str, reading: Reading) -> tuple[Outcome, str]:
     if broken == CLIENT_LEFT:
         return "aborted", broken
+    if broken == STOPPED:
+        return "lost", broken
     if status is None:
         return "error", broken
     return "truncated", reading.error or broken

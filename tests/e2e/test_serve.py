@@ -1,0 +1,86 @@
+"""`tokenproxy serve`: one port, both ways, many sessions."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.e2e.bench import Bench, curl
+from tokenproxy.simulator.server import Simulator
+
+
+@contextmanager
+def serving(bench: Bench, sim: Simulator) -> Iterator[tuple[subprocess.Popen[bytes], str, str]]:
+    """A gateway in front of ``sim``: its process, its URL, its CA's path."""
+    process = bench.start(
+        "serve", "--listen", "127.0.0.1:0", "--route", f"api.anthropic.com={sim.url}"
+    )
+    assert process.stderr is not None
+    try:
+        said = b"".join(process.stderr.readline() for _ in range(3)).decode()
+        url = re.search(r"listening on (\S+),", said)
+        ca = re.search(r"NODE_EXTRA_CA_CERTS=(\S+)", said)
+        assert url, said
+        assert ca, said
+        yield process, url[1], ca[1]
+    finally:
+        process.kill()
+        process.communicate(timeout=10)
+
+
+def test_both_ways_and_a_clean_end(bench: Bench) -> None:
+    turn = ("-H", "x-claude-code-session-id: s", "-H", "x-claude-code-prompt-id: t1")
+    with Simulator("stream") as sim, serving(bench, sim) as (gateway, url, ca):
+        for words in (
+            curl(f"{url}/anthropic/v1/messages", *turn),
+            curl(f"{url}/v1/messages?beta=true", *turn),
+            curl("https://api.anthropic.com/v1/messages", "-x", url, "--cacert", ca),
+        ):
+            got = subprocess.run(words, capture_output=True, check=True, timeout=20)
+            assert got.stdout == bytes(sim.calls[-1].sent)
+        gateway.send_signal(signal.SIGTERM)
+        assert gateway.wait(timeout=10) == 0
+        assert gateway.stderr is not None
+        assert b"3 calls" in gateway.stderr.read()
+    first, second, third = bench.rows()
+    assert all(row["outcome"] == "complete" and row["iteration"] == 0 for row in bench.rows())
+    assert len({row["run_id"] for row in bench.rows()}) == 1
+    assert first["trace_id"] == second["trace_id"] != third["trace_id"], "a trace is one turn's"
+    assert bench.journals() == []
+
+
+def test_open_calls_are_accounted_for_at_the_end(bench: Bench) -> None:
+    with Simulator("stall") as sim, serving(bench, sim) as (gateway, url, _):
+        client = subprocess.Popen(curl(f"{url}/v1/messages"), stdout=subprocess.DEVNULL)
+        sim.wait_for(lambda s: bool(s.calls and s.calls[0].known))
+        gateway.send_signal(signal.SIGTERM)
+        gateway.wait(timeout=10)
+        client.wait(timeout=10)
+    (row,) = bench.rows()
+    assert (row["outcome"], row["error"], row["success"]) == ("lost", "proxy_stopped", False)
+    assert row["completeness"] == "partial"
+    assert row["input_tokens"] == 17_060
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--listen", "0.0.0.0:0"],
+        ["--listen", "nonsense"],
+        ["--listen", "127.0.0.1:99999"],
+        ["--route", "x"],
+        ["--label", "x"],
+        ["--ledger", "/proc/x/y"],
+        ["surplus"],
+    ],
+)
+def test_bad_input(bench: Bench, words: list[str]) -> None:
+    run = bench.tokenproxy("serve", *words)
+    assert run.returncode == 2
+    assert run.stderr.count(b"\n") == 1, run.stderr
+    assert b"Traceback" not in run.stderr
