@@ -71,6 +71,13 @@ class Terminal:
         """The screen once ``text`` is on it; fails the test if it does not come."""
         return self._wait(lambda screen: text in screen, text, timeout_s)
 
+    def resume(self, text: str) -> str:
+        """Type ``fg``; the screen once the program has drawn ``text`` anew."""
+        self.type("fg")
+        return self._wait(
+            lambda screen: text in screen.rpartition(f"{PROMPT} fg")[2], f"{text} after fg", 20
+        )
+
     def wait_gone(self, text: str, timeout_s: float = 20.0) -> str:
         """The screen once ``text`` has left it."""
         return self._wait(lambda screen: text not in screen, f"no {text}", timeout_s)
