@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from tokenproxy.config import IterationEnd
+from tokenproxy.config import IterationEnd, RunContext
 from tokenproxy.record.call import Call
 from tokenproxy.record.row import Row
 from tokenproxy.wire.dialect import Dialect, ResponseParser
@@ -40,10 +40,16 @@ class Remembering:
     def __init__(self, *sentences: str) -> None:
         self.told: list[tuple[Call, Row | None]] = []
         self.ends: list[IterationEnd | None] = []
+        self.runs: list[str] = []
+        """Whose recovered calls it was told of."""
         self.sentences = sentences
 
     def call(self, call: Call, row: Row | None) -> None:
         self.told.append((call, row))
+
+    def recovered(self, run: RunContext, call: Call, row: Row) -> None:
+        self.told.append((call, row))
+        self.runs.append(run.run_id)
 
     def finish(self, end: IterationEnd | None) -> tuple[str, ...]:
         self.ends.append(end)

@@ -520,6 +520,7 @@ def test_rows_of_a_dead_recorder_are_told_and_counted_where_they_belong(
         )
     )
     assert sink.rows == [row, other]
+    assert sink.runs == [RUN.run_id, "other"]
     assert account.tally.summary().calls == 1
     account.open([start("c-1", at=5)])
     account.request("c-1", b'{"model": "small", "prompt_digest": "d"}')

@@ -27,7 +27,7 @@ from tokenproxy.record.call import Call, CallEnd, CallStart
 from tokenproxy.record.lineage import Lineage, Link
 from tokenproxy.record.make_row import surely_row
 from tokenproxy.record.price import Prices
-from tokenproxy.record.recovery import Recovery, lost
+from tokenproxy.record.recovery import Recovered, Recovery, lost
 from tokenproxy.record.row import Row, encode
 from tokenproxy.record.sink import Sink
 from tokenproxy.record.tally import Tally
@@ -167,7 +167,7 @@ class Account:
                 )
                 self._lineage.ended(one.call, link)
             if not one.told:
-                self._tell(one.call, one.row)
+                self._tell_recovered(one)
 
     def _ask(self, pending: wal.Pending, request: RequestFacts) -> None:
         start = pending.start
@@ -318,6 +318,13 @@ class Account:
                 sink.call(call, row)
             except Exception:
                 logger.exception("a sink did not take call %s", call.start.call_id)
+
+    def _tell_recovered(self, one: Recovered) -> None:
+        for sink in self._sinks:
+            try:
+                sink.recovered(one.run, one.call, one.row)
+            except Exception:
+                logger.exception("a sink did not take call %s", one.call.start.call_id)
 
     # -- the journal --------------------------------------------------------
 

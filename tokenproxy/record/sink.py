@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from tokenproxy.config import IterationEnd
+from tokenproxy.config import IterationEnd, RunContext
 from tokenproxy.record.call import Call
 from tokenproxy.record.row import Row
 
@@ -14,6 +14,10 @@ class Sink(Protocol):
 
     def call(self, call: Call, row: Row | None) -> None:
         """A call has ended; ``row`` is None for kinds that leave none (token counting)."""
+        ...
+
+    def recovered(self, run: RunContext, call: Call, row: Row) -> None:
+        """A call of a run whose recorder was killed, settled in its place; ``run`` is that run."""
         ...
 
     def finish(self, end: IterationEnd | None) -> tuple[str, ...]:

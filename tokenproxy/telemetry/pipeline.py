@@ -31,10 +31,10 @@ from tokenproxy.telemetry.delivery import Delivery, SdkLog, sentences
 from tokenproxy.telemetry.ids import GivenIds
 from tokenproxy.telemetry.instance import Instance, claim
 from tokenproxy.telemetry.metrics import Metrics
+from tokenproxy.telemetry.scope import RunScope
 from tokenproxy.telemetry.semconv import Semconv
 from tokenproxy.telemetry.spans import Spans
 from tokenproxy.telemetry.switch import Signal
-from tokenproxy.telemetry.tree import Group, Tree
 
 logger = logging.getLogger(__name__)
 
@@ -64,38 +64,57 @@ class Telemetry:
         instance: Instance | None = None,
     ) -> None:
         self._run = run
-        self._tree = Tree(run)
+        self._dialect = dialect
         self._tracers, self._meters = tracers, meters
+        self._ids = ids
         self._deliveries = deliveries
         self._problems = problems
         self._sdk_log = sdk_log
         self._instance = instance
         self._lock = threading.Lock()
         self._over = threading.Event()
-        self._spans: Spans | None = None
-        self._metrics: Metrics | None = None
-        if tracers is not None:
-            self._spans = Spans(
-                run=run,
-                semconv=dialect,
-                tracer=tracers.get_tracer(semconv.SCOPE, __version__, dialect.schema_url),
-                sampler=tracers.sampler,
-                ids=ids,
-            )
-        if meters is not None:
-            self._metrics = Metrics(
-                run=run,
-                semconv=dialect,
-                meter=meters.get_meter(semconv.SCOPE, __version__, dialect.schema_url),
-            )
+        self._own = self._scope(run)
+        self._dead: dict[str, RunScope] = {}
+        """Runs that were killed and whose calls we tell in their place, by run_id."""
         if run.gateway:
             threading.Thread(target=self._sweep, name="tokenproxy-turns", daemon=True).start()
+
+    def _scope(self, run: RunContext) -> RunScope:
+        spans: Spans | None = None
+        metrics: Metrics | None = None
+        if self._tracers is not None:
+            spans = Spans(
+                run=run,
+                semconv=self._dialect,
+                tracer=self._tracers.get_tracer(
+                    semconv.SCOPE, __version__, self._dialect.schema_url
+                ),
+                sampler=self._tracers.sampler,
+                ids=self._ids,
+            )
+        if self._meters is not None:
+            meter = self._meters.get_meter(semconv.SCOPE, __version__, self._dialect.schema_url)
+            metrics = Metrics(run=run, semconv=self._dialect, meter=meter)
+        return RunScope(run, spans, metrics)
 
     def call(self, call: Call, row: Row | None) -> None:
         """Take a finished call. Returns at once; a fault of ours is ours alone."""
         try:
             with self._lock:
-                self._take(call, row)
+                self._own.take(call, row)
+        except Exception:
+            logger.exception("call %s is missing in telemetry", call.start.call_id)
+
+    def recovered(self, run: RunContext, call: Call, row: Row) -> None:
+        """Take a call of a run that was killed: told as that run's, never as ours."""
+        if run.run_id == self._run.run_id:
+            self.call(call, row)
+            return
+        try:
+            with self._lock:
+                if run.run_id not in self._dead:
+                    self._dead[run.run_id] = self._scope(run)
+                self._dead[run.run_id].take(call, row)
         except Exception:
             logger.exception("call %s is missing in telemetry", call.start.call_id)
 
@@ -110,50 +129,21 @@ class Telemetry:
         self._over.set()
         try:
             with self._lock:
-                self._close(end)
+                self._own.close(end)
+                for scope in self._dead.values():
+                    scope.close(None)
         except Exception:
             logger.exception("the iteration is missing in telemetry")
         self._shut_down(deadline)
         refusals = self._sdk_log.refusals if self._sdk_log is not None else {}
         return (*self._problems, *sentences(self._deliveries, refusals))
 
-    def _take(self, call: Call, row: Row | None) -> None:
-        placed = self._tree.place(call, row)
-        context = self._spans.call(call, row, placed) if self._spans else None
-        if self._metrics:
-            self._metrics.call(call, row, context)
-        for tool in placed.tools:
-            context = self._spans.tool(tool) if self._spans else None
-            if self._metrics:
-                self._metrics.tool(tool, context)
-
-    def _close(self, end: IterationEnd | None) -> None:
-        groups = self._tree.groups()
-        for group in groups:
-            self._export(group)
-        if self._run.gateway:
-            return
-        iteration = self._tree.iteration
-        if end is not None:
-            iteration.end_ns = end.ended_ns
-        context = self._spans.group(iteration, end) if self._spans else None
-        if self._metrics and not groups:
-            # With turns below it the agent's time is theirs, and would be told twice.
-            failed = str(end.exit_status) if end is not None and end.exit_status else None
-            self._metrics.group(iteration, context, failed=failed)
-
-    def _export(self, group: Group) -> None:
-        context = self._spans.group(group) if self._spans else None
-        if self._metrics:
-            self._metrics.group(group, context)
-
     def _sweep(self) -> None:
         """Export a gateway's turns that have gone quiet."""
         while not self._over.wait(_SWEEP_S):
             try:
                 with self._lock:
-                    for group in self._tree.take_idle(time.time_ns() - int(IDLE_S * 1e9)):
-                        self._export(group)
+                    self._own.sweep(time.time_ns() - int(IDLE_S * 1e9))
             except Exception:
                 logger.exception("a turn is missing in telemetry")
 
