@@ -98,7 +98,7 @@ def _spawn(program: Executable, env: Mapping[str, str], inbox: Inbox) -> int:
 def _become(program: Executable, env: Mapping[str, str], inbox: Inbox, refusal: int) -> NoReturn:
     try:
         inbox.give_up()
-        os.execve(program.path, program.argv, env)
+        os.execve(program.path, program.argv, env)  # noqa: S606 - the user's command, as given
     except OSError as error:
         os.write(refusal, str(error.errno).encode())
     finally:

@@ -81,24 +81,29 @@ class Conductor:
 
     def _signals(self) -> None:
         numbers = self._inbox.take()
+        just_shared: set[int] = set()
         while numbers:
             came = numbers - {signal.SIGCHLD}
+            if signal.SIGCONT in came:
+                # Being continued discards a pending stop, for us as for any process.
+                came -= STOPPING
             shared = self._witness.saw(came) if came else set()
             if self.child is None or self.child.ended:
                 self._for_us(came)
             else:
                 self.shared |= shared
-                for number in sorted(came - shared):
+                # Two of the same to the group may have been one for the witness.
+                for number in sorted(came - shared - just_shared):
                     self.child.send(number)
-            # The same signal twice is one in the witness: what came meanwhile is seen too.
-            later = self._inbox.take() - shared
+            just_shared = shared
+            later = self._inbox.take()
             if signal.SIGCHLD in numbers | later:
                 later.discard(signal.SIGCHLD)
                 stopped_by = self._reap()
                 if stopped_by is not None:
                     self._inbox.stop_ourselves(stopped_by)
-                    # Being continued discards a pending stop, for us as for any process.
                     later = (later | self._inbox.take()) - STOPPING
+                    self._witness.forget(STOPPING)
             numbers = later
 
     def _for_us(self, numbers: set[int]) -> None:

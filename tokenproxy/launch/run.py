@@ -277,7 +277,11 @@ class _Run:
         """Whether a proxy that never got ready has anything to account for."""
         from tokenproxy.telemetry import switch
 
-        return listener.has_waiting(self._listener) or switch.enabled(self._given.env)
+        return (
+            listener.has_waiting(self._listener)
+            or self._run_dir.others_have_journals()  # of dead runs, which it settles
+            or switch.enabled(self._given.env)
+        )
 
     def _up_or_down(self) -> bool:
         conductor, proxy = self._conductor, self._proxy

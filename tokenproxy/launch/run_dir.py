@@ -25,6 +25,11 @@ class RunDir:
         self.path.parent.mkdir(mode=0o700, exist_ok=True)
         self.path.mkdir(mode=0o700)
 
+    def others_have_journals(self) -> bool:
+        """Whether some other run is under way, or has left calls that are to be settled."""
+        journals = self.path.parent.glob("*/journal-*")
+        return any(journal.parent != self.path for journal in journals)
+
     def close(self, *, keep_log: bool) -> None:
         """Take away what has served: the CA files always, the log unless something failed.
 

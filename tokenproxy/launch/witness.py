@@ -18,12 +18,14 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Set as AbstractSet
 
-from tokenproxy.launch.signals import CAUGHT
+from tokenproxy.launch.signals import CAUGHT, STOPPING
 
 ANSWER_S = 0.5
 SETTLE_S = 0.001
 """How long the kernel may take between two members of a group; it takes microseconds."""
+UNCLAIMED_S = 0.5
 _SIZE = 9
 """Bytes of an answer: one bit a signal, numbers 1 to 64."""
 
@@ -42,6 +44,8 @@ class Witness:
     def __init__(self) -> None:
         self.pid = 0
         self._sock: socket.socket | None = None
+        self._unclaimed: dict[int, float] = {}
+        """Seen by it, not yet come to us -> when (monotonic)."""
 
     def start(self) -> None:
         """Fork it.
@@ -64,15 +68,27 @@ class Witness:
     def saw(self, numbers: set[int]) -> set[int]:
         """Which of ``numbers``, just come to us, came to the whole group."""
         try:
-            seen = self._ask()
-            if not numbers <= seen:
+            self._ask()
+            if not numbers <= self._unclaimed.keys():
                 # Ours may have come a moment before its.
                 time.sleep(SETTLE_S)
-                seen |= self._ask()
+                self._ask()
         except OSError:
             self.stop()
             return numbers & TERMINAL
-        return numbers & seen
+        seen = numbers & self._unclaimed.keys()
+        # A stop and a continue cancel each other while they are pending: the later remains.
+        if self._unclaimed.keys() & STOPPING:
+            seen |= numbers & {signal.SIGCONT}
+        if signal.SIGCONT in self._unclaimed:
+            seen |= numbers & STOPPING
+        self.forget(numbers)
+        return seen
+
+    def forget(self, numbers: AbstractSet[int]) -> None:
+        """These will not be claimed any more."""
+        for number in numbers:
+            self._unclaimed.pop(number, None)
 
     def stop(self) -> None:
         """Let it go; it ends by itself."""
@@ -80,15 +96,24 @@ class Witness:
             self._sock.close()
             self._sock = None
 
-    def _ask(self) -> set[int]:
+    def _ask(self) -> None:
+        """Take over what is pending there.
+
+        It may have one already that comes to us only after we ask; that one keeps for
+        a moment, no longer, or it would pass for another that comes to us alone.
+        """
         if self._sock is None:
             raise BrokenPipeError
         self._sock.sendall(b"?")
         answer = self._sock.recv(_SIZE)
         if len(answer) != _SIZE:
             raise BrokenPipeError
-        bits = int.from_bytes(answer)
-        return {number for number in range(1, 8 * _SIZE) if bits >> number & 1}
+        bits, now = int.from_bytes(answer), time.monotonic()
+        kept = {
+            number: when for number, when in self._unclaimed.items() if now - when < UNCLAIMED_S
+        }
+        new = {number: now for number in range(1, 8 * _SIZE) if bits >> number & 1}
+        self._unclaimed = kept | new
 
 
 def _stand_by(sock: socket.socket) -> None:
