@@ -91,6 +91,8 @@ class Proxy:
         self.url = f"http://127.0.0.1:{self.port}"
         self._ready = threading.Event()
         self._stop: Callable[[], object] = lambda: None
+        self._close: Callable[[], object] = lambda: None
+        self._closed = False
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
@@ -100,11 +102,18 @@ class Proxy:
             self._stop = lambda: loop.call_soon_threadsafe(stop.set)
             gateway = Gateway(self.config, self.recorder, port=self.port, warn=self.warnings.append)
             await gateway.start(self._listener)
+            self._close = lambda: asyncio.run_coroutine_threadsafe(gateway.stop(0), loop).result(5)
             self._ready.set()
             await stop.wait()
-            await gateway.stop(0.2)
+            if not self._closed:
+                await gateway.stop(0.2)
 
         asyncio.run(main())
+
+    def close_account(self) -> None:
+        """What the process does at its end, before the connections are gone."""
+        self._closed = True
+        self._close()
 
     def __enter__(self) -> Self:
         self._thread.start()

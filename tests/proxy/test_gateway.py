@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import json
 import socket
@@ -17,6 +16,7 @@ from tests.e2e.bench import BODY
 from tests.proxy.harness import Proxy
 from tokenproxy.simulator import tls
 from tokenproxy.simulator.server import Simulator
+from tokenproxy.simulator.tunnel import Tunnel
 
 ENCODINGS = ["", "+gzip", "+deflate", "+deflate-raw", "+br", "+zstd"]
 CHUNKS = ["", "+bytes", "+random:7", "+whole"]
@@ -88,7 +88,7 @@ def test_a_path_of_no_provider_is_refused_in_words() -> None:
         assert client.getresponse().status == 200
 
 
-def _through_connect(proxy: Proxy, ca: Path, host: str = "api.anthropic.com") -> ssl.SSLContext:
+def _through_connect(proxy: Proxy, ca: Path) -> ssl.SSLContext:
     ca.write_text(proxy.ca_pem)
     return ssl.create_default_context(cafile=str(ca))
 
@@ -171,85 +171,151 @@ def test_a_parser_fault_does_not_harm_the_call(monkeypatch: pytest.MonkeyPatch) 
     assert end.outcome == "truncated"
 
 
-class CountingProxy:
-    """A CONNECT proxy of the user's own; remembers what was asked of it."""
-
-    def __init__(self) -> None:
-        self.asked: list[bytes] = []
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.port = self._server.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._server.accept()
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
-        head = b""
-        while b"\r\n\r\n" not in head:
-            head += client.recv(4096)
-        self.asked.append(head)
-        host, _, port = head.split()[1].decode().rpartition(":")
-        upstream = socket.create_connection((host, int(port)))
-        client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-        threading.Thread(target=_pump, args=(client, upstream), daemon=True).start()
-        _pump(upstream, client)
+def test_the_users_own_proxy_is_chained_for_calls(tmp_path: Path) -> None:
+    leaf = tls.throwaway(tmp_path)
+    with (
+        Simulator("plain", tls=leaf.context()) as sim,
+        Tunnel(sim.port) as own,
+        Proxy(
+            upstream_proxy=own.url.replace("//", "//user:pa%40ss@"), upstream_ca=str(leaf.ca)
+        ) as proxy,
+    ):
+        assert post(proxy.port, "/v1/messages", BODY).status == 200
+        proxy.recorder.wait()
+    assert own.heads[0].startswith(b"CONNECT api.anthropic.com:443 ")
+    assert b"proxy-authorization: basic dxnlcjpwyubzcw==" in own.heads[0].lower()
 
 
-def _pump(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
-    with contextlib.suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)
-
-
-def test_the_users_own_proxy_is_chained_for_calls(own_address: str) -> None:
-    own = CountingProxy()
-    with Simulator("plain") as sim:
-        target = f"http://{own_address}:{_forwarded(own_address, sim.port)}"
-        with Proxy(
-            routes={"api.anthropic.com": target},
-            upstream_proxy=f"http://user:pa%40ss@127.0.0.1:{own.port}",
-        ) as proxy:
+def test_a_plain_gateway_is_not_reached_through_https_proxy() -> None:
+    with Simulator("plain") as sim, Tunnel(sim.port) as own:
+        routes = {"api.anthropic.com": sim.url}
+        with Proxy(routes=routes, upstream_proxy=own.url) as proxy:
             assert post(proxy.port, "/v1/messages", BODY).status == 200
-            proxy.recorder.wait()
-    assert own.asked[0].startswith(b"CONNECT " + own_address.encode())
-    assert b"proxy-authorization: basic dxnlcjpwyubzcw==" in own.asked[0].lower()
+    assert own.heads == []
 
 
-def test_the_users_own_proxy_is_chained_for_tunnels(own_address: str) -> None:
-    own = CountingProxy()
-    with Simulator("plain") as sim:
-        port = _forwarded(own_address, sim.port)
-        with Proxy(upstream_proxy=f"http://127.0.0.1:{own.port}") as proxy:
-            got = subprocess.run(
-                ["curl", "-sS", "-m", "5", "-p", "-x", proxy.url, f"http://{own_address}:{port}/"],
-                capture_output=True, check=False,
-            )  # fmt: skip
+def test_the_users_own_proxy_is_chained_for_tunnels() -> None:
+    with (
+        Simulator("plain") as sim,
+        Tunnel(sim.port) as own,
+        Proxy(upstream_proxy=own.url) as proxy,
+    ):
+        got = subprocess.run(
+            ["curl", "-sS", "-m", "5", "-p", "-x", proxy.url, "http://unresolvable.example/"],
+            capture_output=True, check=False,
+        )  # fmt: skip
     assert got.returncode == 0, got.stderr
-    assert own.asked[0].startswith(f"CONNECT {own_address}:{port} ".encode())
+    assert own.heads[0].startswith(b"CONNECT unresolvable.example:80 ")
 
 
-@pytest.fixture
-def own_address() -> str:
-    """A loopback address that NO_PROXY rules do not single out."""
-    return "127.0.0.2"
+def _raw_upstream(*pieces: bytes) -> socket.socket:
+    """A server that answers one request with these pieces, a moment apart."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        client, _ = server.accept()
+        with client:
+            client.recv(65536)
+            for piece in pieces:
+                client.sendall(piece)
+                threading.Event().wait(0.05)
+            client.recv(65536)
+
+    threading.Thread(target=serve, daemon=True).start()
+    return server
 
 
-def _forwarded(address: str, port: int) -> int:
-    """A port on ``address`` that leads to ``port`` on 127.0.0.1."""
-    server = socket.create_server((address, 0))
+JSON_BODY = (
+    b'{"type":"message","model":"m","stop_reason":"end_turn",'
+    b'"usage":{"input_tokens":3,"output_tokens":5}}'
+)
+JSON_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+JSON_ANSWER = JSON_HEAD + b"content-length: %d\r\n\r\n%s" % (len(JSON_BODY), JSON_BODY)
 
-    def accept() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = server.accept()
-                upstream = socket.create_connection(("127.0.0.1", port))
-                threading.Thread(target=_pump, args=(client, upstream), daemon=True).start()
-                threading.Thread(target=_pump, args=(upstream, client), daemon=True).start()
 
-    threading.Thread(target=accept, daemon=True).start()
-    return int(server.getsockname()[1])
+def _exchange(proxy: Proxy, answer_ends: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", proxy.port)) as client:
+        body = json.dumps(BODY).encode()
+        head = "POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n"
+        client.sendall(head.format(len(body)).encode() + body)
+        client.settimeout(5)
+        got = b""
+        while answer_ends not in got:
+            piece = client.recv(65536)
+            assert piece, got
+            got += piece
+        return got
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_interim_responses_pass_and_the_real_one_is_read(together: bool) -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"
+    pieces = [hints + hints + JSON_ANSWER] if together else [hints[:9], hints[9:], JSON_ANSWER]
+    with _raw_upstream(*pieces) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with Proxy(routes={"api.anthropic.com": url}) as proxy:
+            got = _exchange(proxy, b'"output_tokens":5}}')
+            ((_, end),) = proxy.recorder.wait()
+    assert got == b"".join(pieces)
+    assert (end.outcome, end.status_code) == ("complete", 200)
+    assert end.reading.parts[0].output_tokens == 5
+
+
+def test_trailers_of_a_chunked_body_do_not_break_it() -> None:
+    chunk = b"%x\r\n%s\r\n0\r\nx-checksum: 1\r\n\r\n" % (len(JSON_BODY), JSON_BODY)
+    head = JSON_HEAD + b"transfer-encoding: chunked\r\n\r\n"
+    with _raw_upstream(head + chunk) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with Proxy(routes={"api.anthropic.com": url}) as proxy:
+            got = _exchange(proxy, b"0\r\n\r\n")
+            ((_, end),) = proxy.recorder.wait()
+    assert JSON_BODY in got
+    assert end.outcome == "complete"
+
+
+@pytest.mark.parametrize("gateway", [False, True])
+def test_a_request_for_another_host_never_goes_to_a_provider(gateway: bool) -> None:
+    """In absolute form, as to a proxy: its key is for that host alone."""
+    with (
+        Simulator("plain") as provider,
+        Simulator("plain") as other,
+        Proxy(routes={"api.anthropic.com": provider.url}, gateway=gateway) as proxy,
+    ):
+        got = subprocess.run(
+            ["curl", "-sS", "-m", "5", "-x", proxy.url, "--noproxy", "", "-H", "x-api-key: theirs",
+             "-d", "{}", f"{other.url}/v1/messages"],
+            capture_output=True, check=False,
+        )  # fmt: skip
+        assert got.returncode == 0
+        assert (len(provider.requests), len(other.requests)) == (0, 1)
+        assert proxy.recorder.starts == {}
+
+
+def test_requests_after_the_end_do_not_go_upstream() -> None:
+    """A connection may outlive the account; what comes on it then would have no row."""
+    with Simulator("plain") as sim:
+        with Proxy(routes={"api.anthropic.com": sim.url}) as proxy:
+            client = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)
+            client.request("POST", "/v1/messages", json.dumps(BODY), HEADERS)
+            assert client.getresponse().read()
+            proxy.close_account()
+            client.request("POST", "/v1/messages", json.dumps(BODY), HEADERS)
+            with pytest.raises((http.client.HTTPException, OSError)):
+                client.getresponse()
+        assert len(sim.calls) == len(proxy.recorder.ends) == 1
+
+
+def test_an_http2_client_that_takes_back_a_request_has_left(tmp_path: Path) -> None:
+    """curl resets the stream of a request that takes too long, and closes; h2 on its side."""
+    with Simulator("stall") as sim, Proxy(routes={"api.anthropic.com": sim.url}) as proxy:
+        ca = tmp_path / "ca.pem"
+        ca.write_text(proxy.ca_pem)
+        words = ["curl", "-sS", "--http2", "-m", "1", "-x", proxy.url, "--cacert", str(ca)]
+        data = json.dumps({**BODY, "stream": True})
+        subprocess.run(
+            [*words, "-d", data, "https://api.anthropic.com/v1/messages"],
+            capture_output=True, check=False,
+        )  # fmt: skip
+        ((_, end),) = proxy.recorder.wait()
+        assert sim.calls[0].request.body == data.encode()
+    assert (end.outcome, end.error) == ("aborted", "client_disconnected")

@@ -45,9 +45,9 @@ def serve(
     One port speaks both ways: as a proxy (HTTPS_PROXY) and as the API itself
     (ANTHROPIC_BASE_URL). Ctrl-C or SIGTERM ends it once the open calls are recorded.
     """
-    from tokenproxy import ids, paths
+    from tokenproxy import ids, no_proxy, paths
     from tokenproxy.config import ProxyConfig, RunContext
-    from tokenproxy.launch import environment, no_proxy, options
+    from tokenproxy.launch import environment, options
     from tokenproxy.launch.errors import CannotRunError
     from tokenproxy.launch.gateway_authority import gateway_authority
     from tokenproxy.launch.plan import make_plan

@@ -14,8 +14,9 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from tokenproxy import no_proxy
 from tokenproxy.config import RunContext
-from tokenproxy.launch import nesting, no_proxy, traceparent
+from tokenproxy.launch import nesting, traceparent
 from tokenproxy.launch.plan import PROXY_VARIABLES, Plan
 from tokenproxy.wire.routes import PROVIDERS
 

@@ -13,8 +13,8 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
+from tokenproxy import no_proxy
 from tokenproxy.config import Mode
-from tokenproxy.launch import no_proxy
 from tokenproxy.launch.errors import UsageError
 from tokenproxy.launch.routes import check_url
 from tokenproxy.wire.routes import PROVIDERS, Provider

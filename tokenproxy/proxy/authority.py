@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from mitmproxy import certs
+from mitmproxy import certs, http
 from mitmproxy.proxy import context
 
 from tokenproxy.proxy.engine import tlsconfig
@@ -35,6 +35,9 @@ class RunAuthority(tlsconfig.TlsConfig):
 
     def running(self) -> None:
         """Likewise."""
+
+    def request(self, flow: http.HTTPFlow) -> None:
+        """Answer nothing ourselves: the base class serves a revocation list by a magic path."""
 
     def get_cert(self, conn_context: context.Context) -> certs.CertStoreEntry:
         """The leaf for the host that this client believes it talks to."""

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from tokenproxy.no_proxy import hides
 from tokenproxy.wire import routes
 
 type Via = tuple[Literal["http", "https"], tuple[str, int]]
@@ -57,17 +58,7 @@ class Base(msgspec.Struct, frozen=True):
         return cls("https" if secure else "http", parts.hostname, port, parts.path.rstrip("/"))
 
 
-def bypasses(host: str, no_proxy: Iterable[str]) -> bool:
-    """Whether ``NO_PROXY`` entries send ``host`` past the user's own proxy (curl's rules)."""
-    host = host.lower().rstrip(".")
-    for raw in no_proxy:
-        entry = raw.strip().lower()
-        if entry == "*":
-            return True
-        entry = entry.removeprefix("*").lstrip(".").partition(":")[0]
-        if entry and (host == entry or host.endswith("." + entry)):
-            return True
-    return host in ("localhost", "127.0.0.1", "::1")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Director:
@@ -90,10 +81,12 @@ class Director:
 
     def forward(self, scheme: str, host: str, port: int, path: str) -> Target:
         """The way of a request whose own host is known (it came through CONNECT)."""
-        provider = self._gateway_hosts.get(host.lower()) or routes.provider_of_host(host)
-        base = self._routes.get(host.lower())
+        # A name may end in a dot (the DNS root); it is the same host.
+        name = host.lower().rstrip(".")
+        provider = self._gateway_hosts.get(name) or routes.provider_of_host(name)
+        base = self._routes.get(name)
         api_path = path
-        if host.lower() in self._gateway_hosts and provider in self._upstreams:
+        if name in self._gateway_hosts and provider in self._upstreams:
             # A gateway may serve the API below a prefix of its own.
             prefix = self._upstreams[provider].prefix
             api_path = path.removeprefix(prefix) if path.startswith(prefix + "/") else path
@@ -104,7 +97,7 @@ class Director:
             path=base.prefix + path if base else path,
             api_path=api_path,
             provider=provider,
-            server_address=host,
+            server_address=name,
             server_port=port,
         )
 
@@ -134,8 +127,10 @@ class Director:
             server_port=base.port,
         )
 
-    def via(self, host: str) -> Via | None:
-        """The user's own proxy for connections to ``host``."""
-        if self._proxy is None or bypasses(host, self._no_proxy):
+    def via(self, scheme: str, host: str) -> Via | None:
+        """The user's own proxy on the way to ``host``: HTTPS_PROXY, so for https alone."""
+        if self._proxy is None or scheme != "https" or host in LOOPBACK:
+            return None
+        if any(hides(entry, host) for entry in self._no_proxy):
             return None
         return self._proxy.scheme, (self._proxy.host, self._proxy.port)

@@ -60,10 +60,14 @@ class Gateway:
         self._server = await self._engine.serve(listener)
 
     async def stop(self, drain_s: float) -> None:
-        """Let open calls end for at most ``drain_s`` seconds, then account for them as they are."""
-        await self._observer.idle(drain_s)
-        self._observer.abandon()
-        await asyncio.sleep(0)  # the taps end in the loop's next turn
+        """Let open calls end for at most ``drain_s`` seconds, then account for them as they are.
+
+        Connections that are open stay so until the process ends, but nothing that comes
+        on them afterwards goes upstream: it could not be accounted for.
+        """
         if self._server is not None:
             self._server.close()
+        await self._observer.idle(drain_s)
+        self._observer.close()
+        await asyncio.sleep(0)  # the taps end in the loop's next turn
         await self._engine.done()

@@ -15,7 +15,8 @@ from mitmproxy.connection import ConnectionState
 
 from tokenproxy import ids
 from tokenproxy.config import RunContext
-from tokenproxy.proxy.director import Director, Target
+from tokenproxy.proxy.director import LOOPBACK, Director, Target
+from tokenproxy.proxy.http1 import is_absolute_form
 from tokenproxy.proxy.tap import CLIENT_LEFT, STOPPED, UNREACHABLE, UPSTREAM_LEFT, Tap
 from tokenproxy.record.call import CallStart
 from tokenproxy.record.recorder import Recorder
@@ -50,19 +51,23 @@ class Observer:
         self._warn = warn
         self._live: set[Tap] = set()
         self._none_open = asyncio.Event()
+        self._closed = asyncio.Event()
 
     # -- requests ---------------------------------------------------------
 
     async def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Decide the way; for a call, journal it before anything goes upstream."""
         request = flow.request
-        flow.request.stream = True
+        if self._closed.is_set():
+            flow.kill()  # type: ignore[no-untyped-call] # mitmproxy's
+            return
+        request.stream = True
         target = self._target(flow)
         if target is None:
             _refuse(flow)
             return
         _redirect(flow, target)
-        via = self._director.via(target.host)
+        via = self._director.via(target.scheme, target.host)
         if via is not None:
             flow.server_conn.via = via
         if target.provider is None:
@@ -94,13 +99,16 @@ class Observer:
         journaled = asyncio.Event()
 
         def acknowledge() -> None:
-            loop.call_soon_threadsafe(journaled.set)
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(journaled.set)
 
         self._recorder.opened(start, acknowledge)
         try:
             await asyncio.wait_for(journaled.wait(), JOURNAL_WAIT_S)
         except TimeoutError:
             logger.warning("call %s: sent before its journal entry was written", start.call_id)
+        if self._closed.is_set():
+            flow.kill()  # type: ignore[no-untyped-call] # mitmproxy's
 
     def _target(self, flow: http.HTTPFlow) -> Target | None:
         request = flow.request
@@ -110,16 +118,19 @@ class Observer:
 
     def _named(self, request: http.Request) -> bool:
         """Whether a plain request names another server than ourselves (a classic HTTP proxy's)."""
-        if self._run.gateway:
-            # Behind a container's port mapping the Host header says nothing about us.
-            by_path = self._director.reverse(request.method, request.path)
-            return by_path is None and request.port != self._port
-        return request.port != self._port
+        ourselves = request.port == self._port and request.host in LOOPBACK
+        return is_absolute_form(request) and not ourselves
 
     def _trace_id(self, turn_id: str | None) -> str:
         if not self._run.gateway:
             return self._run.trace_id
         return ids.derived_trace_id("turn", turn_id) if turn_id else ids.new_trace_id()
+
+    def request(self, flow: http.HTTPFlow) -> None:
+        """The request is complete."""
+        tap = _tap(flow)
+        if tap is not None:
+            tap.request_over()
 
     # -- responses --------------------------------------------------------
 
@@ -127,9 +138,9 @@ class Observer:
         """Stream every response; read those of calls."""
         if flow.response is None:
             return
+        flow.response.stream = True  # first: whatever befalls us, nothing is held back
         tap = _tap(flow)
         if tap is None:
-            flow.response.stream = True
             return
         tap.response_headers(flow.response.status_code, _lower(flow.response.headers))
         flow.response.stream = tap.response_chunk
@@ -145,7 +156,9 @@ class Observer:
         tap = _tap(flow)
         if tap is None:
             return
-        if not flow.client_conn.state & ConnectionState.CAN_READ:
+        # An HTTP/2 client may take back one request and stay.
+        taken_back = flow.client_conn.alpn == b"h2" and flow.server_conn.connected
+        if taken_back or not flow.client_conn.state & ConnectionState.CAN_READ:
             self._over(tap, CLIENT_LEFT)
         elif flow.response is None and flow.server_conn.timestamp_tcp_setup is None:
             self._over(tap, UNREACHABLE)
@@ -174,8 +187,9 @@ class Observer:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._none_open.wait(), timeout_s)
 
-    def abandon(self) -> None:
-        """End what is still open: the command is gone and its time to drain is over."""
+    def close(self) -> None:
+        """Let no more requests through, and account for the calls that are still open."""
+        self._closed.set()
         for tap in list(self._live):
             self._over(tap, STOPPED)
 

@@ -45,6 +45,7 @@ class Tap:
         self._call_soon = call_soon
         self._dialect = routes.dialect(start.dialect)
         self._request: list[bytes] | None = []
+        self._asked = False
         self._request_bytes = 0
         self._request_encoding = ""
         self._status: int | None = None
@@ -64,18 +65,22 @@ class Tap:
         self._request_encoding = headers.get("content-encoding", "")
 
     def request_chunk(self, data: bytes) -> bytes:
-        """Stream callback of the request. ``b""`` marks the end."""
-        if data:
-            self._request_bytes += len(data)
-            if self._request is not None:
-                self._request.append(data)
-                if self._request_bytes > REQUEST_LIMIT:
-                    self._request = None
-        else:
-            self._call_soon(self._request_over)
+        """Stream callback of the request. An HTTP/2 client may send empty pieces in between."""
+        self._request_bytes += len(data)
+        if self._request is not None:
+            self._request.append(data)
+            if self._request_bytes > REQUEST_LIMIT:
+                self._request = None
         return data
 
+    def request_over(self) -> None:
+        """The request is complete."""
+        self._call_soon(self._request_over)
+
     def _request_over(self) -> None:
+        if self._asked:
+            return
+        self._asked = True
         chunks, self._request = self._request, None
         body: bytes | None = None
         if chunks is not None:
@@ -98,7 +103,7 @@ class Tap:
         )
 
     def response_chunk(self, data: bytes) -> bytes:
-        """Stream callback of the response. ``b""`` marks the end."""
+        """Stream callback of the response."""
         if data:
             self._response_bytes += len(data)
             self._call_soon(self._read, data, time.time_ns())
@@ -136,8 +141,7 @@ class Tap:
     def _finish(self, broken: str | None, ended_ns: int) -> None:
         if self._done:
             return
-        if self._request is not None:
-            self._request_over()
+        self._request_over()
         reading = Reading()
         try:
             if self._parser is not None:

@@ -14,7 +14,7 @@ from tokenproxy.proxy.engine import next_layer
 
 def host_patterns(hosts: Iterable[str]) -> list[str]:
     """Patterns for mitmproxy's ``allow_hosts`` that match exactly these hosts, any port."""
-    patterns = [rf"^{re.escape(host)}:\d+$" for host in hosts]
+    patterns = [rf"^{re.escape(host)}\.?:\d+$" for host in hosts]
     # With no pattern at all mitmproxy opens everything; this one matches nothing.
     return patterns or [r"^(?!)"]
 
@@ -32,7 +32,7 @@ class Tunnels(next_layer.NextLayer):
         address = context.server.address
         if not isinstance(chosen, layers.TCPLayer) or not address:
             return chosen
-        via = self._director.via(address[0])
+        via = self._director.via("https", address[0])
         if via is None:
             return chosen
         context.server.via = via

@@ -1,0 +1,84 @@
+"""mitmproxy's HTTP/1, mended where it would change what passes.
+
+* Interim responses (100, 102, 103) are handed to the client and awaited further;
+  mitmproxy takes them for the final answer and drops the real one.
+* A chunked body may end in trailers; mitmproxy gives up the connection there. They
+  are left out (its HTTP/1 server cannot send any), the body passes whole.
+* A request in absolute form (``POST http://host/path``, to a proxy) is marked:
+  mitmproxy makes it look like one that was sent to us as to a server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import h11
+from h11._readers import ChunkedReader
+from h11._receivebuffer import ReceiveBuffer
+from mitmproxy import http
+from mitmproxy.proxy import commands, events
+from mitmproxy.proxy.layers import http as http_layer
+from mitmproxy.proxy.layers.http import _events, _http1
+from mitmproxy.proxy.layers.http._base import ReceiveHttp
+
+_ABSOLUTE = "tokenproxy_absolute_form"
+_HEAD_END = b"\r\n\r\n"
+
+
+def is_absolute_form(request: http.Request) -> bool:
+    """Whether the request line named a whole URL: the client takes us for its proxy."""
+    return getattr(request, _ABSOLUTE, False)
+
+
+def install() -> None:
+    """Put these in the place of mitmproxy's own, once for the process."""
+    vars(http_layer).update(Http1Client=Client, Http1Server=Server)
+    vars(_http1).update(ChunkedReader=WithoutTrailers)
+
+
+class Server(_http1.Http1Server):
+    """The client's side: marks requests in absolute form."""
+
+    def read_headers(self, event: events.ConnectionEvent) -> Generator[commands.Command, Any, None]:
+        """As mitmproxy's; the request line is not yet forgotten here."""
+        for command in super().read_headers(event):
+            if isinstance(command, ReceiveHttp) and isinstance(
+                command.event, _events.RequestHeaders
+            ):
+                request = command.event.request
+                absolute = bool(request.authority) and request.method != "CONNECT"
+                setattr(request, _ABSOLUTE, absolute)
+            yield command
+
+
+class Client(_http1.Http1Client):
+    """The provider's side: passes interim responses on."""
+
+    def read_headers(self, event: events.ConnectionEvent) -> Generator[commands.Command, Any, None]:
+        """As mitmproxy's, for the final response."""
+        if isinstance(event, events.DataReceived) and self.request:
+            while interim := self._take_interim():
+                if self.context.client.alpn != b"h2":
+                    yield commands.SendData(self.context.client, interim)
+            if not self.buf:
+                return
+        yield from super().read_headers(event)
+
+    def _take_interim(self) -> bytes:
+        """A whole interim response taken off the head of what has come; b"" if there is none."""
+        received = bytes(self.buf)
+        end = received.find(_HEAD_END)
+        words = received[:end].split(b" ", 2)
+        if end < 0 or len(words) < 2 or words[1][:1] != b"1" or words[1][:3] == b"101":  # noqa: PLR2004 - version and status
+            return b""
+        return bytes(self.buf.maybe_extract_at_most(end + len(_HEAD_END)) or b"")
+
+
+class WithoutTrailers(ChunkedReader):
+    """h11's reader of chunked bodies; trailers are read and left out."""
+
+    def __call__(self, buf: ReceiveBuffer) -> h11.Data | h11.EndOfMessage | None:
+        """The next piece of the body, or its end."""
+        event = super().__call__(buf)
+        return h11.EndOfMessage() if isinstance(event, h11.EndOfMessage) else event
