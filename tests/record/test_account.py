@@ -221,6 +221,25 @@ def test_batch_results_are_rows_of_their_own_and_counted_once(
     assert account.tally.summary().calls == 3
 
 
+def test_batch_results_are_not_counted_again_by_the_next_run(tmp_path: Path, book: Path) -> None:
+    items = [reading(response_id=f"m{n}") for n in range(3)]
+    for number in range(2):
+        account = Account(
+            run=RUN,
+            ledger=book,
+            journal=tmp_path / "runs" / str(number) / "journal-0.jsonl",
+            sinks=(),
+            dialects=fake_dialect,
+            seen=tmp_path / "seen",
+        )
+        name = f"0193f000-0000-7000-8000-00000000000{number}"
+        account.open([start(name, kind="batch_results")])
+        account.close(name, end(items=items))
+        settle(account)
+        account.finish(None)
+    assert [row.response_id for row in rows(book)] == ["m0", "m1", "m2"]
+
+
 def test_calls_still_open_at_the_end_are_told(account: Account, book: Path) -> None:
     account.open([start("c-1"), start("c-2", kind="count")])
     account.progress("c-1", reading(completeness="partial"), T0 + 1)

@@ -6,8 +6,7 @@ import pytest
 
 from tests.record.make import RUN, call, end, part, reading, start
 from tokenproxy import ids
-from tokenproxy.record import batch
-from tokenproxy.record.batch import SeenResults, derived_call_id, split
+from tokenproxy.record.batch import derived_call_id, result_call_id, split
 from tokenproxy.record.make_row import make_row
 from tokenproxy.record.price import Prices
 from tokenproxy.wire.usage import Reading, ResponseFacts
@@ -51,18 +50,23 @@ def test_derived_ids_are_of_version_7_and_of_the_same_time() -> None:
     assert {one.int >> 80 for one in derived} == {uuid.UUID(parent).int >> 80}
 
 
-def test_a_result_is_counted_once_however_often_it_is_fetched() -> None:
-    seen = SeenResults()
-    one, two, nameless = (reading(response_id=name) for name in ("a", "b", None))
-    assert seen.new([one, two, one]) == [one, two]
-    assert seen.new([two, nameless]) == [nameless]
-    assert seen.new([nameless]) == [nameless]
+def test_a_result_has_the_same_id_in_every_download() -> None:
+    items = [reading(response_id="msg_1"), reading(response_id="msg_2")]
+    first, again = (
+        [one.start.call_id for one in split(call(start(kind="batch_results"), end(items=found)))]
+        for found in (items, items[::-1])
+    )
+    assert first == again[::-1]
+    assert len(set(first)) == 2
+    assert {uuid.UUID(one).version for one in first} == {8}
+    assert {uuid.UUID(one).variant for one in first} == {uuid.RFC_4122}
+    assert result_call_id("other", "msg_1") != result_call_id("anthropic", "msg_1") == first[0]
 
 
-def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "REMEMBERED", 3)
-    seen = SeenResults()
-    items = [reading(response_id=f"m{n}") for n in range(5)]
-    assert seen.new(items) == items
-    assert seen.new(items[2:]) == []
-    assert seen.new(items[:1]) == items[:1]
+def test_a_nameless_result_takes_its_id_from_the_download() -> None:
+    items = [Reading(error="api_error"), Reading(error="api_error")]
+    one, other = (
+        [made.start.call_id for made in split(call(start(kind="batch_results"), end(items=items)))]
+        for _ in range(2)
+    )
+    assert len({*one, *other}) == 4

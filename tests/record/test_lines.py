@@ -171,3 +171,10 @@ def test_what_is_wrong_is_counted_and_named(ledger: Path) -> None:
 def test_problems_are_named_up_to_a_hundred(ledger: Path) -> None:
     found = verify(write(ledger, b"junk\n" * 250))
     assert (found.bad_lines, len(found.problems)) == (250, 100)
+
+
+def test_a_batch_that_was_fetched_again_is_no_fault(ledger: Path) -> None:
+    result = ours().replace(b'"operation":"chat"', b'"operation":"batch_results"')
+    found = verify(write(ledger, result, result))
+    assert found.sound
+    assert (found.rows, found.refetched) == (2, 1)

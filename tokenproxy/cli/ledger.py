@@ -51,6 +51,8 @@ def verify(*, file: File = None, as_json: Json = False) -> None:
         print(f"{path}: {found.rows} rows, {'sound' if found.sound else 'NOT SOUND'}")
         if found.legacy:
             print(f"  {found.legacy} of an older tool, {found.repaired} of these not strict JSON")
+        if found.refetched:
+            print(f"  {found.refetched} of batch results fetched again, which count once")
         for sentence in found.problems:
             print(f"  {sentence}")
         hidden = found.bad_lines + found.invalid - len(found.problems)

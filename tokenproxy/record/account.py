@@ -22,13 +22,14 @@ import msgspec
 from tokenproxy.config import IterationEnd, RunContext
 from tokenproxy.record import journal as wal
 from tokenproxy.record import ledger as book
-from tokenproxy.record.batch import SeenResults, split
+from tokenproxy.record.batch import split
 from tokenproxy.record.call import Call, CallEnd, CallStart
 from tokenproxy.record.lineage import Lineage, Link
 from tokenproxy.record.make_row import surely_row
 from tokenproxy.record.price import Prices
 from tokenproxy.record.recovery import Recovered, Recovery, lost
 from tokenproxy.record.row import Row, encode
+from tokenproxy.record.seen import SeenResults
 from tokenproxy.record.sink import Sink
 from tokenproxy.record.tally import Tally
 from tokenproxy.wire.dialect import Dialect
@@ -74,6 +75,7 @@ class Account:
         journal: Path,
         sinks: Sequence[Sink],
         dialects: Callable[[str], Dialect],
+        seen: Path | None = None,
     ) -> None:
         self.tally = Tally()
         self._run = run
@@ -82,7 +84,7 @@ class Account:
         self._dialects = dialects
         self._prices = Prices()
         self._lineage = Lineage()
-        self._seen = SeenResults()
+        self._seen = SeenResults(ledger, seen)
         self._open: dict[str, wal.Pending] = {}
         self._unpriced: deque[Call] = deque()
         self._ended: deque[_Ended] = deque()
@@ -132,7 +134,9 @@ class Account:
         if not pending.asked:
             self._ask(pending, RequestFacts())
         if end.items:
-            end = msgspec.structs.replace(end, items=self._seen.new(end.items))
+            end = msgspec.structs.replace(
+                end, items=self._seen.new(pending.start.provider, end.items)
+            )
         link = pending.link
         self._end(
             Call(
@@ -285,6 +289,7 @@ class Account:
         self.flush()
         for ended in batch:
             self._ended.popleft()
+            self._seen.keep(ended.call.start.provider, ended.call.end.items)
             self._tell_all(ended)
 
     def _be_patient(self, error: book.LedgerError) -> None:

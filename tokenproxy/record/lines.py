@@ -54,7 +54,9 @@ class Verification(msgspec.Struct, kw_only=True):
     invalid: int = 0
     """Rows that break the schema they claim; the first hundred are among ``problems``."""
     duplicates: list[str] = msgspec.field(default_factory=list)
-    """call_ids that are there more than once."""
+    """call_ids that are there more than once, those of ``refetched`` left out."""
+    refetched: int = 0
+    """Rows of batch results that are there already: downloaded again, and counted once."""
     torn_tail: bool = False
     """The last line has no newline: a writer was killed, or is at work."""
 
@@ -131,7 +133,9 @@ def verify(path: Path) -> Verification:
             found.legacy += 1
         call_id = line.row.get("call_id")
         if isinstance(call_id, str):
-            if call_id in seen:
+            if call_id in seen and line.row.get("operation") == "batch_results":
+                found.refetched += 1
+            elif call_id in seen:
                 twice[call_id] = None
             seen.add(call_id)
     found.duplicates = list(twice)

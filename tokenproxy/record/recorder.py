@@ -43,6 +43,9 @@ RECOVERY_SHARE_S = 1.0
 FAULT = "A fault inside tokenproxy left a call incompletely recorded; the run's log says more."
 LATE = "The recorder did not finish in time; what is missing is appended at the next start."
 
+SEEN_RESULTS = "batch-results-seen"
+"""File in the state directory: see :mod:`tokenproxy.record.seen`."""
+
 _LONG_BODY = 64 * 1024
 """Bytes of a request that takes long enough to read that others should not wait for it."""
 
@@ -98,7 +101,8 @@ class Recorder:
             journal: This recorder's own journal, a new file.
             sinks: Told of every call after the ledger has it.
             runs: Where all runs' journals lie (``{state}/runs``); the dead ones
-                are settled at the start. None leaves them alone.
+                are settled at the start. None leaves them alone, and no batch
+                results are known from earlier runs.
             dialects: Dialect by name; default the route table's.
         """
         self._account = Account(
@@ -107,6 +111,7 @@ class Recorder:
             journal=journal,
             sinks=sinks,
             dialects=dialects or _routes_dialect,
+            seen=None if runs is None else runs.parent / SEEN_RESULTS,
         )
         self._runs = runs
         self._queue: SimpleQueue[_Event] = SimpleQueue()

@@ -98,7 +98,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     run_id: str
     """The iteration, a UUIDv7."""
     call_id: str
-    """The row's key, a UUIDv7."""
+    """The row's key, a UUIDv7; of a batch result a UUIDv8 made from ``response_id``."""
     outcome: str
     """How the call ended: aborted by the client, truncated by the provider, lost with the proxy."""
     completeness: str
