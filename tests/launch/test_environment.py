@@ -43,6 +43,11 @@ def test_reverse() -> None:
     assert "127.0.0.1" in made["NO_PROXY"].split(",")
 
 
+def test_a_gateways_login_stays_in_its_url() -> None:
+    made = child_environment({"ANTHROPIC_BASE_URL": "https://me:pa%40ss@gateway/llm"})
+    assert made["ANTHROPIC_BASE_URL"] == "http://me:pa%40ss@127.0.0.1:4711/anthropic"
+
+
 def test_the_trace_goes_on_in_the_command() -> None:
     made = child_environment({"TRACEPARENT": "broken", "TRACESTATE": "a=1"})
     assert made["TRACEPARENT"] == f"00-{'1' * 32}-{'2' * 16}-01"

@@ -64,3 +64,18 @@ def test_what_is_no_label(label: str) -> None:
 
 def test_a_variable_is_split_by_commas_and_white_space() -> None:
     assert split_variable(" a=b,c=d\ne=f ,, ") == ["a=b", "c=d", "e=f"]
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        "gw=ftp://me:hunter2@x",
+        "gw=http://me:hunter2@x/?q",
+        "http://me:hunter2@x",
+        "a b=//me:hunter2@x",
+    ],
+)
+def test_a_password_is_not_shown(route: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse_routes([route])
+    assert "hunter2" not in str(refused.value)

@@ -70,5 +70,14 @@ print(os.waitpid(pid, 0)[1])
     assert run(code).stdout == "15\n"
 
 
+def test_on_the_way_out_signals_come_to_nothing() -> None:
+    code = """
+inbox = Inbox(); inbox.open(); inbox.close(); del inbox
+os.kill(os.getpid(), signal.SIGCHLD); os.kill(os.getpid(), signal.SIGTERM)
+"""
+    done = run(code)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_dying_of_a_signal() -> None:
     assert run("inbox = Inbox(); inbox.open(); die_of(signal.SIGINT)").returncode == -2

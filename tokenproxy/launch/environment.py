@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tokenproxy import no_proxy
 from tokenproxy.config import RunContext
@@ -71,7 +72,7 @@ def for_child(
         changed |= trust
     else:
         changed |= {
-            provider.base_url_env: f"{ours}/{name}"
+            provider.base_url_env: f"http://{_login(plan.upstreams.get(name))}127.0.0.1:{port}/{name}"
             for name, provider in PROVIDERS.items()
             if provider.base_url_env
         }
@@ -81,3 +82,9 @@ def for_child(
     child[RUN_ID] = run.run_id
     child[nesting.VARIABLE] = nesting.note(env, changed, routes=plan.routes, ledger=ledger)
     return child
+
+
+def _login(url: str | None) -> str:
+    """``user:password@`` of the user's gateway: clients make an Authorization header of it."""
+    login, at, _ = urlsplit(url or "").netloc.rpartition("@")
+    return login + at

@@ -29,15 +29,15 @@ def parse_routes(given: Iterable[str]) -> dict[str, str]:
         host = host.strip().lower().rstrip(".")
         if not sign:
             raise UsageError(
-                f"route {item!r} is not HOST=URL, for example"
+                f"route {without_login(item)!r} is not HOST=URL, for example"
                 " api.anthropic.com=http://127.0.0.1:8080"
             )
         if not is_host(host):
             raise UsageError(
-                f"route {item!r}: {host!r} is not a host name"
+                f"route for {host!r}: that is not a host name"
                 " (no scheme, port or path belongs there)"
             )
-        routes[host] = check_url(url.strip(), f"route {item!r}")
+        routes[host] = check_url(url.strip(), f"route for {host}")
     return routes
 
 
@@ -66,16 +66,22 @@ def check_url(url: str, what: str) -> str:
     Raises:
         UsageError: It is not.
     """
+    shown = without_login(url)
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - reading it is what checks it
-    except ValueError as error:
-        raise UsageError(f"{what}: {url!r} is not a URL ({error})") from None
+    except ValueError:
+        raise UsageError(f"{what}: {shown!r} is not a URL") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"{what}: {url!r} is not an http:// or https:// URL with a host")
+        raise UsageError(f"{what}: {shown!r} is not an http:// or https:// URL with a host")
     if parts.query or parts.fragment:
-        raise UsageError(f"{what}: {url!r} must end with its path (no ? or # part)")
+        raise UsageError(f"{what}: {shown!r} must end with its path (no ? or # part)")
     return url
+
+
+def without_login(text: str) -> str:
+    """``text`` to be shown: what may be a URL's user and password is left out."""
+    return re.sub(r"//[^/@]*@", "//", text)
 
 
 def is_host(host: str) -> bool:

@@ -119,6 +119,7 @@ class _Run:
         try:
             return self._observed()
         finally:
+            self._inbox.close()
             self._witness.stop()
             self._listener.close()
             self._run_dir.close(keep_log=not self._clean)

@@ -53,6 +53,12 @@ class Inbox:
         _catch(CAUGHT)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
+    def close(self) -> None:
+        """Read no more: from now on signals come to nothing. For the way out."""
+        signal.set_wakeup_fd(-1)
+        self._reader.close()
+        self._writer.close()
+
     def fileno(self) -> int:
         """Readable when a signal has come."""
         return self._reader.fileno()

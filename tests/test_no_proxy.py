@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tokenproxy.launch.no_proxy import entries, for_child, hides
+from tokenproxy.no_proxy import entries, for_child, hides
 
 
 def test_entries_of_both_spellings_are_taken() -> None:
