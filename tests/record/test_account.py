@@ -240,6 +240,23 @@ def test_batch_results_are_not_counted_again_by_the_next_run(tmp_path: Path, boo
     assert [row.response_id for row in rows(book)] == ["m0", "m1", "m2"]
 
 
+def test_usage_that_is_no_json_costs_neither_its_row_nor_the_next(
+    account: Account, book: Path, runs: Path
+) -> None:
+    deep: dict[str, object] = {}
+    for _ in range(100_000):
+        deep = {"a": deep}
+    for name, usage in (("c-1", deep), ("c-2", {"input_tokens": 3})):
+        account.open([start(name)])
+        account.close(name, end(read=reading(usage=[usage])))
+    settle(account)
+    first, second = rows(book)
+    assert (first.usage, first.notes, first.input_tokens) == (None, ("usage_not_kept",), 3)
+    assert second.usage == [{"input_tokens": 3}]
+    account.finish(None)
+    assert names(runs / "run-1") == []
+
+
 def test_calls_still_open_at_the_end_are_told(account: Account, book: Path) -> None:
     account.open([start("c-1"), start("c-2", kind="count")])
     account.progress("c-1", reading(completeness="partial"), T0 + 1)

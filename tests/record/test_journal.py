@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -73,6 +74,23 @@ def test_one_flush_is_one_write(journal: Journal, monkeypatch: pytest.MonkeyPatc
     journal.flush()
     assert len(writes) == 1
     assert writes[0].count(b"\n") == 2
+
+
+def deep() -> dict[str, Any]:
+    """What no JSON encoder takes."""
+    value: dict[str, Any] = {}
+    for _ in range(100_000):
+        value = {"a": value}
+    return value
+
+
+def test_a_record_that_is_no_json_silences_nobody(journal: Journal, path: Path) -> None:
+    bad = Seen(id="c1", at_ns=T0, reading=reading(usage=[deep()]))
+    write(journal, Opened(start=start("c1")), bad, Opened(start=start("c2")))
+    write(journal, Opened(start=start("c3")))
+    assert list(replay(path).pending) == ["c1", "c2", "c3"]
+    journal.rewrite([HEADER, bad, Opened(start=start("c4"))])
+    assert list(replay(path).pending) == ["c4"]
 
 
 def test_the_story_of_a_call_is_told_again(journal: Journal, path: Path) -> None:

@@ -234,3 +234,16 @@ def test_an_error_code_is_noted() -> None:
 def test_an_error_body_in_pieces() -> None:
     body = json.dumps({"type": "error", "error": {"type": "conflict_error"}}).encode()
     assert run(open_parser(status=409), body, step=3).error == "conflict_error"
+
+
+def test_usage_too_large_or_too_deep_to_keep_counts_all_the_same() -> None:
+    deep: Any = 1
+    for _ in range(200):
+        deep = {"a": deep}
+    odds: tuple[Any, ...] = (deep, "x" * 100_000, [[[]]] * 40_000)
+    for odd in odds:
+        found = read_json(message(USAGE | {"odd": odd}))
+        assert found.usage == []
+        assert found.notes == (notes.USAGE_NOT_KEPT,)
+        assert found.parts == read_json(message(USAGE)).parts
+        assert found.completeness == "final"

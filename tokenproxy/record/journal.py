@@ -19,8 +19,9 @@ from __future__ import annotations
 
 import fcntl
 import itertools
+import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, ClassVar
 
@@ -30,8 +31,10 @@ from tokenproxy.config import RunContext
 from tokenproxy.record.call import Call, CallStart
 from tokenproxy.record.ledger import Mark
 from tokenproxy.record.lineage import Link
-from tokenproxy.record.row import encode_lines
+from tokenproxy.record.row import UNENCODABLE, encode_lines
 from tokenproxy.wire.usage import Reading, RequestFacts
+
+logger = logging.getLogger(__name__)
 
 FORMAT = 1
 GLOB = "journal-*.jsonl"
@@ -142,14 +145,28 @@ class Journal:
         """
         if not self._waiting:
             return
-        data = encode_lines(self._encoder, self._waiting)
-        self._waiting.clear()
+        # First of all: what cannot be written must not stand in the way of all that follows.
+        waiting, self._waiting = self._waiting, []
+        data = self._encode(waiting)
         if self._torn:
             data = b"\n" + data
         self._torn = True
         _write_all(self._fd, data)
         self._torn = False
         self._size += len(data)
+
+    def _encode(self, records: Sequence[Record]) -> bytes:
+        """All records as lines; one that is no JSON is left out, and said in the log."""
+        try:
+            return encode_lines(self._encoder, records)
+        except UNENCODABLE:
+            lines = []
+            for record in records:
+                try:
+                    lines.append(encode_lines(self._encoder, [record]))
+                except UNENCODABLE:
+                    logger.exception("a record of the journal is lost: %s", type(record).__name__)
+            return b"".join(lines)
 
     def rewrite(self, records: Iterable[Record]) -> None:
         """Begin anew with only these records, replacing the file at one stroke.
@@ -160,7 +177,7 @@ class Journal:
             OSError: The old journal goes on.
         """
         self._compact_at = self._size + self.COMPACT_BYTES
-        data = encode_lines(self._encoder, list(records))
+        data = self._encode(list(records))
         fresh, fd = _create_owned(self.path.with_name(f"{self.path.name}.new"))
         try:
             _write_all(fd, data)

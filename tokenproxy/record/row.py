@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from tokenproxy.wire import notes
+
 SCHEMA = "tokenproxy.usage/1"
 
 
@@ -185,12 +187,26 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The provider's usage objects, verbatim."""
 
 
+UNENCODABLE = (ValueError, TypeError, OverflowError, RecursionError, msgspec.MsgspecError)
+"""What the encoder raises for a value that is not to be had as JSON."""
+
 _encoder = msgspec.json.Encoder()
 
 
 def encode(row: Row) -> bytes:
-    """The row as one line of strict JSON, its newline included. Any text is made to fit UTF-8."""
-    return encode_lines(_encoder, [row])
+    """The row as one line of strict JSON, its newline included. Any text is made to fit UTF-8.
+
+    The provider's own objects are the one thing in it that we have not made. If they are
+    what JSON cannot hold, the row goes without them, and says so.
+    """
+    try:
+        return encode_lines(_encoder, [row])
+    except UNENCODABLE:
+        if row.usage is None:
+            raise
+        said = (*(row.notes or ()), notes.USAGE_NOT_KEPT)
+        bare = msgspec.structs.replace(row, usage=None, notes=tuple(dict.fromkeys(said)))
+        return encode_lines(_encoder, [bare])
 
 
 def encode_lines(encoder: msgspec.json.Encoder, values: Sequence[object]) -> bytes:

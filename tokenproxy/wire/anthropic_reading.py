@@ -16,7 +16,7 @@ from tokenproxy.wire import notes
 from tokenproxy.wire.anthropic_attempts import Hop, Story
 from tokenproxy.wire.anthropic_parts import bill
 from tokenproxy.wire.anthropic_shapes import Block, Delta, Error, Message, Refusal
-from tokenproxy.wire.anthropic_usage import bad_counts, merge
+from tokenproxy.wire.anthropic_usage import bad_counts, keepable, merge
 from tokenproxy.wire.usage import Completeness, Reading, ToolUse
 from tokenproxy.wire.words import count, word
 
@@ -155,6 +155,9 @@ class MessageReading:
         if bad_counts(usage):
             self.say(notes.BAD_COUNT)
         self._note_credit(usage)
+        if not keepable(usage):
+            self.say(notes.USAGE_NOT_KEPT)
+            return
         if len(self.reading.usage) >= _MAX_OBJECTS:
             self.reading.usage.pop()
             self.say(notes.USAGE_OBJECTS_DROPPED)

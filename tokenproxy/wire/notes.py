@@ -30,7 +30,9 @@ REFUSAL_CATEGORY = "refusal_category"
 REFUSAL_CATEGORY_UNKNOWN = "refusal_category_unknown"
 REFUSAL_OUTPUT_UNCLEAR = "refusal_output_unclear"
 REPEATED_START = "repeated_message_start"
+UNDECODABLE = "undecodable_response"
 USAGE_ABSENT = "usage_absent"
+USAGE_NOT_KEPT = "usage_not_kept"
 USAGE_OBJECTS_DROPPED = "usage_objects_dropped"
 
 MEANING: Mapping[str, str] = {
@@ -56,7 +58,9 @@ MEANING: Mapping[str, str] = {
     REFUSAL_CATEGORY_UNKNOWN: "an attempt declined before output, why is unknown: unbilled",
     REFUSAL_OUTPUT_UNCLEAR: "a refusal without content, but with output tokens; taken as billed",
     REPEATED_START: "the message began a second time; the last beginning counts",
+    UNDECODABLE: "the body's content-encoding is unknown or broken; the rest was not read",
     USAGE_ABSENT: "a successful response without a token count in it",
+    USAGE_NOT_KEPT: "a usage object was too large or too deep to be kept verbatim",
     USAGE_OBJECTS_DROPPED: "there were more usage objects than are kept verbatim",
 }
 
