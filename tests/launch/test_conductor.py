@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.launch.harness import SUBJECT, WAIT_S, Launch, stopped, until
+from tokenproxy.launch.conductor import Conductor
+from tokenproxy.launch.signals import Inbox
+from tokenproxy.launch.witness import Witness
 
 Make = Callable[..., Launch]
 
@@ -159,3 +162,26 @@ def test_timeout_1_around_us(launch: Make) -> None:
 def _has_child(pid: int) -> bool:
     done = subprocess.run(["pgrep", "-x", "-P", str(pid), "sleep"], stdout=-1, check=False)
     return bool(done.stdout)
+
+
+class Overdue:
+    """A proxy that should have been ready by now."""
+
+    def __init__(self) -> None:
+        self.deadline: float | None = time.monotonic()
+        self.kills = 0
+
+    def fileno(self) -> None:
+        return None
+
+    def kill(self) -> None:
+        self.kills += 1
+        self.deadline = None
+
+
+def test_a_proxy_that_is_not_ready_in_time_is_killed() -> None:
+    conductor = Conductor(Inbox(), Witness())
+    proxy: Any = Overdue()
+    conductor.proxy = proxy
+    assert not conductor.wait(lambda: False, 0.05)
+    assert proxy.kills == 1
