@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from tokenproxy.config import IterationEnd, RunContext
 from tokenproxy.record.call import Call
@@ -42,6 +42,10 @@ class Remembering:
         self.ends: list[IterationEnd | None] = []
         self.runs: list[str] = []
         """Whose recovered calls it was told of."""
+        self.over: list[set[str]] = []
+        """Of each recovery, which runs are over."""
+        self.earlier: list[Row] = []
+        """Rows of its own run that it was told of as of a resumed one."""
         self.sentences = sentences
 
     def call(self, call: Call, row: Row | None) -> None:
@@ -50,6 +54,12 @@ class Remembering:
     def recovered(self, run: RunContext, call: Call, row: Row) -> None:
         self.told.append((call, row))
         self.runs.append(run.run_id)
+
+    def recovery_done(self, over: Collection[str]) -> None:
+        self.over.append(set(over))
+
+    def resumed(self, rows: Sequence[Row]) -> None:
+        self.earlier += rows
 
     def finish(self, end: IterationEnd | None) -> tuple[str, ...]:
         self.ends.append(end)

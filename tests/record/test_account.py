@@ -548,7 +548,7 @@ def test_rows_of_a_dead_recorder_are_told_and_counted_where_they_belong(
         Recovery(
             (
                 Recovered(RUN, lost, row, told=False),
-                Recovered(other_run, lost, other, told=False),
+                Recovered(other_run, lost, other, told=False, run_over=True),
                 Recovered(other_run, lost, other, told=True),
             ),
             journals=2,
@@ -557,6 +557,7 @@ def test_rows_of_a_dead_recorder_are_told_and_counted_where_they_belong(
     )
     assert sink.rows == [row, other]
     assert sink.runs == [RUN.run_id, "other"]
+    assert sink.over == [{"other"}]
     assert account.tally.summary().calls == 1
     account.open([start("c-1", at=5)])
     account.request("c-1", b'{"model": "small", "prompt_digest": "d"}')

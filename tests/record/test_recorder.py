@@ -328,3 +328,28 @@ def test_the_recorder_imports_no_prices_before_the_first_call() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], env=os.environ, check=False)
     assert done.returncode == 0
+
+
+def test_a_resumed_run_sums_up_what_it_used_before(tmp_path: Path, book: Path, runs: Path) -> None:
+    before = new_recorder(tmp_path)
+    before.start()
+    before.opened(start("c-0"))
+    before.closed("c-0", end())
+    assert before.finish(None).calls == 1
+    sink = Remembering()
+    again = Recorder(
+        run=RUN,
+        ledger=book,
+        journal=runs / "run-1" / "journal-1.jsonl",
+        sinks=[sink],
+        runs=runs,
+        dialects=fake_dialect,
+        resumed=True,
+    )
+    again.start()
+    again.opened(start("c-1"))
+    again.closed("c-1", end())
+    found = again.finish(None)
+    assert (found.calls, found.input_tokens) == (2, 6)
+    assert [row.call_id for row in sink.earlier] == ["c-0"]
+    assert [row.call_id for row in sink.rows] == ["c-1"]

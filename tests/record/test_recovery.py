@@ -323,3 +323,13 @@ class TestFindCalls:
 
     def test_no_ledger_has_no_calls(self, book: Path) -> None:
         assert find_calls(book, {"a-1"}, ledger.Mark()) == set()
+
+
+def test_a_run_is_over_when_no_recorder_of_it_is_left(runs: Path, book: Path, die: Die) -> None:
+    die(wal.Opened(start=start("c-1")))
+    header = wal.Header(run=RUN, ledger=str(book), mark=ledger.mark(book))
+    newer = wal.Journal(runs / "run-1" / "journal-1.jsonl", header)
+    die(wal.Opened(start=start("c-2")), run_id="run-2")
+    done = recover(runs).recovered
+    assert [(one.row.call_id, one.run_over) for one in done] == [("c-1", False), ("c-2", True)]
+    newer.close(settled=True)

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import msgspec
+import pytest
+
 from tests.record.make import RUN, call, end, part, reading
 from tokenproxy.config import Summary
+from tokenproxy.record import tally as module
 from tokenproxy.record.make_row import make_row
 from tokenproxy.record.price import Prices
-from tokenproxy.record.tally import Tally
+from tokenproxy.record.row import encode
+from tokenproxy.record.tally import Tally, rows_of_run
 
 
 def test_sums() -> None:
@@ -42,3 +49,18 @@ def test_a_warning_is_said_once() -> None:
     for sentence in ("b", "a", "b"):
         tally.warn(sentence)
     assert tally.summary().warnings == ("b", "a")
+
+
+def test_the_rows_of_a_run_are_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = tmp_path / "ledger.jsonl"
+    other = msgspec.structs.replace(RUN, run_id="other")
+    first, second = (make_row(call(), RUN, None) for _ in range(2))
+    lines = [encode(row) for row in (first, make_row(call(), other, None), second, first)]
+    odd = b'{"run_id": "%s"}\n' % RUN.run_id.encode()
+    ledger.write_bytes(b"".join([lines[0], odd, b"junk\n", *lines[1:3]]))
+    assert rows_of_run(ledger, RUN.run_id) == [first, second]
+    ledger.write_bytes(b"".join(lines))
+    assert len(rows_of_run(ledger, RUN.run_id)) == 2
+    monkeypatch.setattr(module, "TAIL_BYTES", len(lines[3]) + 10)
+    assert rows_of_run(ledger, RUN.run_id) == [first]
+    assert rows_of_run(tmp_path / "none", RUN.run_id) == []

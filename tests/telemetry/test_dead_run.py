@@ -20,8 +20,7 @@ DEAD = msgspec.structs.replace(
 )
 
 
-@pytest.fixture
-def told() -> Memory:
+def recovered(over: set[str]) -> Memory:
     memory = Memory()
     for call in scene.calls():
         start = msgspec.structs.replace(call.start, trace_id=DEAD.trace_id)
@@ -29,7 +28,49 @@ def told() -> Memory:
         row = scene.row_of(theirs, DEAD)
         if row is not None:
             memory.sink.recovered(DEAD, theirs, row)
-    return memory.play(scene.calls())
+    memory.sink.recovery_done(over)
+    return memory
+
+
+@pytest.fixture
+def told() -> Memory:
+    return recovered({DEAD.run_id}).play(scene.calls())
+
+
+def theirs_of(memory: Memory) -> list[str]:
+    """Names of the dead run's spans."""
+    return [s.name for s in memory.spans if s.context and f"{s.context.trace_id:032x}" == "d" * 32]
+
+
+def test_its_end_is_told_when_the_recovery_is_over() -> None:
+    memory = recovered({DEAD.run_id})
+    before = theirs_of(memory)
+    assert before.count("invoke_agent claude") == 2
+    memory.play(scene.calls())
+    assert theirs_of(memory) == before
+
+
+def test_a_run_that_lives_on_tells_its_end_itself() -> None:
+    memory = recovered(set()).play(scene.calls())
+    found = theirs_of(memory)
+    assert len(found) > 5
+    assert not [name for name in found if name.startswith("invoke_agent")]
+
+
+def test_what_a_run_used_before_its_proxy_was_killed_is_in_its_sums() -> None:
+    memory = Memory()
+    first, *rest = scene.calls()
+    row = scene.row_of(first)
+    assert row is not None
+    memory.sink.resumed([row])
+    memory.play(rest)
+    whole = Memory().play(scene.calls())
+    for name in (names.SUM_CALLS, names.SUM_INPUT, names.SUM_OUTPUT, names.SUM_COST_USD):
+        found, wanted = (one.span(scene.ROOT).attributes for one in (memory, whole))
+        assert found is not None
+        assert wanted is not None
+        assert found[name] == wanted[name]
+    assert memory.total(names.CALLS.name) == whole.total(names.CALLS.name) - 1
 
 
 def test_its_trace_is_its_own_with_its_own_root(told: Memory) -> None:

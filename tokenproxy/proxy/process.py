@@ -92,6 +92,7 @@ async def serve(
         journal=Path(config.run_dir) / f"journal-{config.generation}.jsonl",
         sinks=open_sinks(config, os.environ),
         runs=Path(config.run_dir).parent,
+        resumed=config.generation > 0,
     )
     recorder.start()
     gateway = Gateway(config, recorder, port=listener.getsockname()[1], warn=warnings.append)

@@ -14,6 +14,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from tokenproxy.record.recovery import Recovered, Recovery, lost
 from tokenproxy.record.row import Row, encode
 from tokenproxy.record.seen import SeenResults
 from tokenproxy.record.sink import Sink
-from tokenproxy.record.tally import Tally
+from tokenproxy.record.tally import Tally, rows_of_run
 from tokenproxy.wire.dialect import Dialect
 from tokenproxy.wire.usage import Reading, RequestFacts
 
@@ -150,6 +151,15 @@ class Account:
             link,
         )
 
+    def resume(self) -> None:
+        """Take up the sums of our run's calls that are in the ledger, before any of ours is."""
+        rows = rows_of_run(self._ledger, self._run.run_id)
+        for row in rows:
+            self.tally.count(row)
+        for sink in self._sinks:
+            with _logged("a sink did not take the run's earlier calls"):
+                sink.resumed(rows)
+
     def close_rest(self) -> None:
         """The run is over: calls still open end here, with what is known of them."""
         for pending in list(self._open.values()):
@@ -172,6 +182,10 @@ class Account:
                 self._lineage.ended(one.call, link)
             if not one.told:
                 self._tell_recovered(one)
+        over = {one.run.run_id for one in recovery.recovered if one.run_over}
+        for sink in self._sinks:
+            with _logged("a sink did not take the recovery"):
+                sink.recovery_done(over)
 
     def _ask(self, pending: wal.Pending, request: RequestFacts) -> None:
         start = pending.start
@@ -226,11 +240,9 @@ class Account:
             self._journal.add(wal.Told(ids=_journaled(left)))
         self.flush()
         for sink in self._sinks:
-            try:
+            with _logged("a sink did not finish"):
                 for sentence in sink.finish(end):
                     self.tally.warn(sentence)
-            except Exception:
-                logger.exception("a sink did not finish")
         if self._journal is not None:
             self._journal.close(settled=not (left or self._abandoned))
             self._journal = None
@@ -319,17 +331,13 @@ class Account:
 
     def _tell(self, call: Call, row: Row | None) -> None:
         for sink in self._sinks:
-            try:
+            with _logged("a sink did not take call %s", call.start.call_id):
                 sink.call(call, row)
-            except Exception:
-                logger.exception("a sink did not take call %s", call.start.call_id)
 
     def _tell_recovered(self, one: Recovered) -> None:
         for sink in self._sinks:
-            try:
+            with _logged("a sink did not take call %s", one.call.start.call_id):
                 sink.recovered(one.run, one.call, one.row)
-            except Exception:
-                logger.exception("a sink did not take call %s", one.call.start.call_id)
 
     # -- the journal --------------------------------------------------------
 
@@ -386,6 +394,15 @@ class Account:
             f"The journal cannot be written ({error.strerror or type(error).__name__}):"
             " calls would be missing if tokenproxy were killed."
         )
+
+
+@contextmanager
+def _logged(sentence: str, *words: str) -> Iterator[None]:
+    """A fault of a sink is its own."""
+    try:
+        yield
+    except Exception:
+        logger.exception(sentence, *words)
 
 
 def _journaled(calls: Sequence[_Ended]) -> tuple[str, ...]:

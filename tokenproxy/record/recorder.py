@@ -92,6 +92,7 @@ class Recorder:
         sinks: Sequence[Sink] = (),
         runs: Path | None = None,
         dialects: Callable[[str], Dialect] | None = None,
+        resumed: bool = False,
     ) -> None:
         """Make a recorder; :meth:`start` sets it to work.
 
@@ -104,6 +105,8 @@ class Recorder:
                 are settled at the start. None leaves them alone, and no batch
                 results are known from earlier runs.
             dialects: Dialect by name; default the route table's.
+            resumed: The run has had a recorder before, which was killed: its rows
+                are read back for the summary.
         """
         self._account = Account(
             run=run,
@@ -114,6 +117,7 @@ class Recorder:
             seen=None if runs is None else runs.parent / SEEN_RESULTS,
         )
         self._runs = runs
+        self._resumed = resumed
         self._queue: SimpleQueue[_Event] = SimpleQueue()
         self._later: deque[_Event] = deque()
         self._finish: _Finish | None = None
@@ -121,7 +125,11 @@ class Recorder:
         self._recovery: threading.Thread | None = None
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread. Of a resumed run the ledger's end is read first (0.1 s at most)."""
+        if self._resumed:
+            # Before anybody can append or recover a call: each is summed once.
+            with self._guarded("resuming"):
+                self._account.resume()
         self._thread.start()
         if self._runs is not None:
             self._recovery = threading.Thread(

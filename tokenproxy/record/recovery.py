@@ -44,6 +44,9 @@ class Recovered(msgspec.Struct, frozen=True):
     row: Row
     told: bool
     """The dead recorder's sinks were told of it."""
+    run_over: bool = False
+    """No journal of the run is left: neither does a newer recorder of it live, nor will more
+    of its calls be recovered."""
 
 
 class Recovery(msgspec.Struct, frozen=True):
@@ -68,6 +71,7 @@ def recover(
     """
     recovered: list[Recovered] = []
     problems: list[str] = []
+    places: dict[str, Path] = {}
     settled = 0
     prices = prices or Prices()
     for path in sorted(runs.glob(f"*/{journal.GLOB}")):
@@ -77,7 +81,9 @@ def recover(
         try:
             with open(fd, "rb", closefd=False) as file:
                 replay = journal.Replay.read(file)
-            recovered += _settle(replay, prices, wait_s)
+            made = list(_settle(replay, prices, wait_s))
+            recovered += made
+            places.update(dict.fromkeys((one.run.run_id for one in made), path.parent))
             path.unlink(missing_ok=True)
             settled += 1
         except ledger.LedgerError as error:
@@ -87,6 +93,9 @@ def recover(
             problems.append(f"The journal {path} cannot be settled ({type(error).__name__}).")
         finally:
             os.close(fd)
+    # A journal lies there as long as its owner lives, or until somebody has settled it.
+    over = {run_id for run_id, place in places.items() if not any(place.glob(journal.GLOB))}
+    recovered = [msgspec.structs.replace(one, run_over=one.run.run_id in over) for one in recovered]
     return Recovery(tuple(recovered), settled, tuple(problems))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from tokenproxy.config import IterationEnd, RunContext
@@ -18,6 +19,14 @@ class Sink(Protocol):
 
     def recovered(self, run: RunContext, call: Call, row: Row) -> None:
         """A call of a run whose recorder was killed, settled in its place; ``run`` is that run."""
+        ...
+
+    def recovery_done(self, over: Collection[str]) -> None:
+        """All recovered calls have been told. No recorder is left of the runs in ``over``."""
+        ...
+
+    def resumed(self, rows: Sequence[Row]) -> None:
+        """Our run has had these calls already, told by a recorder that was killed. Comes first."""
         ...
 
     def finish(self, end: IterationEnd | None) -> tuple[str, ...]:

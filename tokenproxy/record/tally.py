@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import msgspec
+
 from tokenproxy.config import Summary
+from tokenproxy.record.lines import tail_rows
 from tokenproxy.record.row import Row
+
+TAIL_BYTES = 16 * 1024 * 1024
+"""How far back a restarted recorder looks for its run's calls: some ten thousand."""
 
 _FIRST_ERROR_STATUS = 400
 
@@ -50,3 +58,23 @@ class Tally:
             incomplete=self._incomplete,
             warnings=tuple(self._warnings),
         )
+
+
+def rows_of_run(ledger: Path, run_id: str) -> list[Row]:
+    """The run's rows among the ledger's last 16 MiB, oldest first, each call once.
+
+    A ledger that is not there, or cannot be read, has none.
+    """
+    found: dict[str, Row] = {}
+    try:
+        for line in tail_rows(ledger, TAIL_BYTES):
+            if line.get("run_id") != run_id:
+                continue
+            try:
+                row = msgspec.convert(line, Row)
+            except msgspec.ValidationError:
+                continue
+            found.setdefault(row.call_id, row)
+    except OSError:
+        return []
+    return list(found.values())[::-1]

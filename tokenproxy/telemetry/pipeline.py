@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -118,6 +118,22 @@ class Telemetry:
         except Exception:
             logger.exception("call %s is missing in telemetry", call.start.call_id)
 
+    def recovery_done(self, over: Collection[str]) -> None:
+        """Close the dead runs that are over; one that lives on tells its own turns and end."""
+        try:
+            with self._lock:
+                dead, self._dead = self._dead, {}
+                for run_id, scope in dead.items():
+                    if run_id in over:
+                        scope.close(None)
+        except Exception:
+            logger.exception("a killed run's iteration is missing in telemetry")
+
+    def resumed(self, rows: Sequence[Row]) -> None:
+        """Sum up what our run used before its proxy was killed; its spans have been told."""
+        with self._lock:
+            self._own.resume(rows)
+
     def finish(self, end: IterationEnd | None) -> tuple[str, ...]:
         """The run is over: export what is left, within :data:`DEADLINE_S` seconds.
 
@@ -130,8 +146,6 @@ class Telemetry:
         try:
             with self._lock:
                 self._own.close(end)
-                for scope in self._dead.values():
-                    scope.close(None)
         except Exception:
             logger.exception("the iteration is missing in telemetry")
         self._shut_down(deadline)

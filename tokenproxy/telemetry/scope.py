@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tokenproxy.config import IterationEnd, RunContext
 from tokenproxy.record.call import Call
 from tokenproxy.record.row import Row
@@ -29,6 +31,11 @@ class RunScope:
             context = self._spans.tool(tool) if self._spans else None
             if self._metrics:
                 self._metrics.tool(tool, context)
+
+    def resume(self, rows: Iterable[Row]) -> None:
+        """Add calls that a killed proxy told before to the iteration's sums."""
+        for row in rows:
+            self._tree.count(row)
 
     def close(self, end: IterationEnd | None) -> None:
         """Tell turns, agents and the iteration; ``end`` is None if nobody saw it end."""

@@ -142,6 +142,12 @@ class Tree:
             _remember(self._failed, start.call_id, (trace_id, start.span_id))
         return Placed(parent_id, tools, self._failed.get(call.retry_of or ""))
 
+    def count(self, row: Row) -> None:
+        """Add a call that is told elsewhere to the iteration."""
+        self.iteration.provider = self.iteration.provider or row.provider
+        self.iteration.session_id = self.iteration.session_id or row.session_id
+        _add(self.iteration, row)
+
     def groups(self) -> list[Group]:
         """All turns and agents, each under what was made before it."""
         return list(self._groups.values())
