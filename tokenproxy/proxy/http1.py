@@ -4,25 +4,36 @@
   mitmproxy takes them for the final answer and drops the real one.
 * A chunked body may end in trailers; mitmproxy gives up the connection there. They
   are left out (its HTTP/1 server cannot send any), the body passes whole.
+* Where the provider cannot be reached or breaks off before it answers, the connection
+  is closed, as it would be without us; mitmproxy makes up a 502 of its own.
+* A tunnel to a host that is not opened anyway is laid at once; mitmproxy waits for the
+  client's first bytes, and so for ever where the server speaks first.
 * A request in absolute form (``POST http://host/path``, to a proxy) is marked:
   mitmproxy makes it look like one that was sent to us as to a server.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import ipaddress
+import re
+from collections.abc import Generator, Iterable
 from typing import Any
 
 import h11
 from h11._readers import ChunkedReader
 from h11._receivebuffer import ReceiveBuffer
-from mitmproxy import http
-from mitmproxy.proxy import commands, events
+from mitmproxy import ctx, http
+from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers import http as http_layer
 from mitmproxy.proxy.layers.http import _events, _http1
 from mitmproxy.proxy.layers.http._base import ReceiveHttp
 
 _ABSOLUTE = "tokenproxy_absolute_form"
+_NO_ANSWER = (
+    _events.ErrorCode.CONNECT_FAILED,
+    _events.ErrorCode.GENERIC_SERVER_ERROR,
+    _events.ErrorCode.RESPONSE_VALIDATION_FAILED,
+)
 _HEAD_END = b"\r\n\r\n"
 
 
@@ -33,7 +44,7 @@ def is_absolute_form(request: http.Request) -> bool:
 
 def install() -> None:
     """Put these in the place of mitmproxy's own, once for the process."""
-    vars(http_layer).update(Http1Client=Client, Http1Server=Server)
+    vars(http_layer).update(Http1Client=Client, Http1Server=Server, HttpStream=Stream)
     vars(_http1).update(ChunkedReader=WithoutTrailers)
 
 
@@ -50,6 +61,40 @@ class Server(_http1.Http1Server):
                 absolute = bool(request.authority) and request.method != "CONNECT"
                 setattr(request, _ABSOLUTE, absolute)
             yield command
+
+    def send(self, event: _events.HttpEvent) -> Generator[commands.Command, Any, None]:
+        """As mitmproxy's, but for the answer that the provider did not give."""
+        if isinstance(event, _events.ResponseProtocolError) and event.code in _NO_ANSWER:
+            yield commands.CloseConnection(self.conn)
+        else:
+            yield from super().send(event)
+
+
+class Stream(http_layer.HttpStream):
+    """One request; here a CONNECT."""
+
+    def handle_connect_regular(self) -> Generator[commands.Command, Any, None]:
+        """As mitmproxy's for hosts that may be opened; for others the tunnel begins now."""
+        address = self.context.server.address
+        if address and not may_be_opened(address[0], address[1], ctx.options.allow_hosts):
+            # Whoever decides on the next layer is asked at once: there is nothing to wait for.
+            self.child_layer = layer.NextLayer(self.context, ask_on_start=True)
+            yield from self.handle_connect_finish()  # type: ignore[no-untyped-call] # mitmproxy's
+        else:
+            yield from super().handle_connect_regular()  # type: ignore[no-untyped-call] # likewise
+
+
+def may_be_opened(host: str, port: int, patterns: Iterable[str]) -> bool:
+    """Whether a tunnel to ``host`` may turn out to lead to an opened host.
+
+    A literal address may: only the TLS client's greeting tells the name.
+    """
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        name = f"{host}:{port}"
+        return any(re.search(pattern, name, re.IGNORECASE) for pattern in patterns)
+    return True
 
 
 class Client(_http1.Http1Client):

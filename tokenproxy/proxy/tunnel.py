@@ -22,6 +22,9 @@ def host_patterns(hosts: Iterable[str]) -> list[str]:
 class Tunnels(next_layer.NextLayer):
     """mitmproxy's protocol detection; unopened tunnels take the user's own proxy too."""
 
+    name = "nextlayer"
+    """By which mitmproxy looks for it."""
+
     def __init__(self, director: Director) -> None:
         self._director = director
 
