@@ -247,6 +247,14 @@ def test_partial_usage_is_priced_as_a_lower_bound(prices: Prices) -> None:
     assert row.error == "upstream_disconnected"
 
 
+@pytest.mark.parametrize("hole", ["output_tokens", "uncached_input_tokens"])
+def test_a_final_usage_with_a_hole_has_no_price_and_is_partial(prices: Prices, hole: str) -> None:
+    row = make_row(call(ended=end(read=reading(part(**{hole: None})))), RUN, prices)
+    assert (row.completeness, row.cost_usd, row.price_version) == ("partial", None, None)
+    free = reading(part(), part(role="fallback_declined", billable=False, output_tokens=None))
+    assert make_row(call(ended=end(read=free)), RUN, prices).completeness == "final"
+
+
 def test_usage_that_nobody_vouched_for_is_partial(prices: Prices) -> None:
     row = make_row(call(ended=end(read=reading(completeness="none"))), RUN, prices)
     assert row.completeness == "partial"

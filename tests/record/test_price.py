@@ -168,8 +168,8 @@ def test_a_tier_with_prices_of_its_own_has_them(prices: Prices) -> None:
 
 
 def test_a_long_prompt_raises_the_price_of_all_tokens(prices: Prices) -> None:
-    short = UsagePart(uncached_input_tokens=90_000, cache_read_input_tokens=10_000)
-    long = UsagePart(uncached_input_tokens=90_000, cache_read_input_tokens=10_001)
+    short = UsagePart(uncached_input_tokens=90_000, cache_read_input_tokens=10_000, output_tokens=0)
+    long = UsagePart(uncached_input_tokens=90_000, cache_read_input_tokens=10_001, output_tokens=0)
     below, above = (cost(prices, part, "claude-haiku-5-5") for part in (short, long))
     assert below == Decimal("0.0091")
     assert above == Decimal("0.04550005")
@@ -206,6 +206,7 @@ def test_an_unknown_model_has_no_price(prices: Prices, model: str, provider: str
 def test_unknown_usage_has_no_price(prices: Prices) -> None:
     assert cost(prices, UsagePart()) is None
     assert cost(prices, UsagePart(output_tokens=10)) is None
+    assert cost(prices, UsagePart(uncached_input_tokens=10)) is None
     assert cost(prices, UsagePart(), lower_bound=True) is None
 
 

@@ -53,7 +53,7 @@ def make_row(call: Call, run: RunContext, prices: Prices | None) -> Row:
     billed = [part for part in reading.parts if part.billable is not False]
     sums = billed[0] if len(billed) == 1 else _sum(billed, reading.parts)
     known = completeness != "none"
-    costs = _costs(call, model, completeness, prices) if known and prices else []
+    costs = _costs(call, model, prices) if known and prices else []
     cost = _total(costs) if known and costs else None
     success = end.outcome == "complete" and (end.status_code or 0) < _FIRST_ERROR_STATUS
     error = None if success else end.error or reading.error or DEFAULT_ERRORS.get(end.outcome)
@@ -149,10 +149,18 @@ def _milliseconds(since_ns: int, until_ns: int) -> float:
 
 
 def settled_completeness(reading: Reading) -> Completeness:
-    """How much is known of the usage; parts that nobody vouched for are a lower bound."""
-    if reading.parts and reading.completeness == "none":
-        return "partial"
-    return reading.completeness if reading.parts else "none"
+    """How much is known of the usage.
+
+    Parts that nobody vouched for, and parts that lack what must be billed, are a lower bound.
+    """
+    if not reading.parts:
+        return "none"
+    whole = all(
+        part.billable is False
+        or (part.uncached_input_tokens is not None and part.output_tokens is not None)
+        for part in reading.parts
+    )
+    return "final" if whole and reading.completeness == "final" else "partial"
 
 
 def input_total(part: UsagePart | RowPart) -> int | None:
@@ -172,16 +180,16 @@ def _output(part: UsagePart) -> int | None:
     return part.output_tokens
 
 
-def _costs(
-    call: Call, model: str, completeness: Completeness, prices: Prices
-) -> list[Decimal | None]:
+def _costs(call: Call, model: str, prices: Prices) -> list[Decimal | None]:
+    # Only the reading's own word makes a lower bound: a final usage with a hole has no price.
+    lower_bound = call.end.reading.completeness != "final"
     return [
         prices.cost(
             provider=call.start.provider,
             model=part.model or model,
             part=part,
             at_ns=call.start.started_ns,
-            lower_bound=completeness == "partial",
+            lower_bound=lower_bound,
         )
         for part in call.end.reading.parts
     ]

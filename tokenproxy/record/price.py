@@ -127,9 +127,9 @@ class Prices:
         if part.billable is False:
             return FREE
         searches = _searches(part.server_tool_use)
-        if searches is None or (part.uncached_input_tokens is None and not lower_bound):
-            return None
-        if part.uncached_input_tokens is None and part.output_tokens is None:
+        counts = (part.uncached_input_tokens, part.output_tokens)
+        missing = counts.count(None)
+        if searches is None or missing == len(counts) or (missing and not lower_bound):
             return None
         rates = self._find(provider, model, part, at_ns)
         return None if rates is None else _multiply(rates, part, searches)
