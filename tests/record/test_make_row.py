@@ -285,6 +285,11 @@ def test_a_lost_call_counts_no_bytes() -> None:
     assert (row.request_bytes, row.response_bytes) == (None, None)
 
 
+def test_the_bytes_of_a_call_that_was_lost_with_a_stopped_proxy_are_known() -> None:
+    row = make_row(call(ended=end("lost", request_bytes=9, response_bytes=7)), RUN, None)
+    assert (row.request_bytes, row.response_bytes) == (9, 7)
+
+
 def test_the_session_may_stand_in_the_body() -> None:
     row = make_row(call(request=RequestFacts(session_id="from-body")), RUN, None)
     assert row.session_id == "from-body"

@@ -110,9 +110,9 @@ def make_row(call: Call, run: RunContext, prices: Prices | None) -> Row:
             if end.first_content_ns is None
             else _milliseconds(start.started_ns, end.first_content_ns)
         ),
-        # Nobody was left to count the bytes of a lost call.
-        request_bytes=None if lost else end.request_bytes,
-        response_bytes=None if lost else end.response_bytes,
+        # Of a killed proxy nobody was left to count; one that was stopped knows them.
+        request_bytes=(end.request_bytes or None) if lost else end.request_bytes,
+        response_bytes=(end.response_bytes or None) if lost else end.response_bytes,
         price_version=prices.version() if cost is not None and prices else None,
         notes=reading.notes or None,
         trace_id=start.trace_id,
