@@ -230,3 +230,17 @@ def test_the_form_of_json(report: Any) -> None:
 def test_a_thousand_small_costs_add_up_exactly(report: Any) -> None:
     rows = [row(str(i), cost_usd=0.07232) for i in range(1000)]
     assert report(rows).total.cost_usd == pytest.approx(72.32, abs=1e-9)
+
+
+def test_the_total_does_not_depend_on_the_grouping(report: Any) -> None:
+    parts = [
+        {"model": "claude-opus-5-5", "input_tokens": 3, "output_tokens": 5, "cost_usd": 0.00044},
+        {"model": "unheard-of", "input_tokens": 7, "output_tokens": 1},
+    ]
+    rows = [row("a"), row("b", cost_usd=None, input_tokens=10, output_tokens=6, parts=parts)]
+    totals = [report(rows, *by).total for by in ((), ("day",), ("model",), ("model", "day"))]
+    assert totals[1:] == totals[:-1]
+    assert totals[0].cost_usd == 0.0145
+    assert (totals[0].calls, totals[0].unpriced) == (2, 1)
+    lines = {line.keys: line.totals.cost_usd for line in report(rows, "model").lines}
+    assert lines == {("claude-opus-5-5",): 0.01494, ("unheard-of",): None}

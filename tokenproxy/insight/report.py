@@ -8,7 +8,8 @@ What a total says:
   row knows. With neither, the sums are exact; with either, lower bounds.
 * A call that billed several models (compaction, advisor, a declined attempt)
   is divided among them by its parts when models are told apart, and counts as
-  a call of each. The last line counts it once.
+  a call of each. The total counts it once, whole: its cost is unknown if any
+  part's is, however much the lines know of the others.
 * Latencies are of successful calls, whole, in milliseconds.
 """
 
@@ -167,8 +168,14 @@ def make_report(
     """
     choice = choice or Choice()
     ledger.connection.execute("SET TimeZone = ?", [zone])
-    _choose(ledger, choice, split=_tells_models([*by, *(which for which, _ in choice.where)]))
-    grouped = _sum(ledger, by) if by else []
+    of_models = _tells_models([which for which, _ in choice.where])
+    grouped: list[Line] = []
+    if _tells_models(by) and not of_models:
+        _choose(ledger, choice, split=True)
+        grouped = _sum(ledger, by)
+    _choose(ledger, choice, split=of_models)
+    if by and not grouped:
+        grouped = _sum(ledger, by)
     return Report(
         by=tuple(one.name for one in by), lines=tuple(grouped), total=_sum(ledger, ())[0].totals
     )
