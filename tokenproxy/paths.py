@@ -54,6 +54,14 @@ def ledger_path(explicit: str | None, env: Mapping[str, str], cwd: Path) -> Path
     return state_dir(env) / LEDGER_NAME
 
 
+def working_directory(env: Mapping[str, str]) -> Path:
+    """Where we are; if that directory is gone, what the shell still calls it."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path(env.get("PWD") or "/")
+
+
 def project_name(cwd: Path) -> str:
     """Name of the enclosing git repository's directory, else of ``cwd`` itself."""
     for directory in _upwards(cwd):

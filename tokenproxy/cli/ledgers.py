@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tokenproxy.cli.failure import Failure
-from tokenproxy.paths import LEDGER_VARIABLE, ledger_path
+from tokenproxy.paths import LEDGER_VARIABLE, ledger_path, working_directory
 
 UTC_HELP = "Days and times of UTC instead of your time zone."
 
@@ -24,7 +24,9 @@ def one_ledger(named: Path | None) -> Path:
         Failure: Where it would be cannot be told.
     """
     try:
-        return ledger_path(None if named is None else str(named), os.environ, Path.cwd())
+        return ledger_path(
+            None if named is None else str(named), os.environ, working_directory(os.environ)
+        )
     except OSError as error:
         raise Failure(f"the state directory cannot be used: {error}; name --ledger") from None
 

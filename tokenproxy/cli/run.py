@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+LARGEST = 2**53 - 1
+"""Beyond it JSON's readers no longer agree on a number."""
+
 
 class Mode(enum.StrEnum):
     """``--mode``."""
@@ -28,12 +31,22 @@ def run(
     iteration: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=0, envvar="TOKENPROXY_ITERATION", help="Its number; default the next."
+            metavar="N",
+            min=0,
+            max=LARGEST,
+            envvar="TOKENPROXY_ITERATION",
+            help="Its number; default the next.",
         ),
     ] = None,
     complexity: Annotated[
         int,
-        typer.Option(metavar="N", min=0, envvar="TOKENPROXY_COMPLEXITY", help="Kept on each row."),
+        typer.Option(
+            metavar="N",
+            min=0,
+            max=LARGEST,
+            envvar="TOKENPROXY_COMPLEXITY",
+            help="Kept on each row.",
+        ),
     ] = 0,
     mode: Annotated[
         Mode,

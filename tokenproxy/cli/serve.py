@@ -60,7 +60,7 @@ def serve(
         plan = make_plan(
             "forward", _without_base_urls(env), options.joined_routes(route or (), env)
         )
-        place = paths.ledger_path(ledger, env, Path.cwd())
+        place = paths.ledger_path(ledger, env, paths.working_directory(env))
         check_ledger(place)
         state = paths.state_dir(env)
         authority, certificate = gateway_authority(state, plan.hosts)

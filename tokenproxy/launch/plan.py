@@ -16,7 +16,7 @@ import msgspec
 from tokenproxy import no_proxy
 from tokenproxy.config import Mode
 from tokenproxy.launch.errors import UsageError
-from tokenproxy.launch.routes import check_url
+from tokenproxy.launch.routes import check_url, without_login
 from tokenproxy.wire.routes import PROVIDERS, Provider
 
 PROXY_VARIABLES = ("https_proxy", "HTTPS_PROXY")
@@ -96,7 +96,7 @@ def _forwarded_host(provider: Provider, url: str) -> str:
     if parts.scheme != "https":
         raise UsageError(
             f"--mode forward cannot see calls to {provider.base_url_env}="
-            f"{parts.scheme}://{host}: only https goes through a tunnel;"
+            f"{without_login(url)}: only https goes through a tunnel;"
             " use --mode reverse or --mode auto"
         )
     return host

@@ -50,7 +50,7 @@ def prepare(options: RunOptions, env: Mapping[str, str]) -> Prepared:
     plan = make_plan(options.mode, own, {**outer.routes, **options.routes})
     named = options.ledger or own.get(paths.LEDGER_VARIABLE) or outer.ledger
     try:
-        cwd = Path.cwd()
+        cwd = paths.working_directory(own)
         ledger = paths.ledger_path(named, own, cwd)
         state = paths.state_dir(own)
     except OSError as error:
@@ -83,7 +83,8 @@ def identify(given: Prepared) -> RunContext:
 
     options = given.options
     story_id = _text(options.story_id)
-    project = _text(paths.project_name(Path.cwd()))
+    directory = paths.working_directory(given.env)
+    project = _text(paths.project_name(directory))
     parent = traceparent.inherited(given.env)
     return RunContext(
         run_id=ids.uuid7(),
@@ -94,7 +95,14 @@ def identify(given: Prepared) -> RunContext:
         trace_flags=parent.flags if parent else 1,
         tracestate=_text(parent.state) if parent and parent.state else None,
         story_id=story_id,
-        iteration=next_iteration(given.ledger, story_id, project, options.iteration),
+        iteration=next_iteration(
+            given.ledger,
+            story_id,
+            project,
+            options.iteration,
+            directory=directory,
+            state=given.state,
+        ),
         complexity=options.complexity,
         project=project or None,
         labels={_text(key): _text(value) for key, value in options.labels.items()},

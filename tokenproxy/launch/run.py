@@ -114,7 +114,10 @@ class _Run:
             self._run_dir = RunDir(self._given.state, self._context.run_id)
             self._witness.start()
         except OSError as error:
-            raise CannotRunError(f"cannot start: {error}", PROXY_FAILED) from None
+            if not self._options.fail_open:
+                raise CannotRunError(f"cannot start: {error}", PROXY_FAILED) from None
+            self._inbox.open()
+            return self._unobserved(str(error))
         self._inbox.open()
         try:
             return self._observed()
@@ -130,7 +133,11 @@ class _Run:
         )
         self._conductor.proxy = self._proxy
         self._proxy.start()
-        child_env = self._configure()
+        child_env: dict[str, str] = {}
+        try:
+            child_env = self._configure()
+        except OSError as error:
+            self._proxy.kill(f"its files cannot be written: {error.strerror}")
         if self._options.fail_open:
             self._conductor.wait(self._up_or_down, FAIL_OPEN_S)
         elif not self._marker.exists():
@@ -141,7 +148,10 @@ class _Run:
             number = self._conductor.interrupted
             return Ending(SIGNALLED + number, interrupted=number == signal.SIGINT)
         if self._options.fail_open and not self._proxy.was_ready:
-            return self._unobserved()
+            reason = self._proxy.failure or f"not ready after {FAIL_OPEN_S:.0f} s"
+            self._proxy.kill(reason)
+            self._listener.close()
+            return self._unobserved(reason)
         if self._proxy.failure is not None:
             raise self._proxy_failed()
 
@@ -214,13 +224,11 @@ class _Run:
         self._conductor.child = command
         return command
 
-    def _unobserved(self) -> Ending:
+    def _unobserved(self, reason: str) -> Ending:
         """``--fail-open``: the command as it would be without us, save that we wait for it."""
-        reason = self._proxy.failure or f"not ready after {FAIL_OPEN_S:.0f} s"
-        self._proxy.kill(reason)
-        self._listener.close()
         say(f"the proxy does not start ({reason}); the command runs unobserved")
-        command = self._spawn(self._given.env_as_given)
+        command = child.spawn(self._given.program, self._given.env_as_given, self._inbox)
+        self._conductor.child = command
         self._conductor.wait(lambda: command.ended)
         return self._ending(command)
 

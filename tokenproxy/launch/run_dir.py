@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 from pathlib import Path
 
 from tokenproxy import paths
@@ -51,13 +53,30 @@ def check_ledger(ledger: Path) -> None:
     """
     try:
         ledger.parent.mkdir(parents=True, exist_ok=True)
+        _refuse_odd_file(ledger)
         probe = ledger.with_name(f".{ledger.name}.{os.getpid()}")
         os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         probe.unlink()
-        if ledger.is_dir() or ledger.is_file():  # not a pipe, whose opening may wait for ever
+        if ledger.exists():
             os.close(os.open(ledger, os.O_WRONLY | os.O_APPEND))
     except OSError as error:
         raise UsageError(
             f"cannot write the ledger {ledger}: {error.strerror};"
             " name another place with --ledger or TOKENPROXY_LEDGER"
         ) from None
+
+
+def _refuse_odd_file(ledger: Path) -> None:
+    """A ledger is a file, or is yet to be one: pipes wait for ever, devices never end.
+
+    Raises:
+        OSError: It is something else.
+    """
+    try:
+        mode = ledger.stat().st_mode
+    except FileNotFoundError:
+        if ledger.is_symlink():
+            raise OSError(errno.ENOENT, "it is a link to nothing") from None
+        return
+    if not stat.S_ISREG(mode) or ledger.is_relative_to("/dev"):
+        raise OSError(errno.EINVAL, "it is not a regular file")

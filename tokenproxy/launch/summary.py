@@ -27,7 +27,8 @@ def summary_line(summary: Summary, *, elapsed_ms: float, iteration: int | None) 
     if summary.incomplete:
         asides.append(f"{units.si(summary.incomplete)} incomplete")
     parts = [f"{calls} ({', '.join(asides)})" if asides else calls]
-    if summary.calls:
+    # Where no provider said anything about usage nothing is known, which is not 0.
+    if summary.input_tokens or summary.output_tokens or summary.cost_usd:
         cached = summary.cache_read_input_tokens
         read = f" ({units.si(cached)} cached)" if cached else ""
         parts.append(f"{units.si(summary.input_tokens)} in{read}")
