@@ -26,7 +26,9 @@ class FakeDialect:
     def read_response_headers(self, headers: Mapping[str, str]) -> ResponseFacts:
         raise NotImplementedError
 
-    def open_response(self, *, status: int, content_type: str, operation: str) -> ResponseParser:
+    def open_response(
+        self, *, status: int, content_type: str, operation: str, first_party: bool = True
+    ) -> ResponseParser:
         raise NotImplementedError
 
 

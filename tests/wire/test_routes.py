@@ -13,6 +13,7 @@ from tokenproxy.wire.routes import (
     Provider,
     Route,
     dialect,
+    is_first_party,
     match,
     provider_of_host,
     provider_of_path,
@@ -127,8 +128,10 @@ class Toy:
     def read_response_headers(self, headers: Mapping[str, str]) -> ResponseFacts:
         return ResponseFacts(request_id=headers.get("x-toy"))
 
-    def open_response(self, *, status: int, content_type: str, operation: str) -> ResponseParser:
-        del status, content_type, operation
+    def open_response(
+        self, *, status: int, content_type: str, operation: str, first_party: bool = True
+    ) -> ResponseParser:
+        del status, content_type, operation, first_party
         return ToyParser()
 
 
@@ -172,3 +175,16 @@ def test_a_new_provider_is_one_dialect_and_one_entry(monkeypatch: pytest.MonkeyP
 
 def test_routes_are_plain_values() -> None:
     assert msgspec.json.decode(msgspec.json.encode(MESSAGES), type=Route) == MESSAGES
+
+
+@pytest.mark.parametrize(
+    ("provider", "host", "own"),
+    [
+        ("anthropic", "api.anthropic.com", True),
+        ("anthropic", "API.Anthropic.com.:443", True),
+        ("anthropic", "gateway.example", False),
+        ("nobody", "api.anthropic.com", False),
+    ],
+)
+def test_whose_host_it_is(provider: str, host: str, own: bool) -> None:
+    assert is_first_party(provider, host) is own

@@ -6,6 +6,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import zstandard
@@ -27,6 +28,7 @@ from tests.wire.fixtures.anthropic import (
     open_parser,
     read_json,
     read_stream,
+    run,
     start,
     text,
 )
@@ -83,6 +85,17 @@ def test_t03_null_keeps_and_zero_overrides(
     assert reading.parts[0].uncached_input_tokens == uncached
     assert reading.parts[0].cache_read_input_tokens == 7
     assert reading.notes == said
+
+
+@pytest.mark.parametrize("update", [{}, {"input_tokens": None}, {"input_tokens": 0}])
+def test_t03_a_gateway_that_knows_no_input_does_not_take_it_back(update: dict[str, Any]) -> None:
+    parser = open_parser(content_type="text/event-stream", first_party=False)
+    body = start(counts(25, 1, read=7)) + delta({"output_tokens": 9, **update}) + STOP
+    reading = run(parser, body)
+    assert reading.parts[0].uncached_input_tokens == 25
+    assert reading.completeness == "final"
+    assert reading.notes == ((notes.INPUT_ZERO_IGNORED,) if update.get("input_tokens") == 0 else ())
+    assert reading.usage[1] == {"output_tokens": 9, **update}
 
 
 def test_t03_what_only_the_start_says_survives() -> None:

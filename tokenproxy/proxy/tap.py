@@ -99,7 +99,10 @@ class Tap:
         self._facts = self._dialect.read_response_headers(headers)
         self._decoder = decoding.open_decoder(headers.get("content-encoding", ""))
         self._parser = self._dialect.open_response(
-            status=status, content_type=content_type, operation=self.start.operation
+            status=status,
+            content_type=content_type,
+            operation=self.start.operation,
+            first_party=routes.is_first_party(self.start.provider, self.start.server_address),
         )
 
     def response_chunk(self, data: bytes) -> bytes:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 
 from tokenproxy.wire.anthropic_batch import BatchParser
 from tokenproxy.wire.anthropic_body import CountParser, ErrorParser, MessageParser
@@ -58,13 +59,16 @@ class AnthropicMessages:
             retry_after_s=_retry_after(headers),
         )
 
-    def open_response(self, *, status: int, content_type: str, operation: str) -> ResponseParser:
+    def open_response(
+        self, *, status: int, content_type: str, operation: str, first_party: bool = True
+    ) -> ResponseParser:
         """A parser for a response.
 
         Args:
             status: of HTTP.
             content_type: the header's value; wrong ones are seen through.
             operation: as the route table has it.
+            first_party: from Anthropic itself; others zero the input in a final usage.
         """
         if status >= _FIRST_ERROR:
             return ErrorParser(status)
@@ -74,7 +78,7 @@ class AnthropicMessages:
             return BatchParser()
         media_type = content_type.partition(";")[0].strip().lower()
         return SniffingParser(
-            stream=StreamParser,
+            stream=partial(StreamParser, first_party=first_party),
             document=MessageParser,
             declared_stream=media_type == "text/event-stream",
         )

@@ -33,10 +33,14 @@ class MessageReading:
     Args:
         reading: filled in place.
         service_tier: the tier, where something else than the usage tells it.
+        first_party: Anthropic itself answers; a 0 of its own is a count.
     """
 
-    def __init__(self, reading: Reading, service_tier: str | None = None) -> None:
+    def __init__(
+        self, reading: Reading, service_tier: str | None = None, *, first_party: bool = True
+    ) -> None:
         self.reading = reading
+        self._first_party = first_party
         self._story = Story(service_tier=service_tier)
         self._usage: dict[str, Any] = {}
         self._placeholder: int | None = None
@@ -76,7 +80,7 @@ class MessageReading:
             before = count(self._usage.get("input_tokens"))
             self._take_usage(self._usage, usage)
             if before and self._usage["input_tokens"] == 0:
-                self.say(notes.INPUT_ZEROED)
+                self._say_zeroed(before)
             if count(usage.get("output_tokens")) is not None:
                 self._final_output = True
             if usage.get("iterations") is not None:
@@ -162,6 +166,14 @@ class MessageReading:
             self.reading.usage.pop()
             self.say(notes.USAGE_OBJECTS_DROPPED)
         self.reading.usage.append(usage)
+
+    def _say_zeroed(self, before: int) -> None:
+        """The final usage took back a positive input. Gateways put 0 where they know nothing."""
+        if self._first_party:
+            self.say(notes.INPUT_ZEROED)
+        else:
+            self._usage["input_tokens"] = before
+            self.say(notes.INPUT_ZERO_IGNORED)
 
     def _note_credit(self, usage: Mapping[str, Any]) -> None:
         """A redeemed credit reprices this response: list prices overstate it."""

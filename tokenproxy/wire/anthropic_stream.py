@@ -27,9 +27,9 @@ _TYPE_FIRST = re.compile(rb'\s*\{\s*"type"\s*:\s*"([a-z_]{1,40})"')
 class StreamParser:
     """Reads a streamed message."""
 
-    def __init__(self, reading: Reading | None = None) -> None:
+    def __init__(self, reading: Reading | None = None, *, first_party: bool = True) -> None:
         self.reading = reading if reading is not None else Reading()
-        self._message = MessageReading(self.reading)
+        self._message = MessageReading(self.reading, first_party=first_party)
         self._events = SSEReader(SKIPPED)
         self._closed = False
 

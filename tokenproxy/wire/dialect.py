@@ -50,6 +50,12 @@ class Dialect(Protocol):
         """Ids and limits, from response headers with lower-cased names."""
         ...
 
-    def open_response(self, *, status: int, content_type: str, operation: str) -> ResponseParser:
-        """A parser for a response of this status, media type and operation."""
+    def open_response(
+        self, *, status: int, content_type: str, operation: str, first_party: bool = True
+    ) -> ResponseParser:
+        """A parser for a response of this status, media type and operation.
+
+        ``first_party``: it comes from the provider's own host, not from a gateway that
+        speaks its language with an accent.
+        """
         ...

@@ -21,6 +21,7 @@ EVENT_UNREADABLE = "event_unreadable"
 FALLBACK_CREDIT = "fallback_credit"
 FALLBACK_UNITEMIZED = "fallback_unitemized"
 FINAL_USAGE_MISSING = "final_usage_missing"
+INPUT_ZERO_IGNORED = "input_zero_ignored"
 INPUT_ZEROED = "input_zeroed"
 ITERATION_TYPE_UNKNOWN = "iteration_type_unknown"
 ITERATIONS_MISMATCH = "iterations_mismatch"
@@ -49,6 +50,7 @@ MEANING: Mapping[str, str] = {
     FALLBACK_CREDIT: "outcome of a fallback credit; redeemed means billed below list price",
     FALLBACK_UNITEMIZED: "a model declined within the call, but no list of attempts came",
     FINAL_USAGE_MISSING: "the stream ended in order, but without its final usage",
+    INPUT_ZERO_IGNORED: "a gateway's final usage had no input; the positive one before it counts",
     INPUT_ZEROED: "the final usage set a positive input to zero",
     ITERATION_TYPE_UNKNOWN: "an attempt of a type we do not know was billed as one of its own",
     ITERATIONS_MISMATCH: "the attempts do not add up to the top-level usage; the attempts count",

@@ -100,8 +100,13 @@ def match(provider: str, method: str, path: str) -> Route | None:
 
 def provider_of_host(host: str) -> str | None:
     """The provider behind a host name (in any case, with or without a port), or None."""
-    name = host.lower().split(":", 1)[0].rstrip(".")
-    return next((known.name for known in PROVIDERS.values() if name in known.hosts), None)
+    return next((name for name in PROVIDERS if is_first_party(name, host)), None)
+
+
+def is_first_party(provider: str, host: str) -> bool:
+    """Whether a host (as above) is the provider's own, and no gateway that speaks its API."""
+    known = PROVIDERS.get(provider)
+    return known is not None and host.lower().split(":", 1)[0].rstrip(".") in known.hosts
 
 
 def provider_of_path(method: str, path: str) -> str | None:
