@@ -157,6 +157,31 @@ def test_a_stuck_journal_does_not_hold_the_call() -> None:
         assert post(proxy.port, "/v1/messages", BODY).status == 200
 
 
+def test_an_answer_in_an_unknown_encoding_passes_and_is_not_called_truncated() -> None:
+    head = (
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: rot13\r\n"
+        b"content-length: 4\r\nconnection: close\r\n\r\n"
+    )
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            request = b""
+            while b"\r\n\r\n" not in request:
+                request += connection.recv(65536)
+            connection.sendall(head + b"qngn")
+            connection.recv(65536)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with Proxy(routes={"api.anthropic.com": url}) as proxy:
+            assert post(proxy.port, "/v1/messages", {**BODY, "stream": True}).read() == b"qngn"
+            ((_, end),) = proxy.recorder.wait()
+    assert (end.outcome, end.error, end.reading.completeness) == ("complete", None, "none")
+    assert end.reading.notes == ("undecodable_response",)
+
+
 def test_a_parser_fault_does_not_harm_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
     from tokenproxy.wire import routes
 

@@ -46,3 +46,21 @@ def test_an_unreadable_json_answer_is_an_error_of_its_own() -> None:
 def test_what_need_not_be_a_models_answer_is_complete_when_http_is() -> None:
     got = settle(status=200, broken=None, reading=OPEN, readable=False, stream=False)
     assert got == ("complete", None)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_an_answer_that_we_cannot_decode_is_whole_when_http_is(stream: bool) -> None:
+    def got(status: int, broken: str | None, reading: Reading) -> tuple[str, str | None]:
+        return settle(
+            status=status,
+            broken=broken,
+            reading=reading,
+            readable=True,
+            stream=stream,
+            undecodable=True,
+        )
+
+    assert got(200, None, OPEN) == ("complete", None)
+    assert got(200, None, OVERLOADED) == ("error", "overloaded_error")
+    assert got(529, None, OPEN) == ("error", "http_529")
+    assert got(200, UPSTREAM_LEFT, OPEN) == ("truncated", UPSTREAM_LEFT)

@@ -28,7 +28,7 @@ def test_decodes_in_any_steps(encoding: str, encode: Callable[[bytes], bytes], s
     body = encode(BODY)
     decoder = open_decoder(encoding)
     out = b"".join(decoder.feed(body[at : at + step]) for at in range(0, len(body), step))
-    assert out + decoder.flush() == BODY
+    assert out == BODY
     assert decoder.complete
     assert not decoder.failed
 
@@ -55,7 +55,6 @@ def test_garbage_never_raises(body: bytes, encoding: str) -> None:
     decoder = open_decoder(encoding)
     decoder.feed(body)
     decoder.feed(body)
-    decoder.flush()
     if decoder.failed:
         assert decoder.feed(BODY) == b""
     decode_all(body, encoding, 100)

@@ -17,7 +17,7 @@ import msgspec
 
 from tokenproxy.record.call import CallEnd, CallStart, Outcome
 from tokenproxy.record.recorder import Recorder
-from tokenproxy.wire import decoding, routes
+from tokenproxy.wire import decoding, notes, routes
 from tokenproxy.wire.dialect import ResponseParser
 from tokenproxy.wire.usage import Reading, ResponseFacts
 
@@ -148,22 +148,22 @@ class Tap:
         reading = Reading()
         try:
             if self._parser is not None:
-                if self._decoder is not None and (tail := self._decoder.flush()):
-                    self._parser.feed(tail)
                 self._parser.close()
                 self._note(ended_ns)
                 reading = self._parser.reading
         except Exception:
             logger.exception("call %s: end of response not read", self.start.call_id)
         self._done = True
-        if self._decoder is not None and self._decoder.failed:
-            reading.notes = (*reading.notes, "undecodable_response")
+        undecodable = self._decoder is not None and self._decoder.failed
+        if undecodable:
+            reading.notes = (*reading.notes, notes.UNDECODABLE)
         outcome, error = settle(
             status=self._status,
             broken=broken,
             reading=reading,
             readable=self.start.kind == "inference",
             stream=self._stream,
+            undecodable=undecodable,
         )
         self._recorder.closed(
             self.start.call_id,
@@ -184,7 +184,13 @@ class Tap:
 
 
 def settle(
-    *, status: int | None, broken: str | None, reading: Reading, readable: bool, stream: bool
+    *,
+    status: int | None,
+    broken: str | None,
+    reading: Reading,
+    readable: bool,
+    stream: bool,
+    undecodable: bool = False,
 ) -> tuple[Outcome, str | None]:
     """What became of a call, and its error type.
 
@@ -194,6 +200,7 @@ def settle(
         reading: What the response said.
         readable: The body should have been a model's answer (not a count, not a batch file).
         stream: The response was an event stream.
+        undecodable: Its encoding kept us from reading it, so that only HTTP tells its end.
     """
     # A client may hang up as soon as it has the protocol's end; that call is whole.
     if broken is not None and not reading.ended:
@@ -204,7 +211,7 @@ def settle(
         return "error", reading.error or f"http_{status}"
     if reading.error is not None:
         return "error", reading.error
-    if readable and not reading.ended:
+    if readable and not reading.ended and not undecodable:
         return ("truncated", TRUNCATED) if stream else ("error", MALFORMED)
     return "complete", None
 

@@ -54,7 +54,7 @@ class _Stage(Protocol):
 
 
 class Decoder:
-    """Undoes a chain of encodings, chunk by chunk.
+    """Undoes a chain of encodings, chunk by chunk; at the end of a body nothing is left in it.
 
     Args:
         stages: one for each encoding, the last applied first; None if one is unknown.
@@ -90,10 +90,6 @@ class Decoder:
                 self._stages = []
                 return b""
         return data
-
-    def flush(self) -> bytes:
-        """What is left when the body is over: nothing, for every stage hands out all it can."""
-        return b""
 
 
 def open_decoder(content_encoding: str, limit: int = FEED_LIMIT) -> Decoder:
