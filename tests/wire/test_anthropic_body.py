@@ -247,3 +247,13 @@ def test_usage_too_large_or_too_deep_to_keep_counts_all_the_same() -> None:
         assert found.notes == (notes.USAGE_NOT_KEPT,)
         assert found.parts == read_json(message(USAGE)).parts
         assert found.completeness == "final"
+
+
+def test_a_number_out_of_range_costs_only_itself() -> None:
+    body = json.dumps(message(USAGE | {"output_tokens": -77, "iterations": [-78]})).encode()
+    found = read_json(body.replace(b"-77", b"1e999").replace(b"-78", b"1e999"))
+    assert found.parts[0].uncached_input_tokens == 12
+    assert found.parts[0].output_tokens is None
+    assert found.completeness == "partial"
+    assert notes.BAD_COUNT in found.notes
+    assert found.usage[0]["output_tokens"] == "1e999"

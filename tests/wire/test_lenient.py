@@ -45,6 +45,19 @@ OUTER = Lenient(Outer)
         ),
         ('{"items":{},"object":[],"name":"a"}', Outer(name="a")),
         ('{"flag":0,"object":{"a":[1,{"b":null}]}}', Outer(object={"a": [1, {"b": None}]})),
+        (
+            '{"object":{"a":1e999,"b":7,"c":{"d":-1e999,"e":null},"f":[2,1e999]},"name":"a"}',
+            Outer(
+                name="a",
+                object={
+                    "a": "1e999",
+                    "b": 7,
+                    "c": {"d": "-1e999", "e": None},
+                    "f": [2, "1e999"],
+                },
+            ),
+        ),
+        ('{"object":null,"name":1}', Outer()),
         ('{"words":["a",1],"name":"a"}', Outer(name="a")),
         ('{"name":"a","name":"b"}', Outer(name="b")),
         ('{"name":1,"name":"b"}', Outer(name="b")),
@@ -110,3 +123,11 @@ def test_every_object_is_read(value: dict[str, Any]) -> None:
         assert found.name == value["name"]
     if isinstance(value.get("flag"), bool):
         assert found.flag == value["flag"]
+
+
+def test_taking_apart_what_is_deep_is_bounded() -> None:
+    deep = b'{"a":' * 500 + b"1e999" + b"}" * 500
+    found = OUTER.decode(b'{"object":{"deep":' + deep + b',"b":7}}')
+    assert found is not None
+    assert found.object is not None
+    assert found.object["b"] == 7

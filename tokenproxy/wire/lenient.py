@@ -4,13 +4,16 @@ msgspec refuses a whole object when one field has an unexpected type. A provider
 that sends ``"service_tier": 3`` must cost us that field, not the tokens beside
 it. So: decode at full speed first, and only if that fails take the object
 apart and decode each field on its own; one that will not fit keeps its default.
+Objects of no declared shape (``dict``) are taken apart likewise, key by key: one
+number that no float holds (``1e999``) must not cost the counts beside it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from types import NoneType
-from typing import Any, get_args, get_origin
+from typing import Any, Final, get_args, get_origin
 
 import msgspec
 
@@ -19,6 +22,12 @@ _ARRAY: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgs
 
 _UNREADABLE = (ValueError, RecursionError)
 """What msgspec raises on bad input: its errors and Unicode's are ValueErrors; too deep is not."""
+
+_NOTHING: Final = object()
+_NUMBER = re.compile(rb"-?[0-9][0-9.eE+-]{0,63}")
+
+_MAX_LEVELS = 8
+"""Each level that is taken apart reads the rest once more."""
 
 
 class Lenient[T: msgspec.Struct]:
@@ -70,7 +79,38 @@ def _field_decoder(declared: Any) -> Callable[[msgspec.Raw], Any]:
         return _nested(wanted)
     if get_origin(wanted) is list and _is_struct(item := get_args(wanted)[0]):
         return _nested_list(item)
+    if get_origin(wanted) is dict:
+        return _mapping
     return msgspec.json.Decoder(declared).decode
+
+
+def _mapping(data: msgspec.Raw) -> dict[str, Any] | None:
+    """An object or null, without the values that cannot be decoded."""
+    if bytes(data).strip() == b"null":
+        return None
+    return {
+        key: value
+        for key, raw in _OBJECT.decode(data).items()
+        if (value := _any(raw, _MAX_LEVELS)) is not _NOTHING
+    }
+
+
+def _any(data: msgspec.Raw, levels: int) -> Any:
+    """A value as far as it can be decoded; a number out of range stays as its text."""
+    try:
+        return msgspec.json.decode(data)
+    except _UNREADABLE:
+        text = bytes(data).strip()
+    try:
+        if text.startswith(b"{") and levels:
+            found = [(key, _any(raw, levels - 1)) for key, raw in _OBJECT.decode(text).items()]
+            return {key: value for key, value in found if value is not _NOTHING}
+        if text.startswith(b"[") and levels:
+            items = [_any(raw, levels - 1) for raw in _ARRAY.decode(text)]
+            return [item for item in items if item is not _NOTHING]
+    except _UNREADABLE:
+        return _NOTHING
+    return text.decode("ascii") if _NUMBER.fullmatch(text) else _NOTHING
 
 
 def _is_struct(declared: Any) -> bool:
