@@ -18,7 +18,6 @@ from tokenproxy.record.ledger import (
     append,
     iter_rows,
     mark,
-    prepare,
     verify,
 )
 from tokenproxy.record.make_row import make_row
@@ -231,26 +230,6 @@ def test_never_unlocked(ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(LedgerError):
         append(ledger, [b"{}\n"])
     assert ledger.read_bytes() == b""
-
-
-def test_prepare_makes_the_directory_and_no_ledger(tmp_path: Path) -> None:
-    ledger = tmp_path / ".claude-loop" / "logs" / "provider_usage.jsonl"
-    prepare(ledger)
-    assert ledger.parent.is_dir()
-    assert not ledger.exists()
-
-
-def test_prepare_says_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(LedgerError, match="not a regular file"):
-        prepare(tmp_path)
-    (tmp_path / "file").touch()
-    with pytest.raises(LedgerError, match=r"Not a directory|File exists"):
-        prepare(tmp_path / "file" / "ledger.jsonl")
-    monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(LedgerError, match="directory is not yours"):
-        prepare(tmp_path / "ledger.jsonl")
-    with pytest.raises(LedgerError, match="not yours to write"):
-        prepare(tmp_path / "file")
 
 
 def test_what_is_appended_verifies(ledger: Path) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from tokenproxy.config import IterationEnd, ProxyConfig, Summary
+from tokenproxy.processes import running
 from tokenproxy.proxy.control import Answer, Control
 from tokenproxy.record.recorder import Recorder
 from tokenproxy.record.sink import Sink
@@ -125,7 +126,7 @@ async def _ordered_end(control: Control) -> IterationEnd | None:
             ended.set_result(end)
 
     def orphaned() -> None:
-        if child and _alive(child[0]):
+        if child and running(child[0]):
             loop.call_later(CHILD_POLL_S, orphaned)
         else:
             settle(None)
@@ -142,13 +143,3 @@ async def _ordered_end(control: Control) -> IterationEnd | None:
     threading.Thread(target=listen, name="tokenproxy-control", daemon=True).start()
     loop.add_signal_handler(signal.SIGTERM, settle, None)
     return await ended
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -29,7 +29,6 @@ __all__ = [
     "append",
     "iter_rows",
     "mark",
-    "prepare",
     "tail_rows",
     "verify",
 ]
@@ -43,27 +42,6 @@ class Mark(msgspec.Struct, frozen=True):
     inode: int = 0
     size: int = 0
     """Bytes."""
-
-
-def prepare(path: Path) -> None:
-    """Make the ledger's directory and see whether rows can be appended; make no ledger yet.
-
-    Raises:
-        LedgerError: They cannot; the sentence says why.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        there = path.exists()
-    except OSError as error:
-        raise LedgerError(_sentence(path, error)) from error
-    if there and not path.is_file():
-        raise LedgerError(f"The ledger {path} is not a regular file.")
-    if there and not os.access(path, os.R_OK | os.W_OK):
-        raise LedgerError(f"The ledger {path} cannot be written: it is not yours to write.")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise LedgerError(
-            f"The ledger {path} cannot be written: its directory is not yours to write."
-        )
 
 
 def append(path: Path, lines: Sequence[bytes], *, wait_s: float = LOCK_WAIT_S) -> Mark:

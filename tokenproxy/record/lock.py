@@ -30,6 +30,8 @@ from pathlib import Path
 
 import msgspec
 
+from tokenproxy.processes import running
+
 ANCESTOR_STALE_S = 2.0
 """Age at which a lock without an owner (a directory, or not our format) counts as dead."""
 
@@ -171,7 +173,7 @@ def _dead(lock: Path, seen: os.stat_result, age_s: float, *, serialized: bool) -
         return age_s > ANCESTOR_STALE_S
     if holder.boot != _boot():
         return age_s > FOREIGN_STALE_S
-    return serialized or not _running(holder.pid)
+    return serialized or not running(holder.pid)
 
 
 def _holder(lock: Path) -> Holder | None:
@@ -208,16 +210,6 @@ def _sleep(pause: float, deadline: float, path: Path) -> float:
         raise LedgerBusyError(f"Another program holds the lock of the ledger ({path}).")
     time.sleep(min(pause, left))
     return min(pause * 2, _LONGEST_PAUSE_S)
-
-
-def _running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _ourselves() -> Holder:
