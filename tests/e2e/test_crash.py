@@ -62,6 +62,7 @@ def test_proxy_and_launcher_killed_the_next_start_closes_the_journal(bench: Benc
     assert (row["outcome"], row["completeness"]) == ("lost", "partial")
     assert row["input_tokens"] == 17_060
     assert bench.journals() == []
+    assert list((bench.state / "runs").iterdir()) == [], "the dead run's directory is gone too"
     assert bench.tokenproxy("ledger", "recover").returncode == 0
     assert len(bench.rows()) == 1
 

@@ -99,5 +99,5 @@ def call(
 
 
 def names(directory: Path) -> list[str]:
-    """What lies in a directory."""
-    return sorted(path.name for path in directory.iterdir())
+    """What lies in a directory; nothing does in one that is gone."""
+    return sorted(path.name for path in directory.iterdir()) if directory.exists() else []

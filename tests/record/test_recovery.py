@@ -186,6 +186,7 @@ def test_a_batch_half_appended_is_completed(
     whole = book.read_bytes()
     lines = whole.splitlines(keepends=True)
     book.write_bytes(b"".join(lines[:2]))
+    path.parent.mkdir()
     path.write_bytes(kept)
     recover(runs, prices)
     assert book.read_bytes() == whole

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import stat
 from pathlib import Path
@@ -25,7 +26,18 @@ class RunDir:
         """
         self.path = paths.runs_dir(state) / run_id
         self.path.parent.mkdir(mode=0o700, exist_ok=True)
-        self.path.mkdir(mode=0o700)
+        self._fd = self._own()
+
+    def _own(self) -> int:
+        """Make it and hold its lock: whoever tidies up after dead runs leaves it alone."""
+        while True:
+            self.path.mkdir(mode=0o700, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+                fcntl.flock(fd, fcntl.LOCK_EX)
+                if self.path.exists():
+                    return fd
+                os.close(fd)  # tidied away before it was ours
 
     def others_have_journals(self) -> bool:
         """Whether some other run is under way, or has left calls that are to be settled."""
@@ -43,6 +55,7 @@ class RunDir:
             if not keep_log:
                 (self.path / LOG_NAME).unlink(missing_ok=True)
             self.path.rmdir()
+        os.close(self._fd)
 
 
 def check_ledger(ledger: Path) -> None:
