@@ -10,7 +10,11 @@ from tests.telemetry.memory import Memory
 from tokenproxy.telemetry import semconv
 
 TEXT = (Path(__file__).parents[2] / "docs" / "telemetry.md").read_text()
-PREFIXES = (semconv.LABEL_PREFIX, semconv.SERVER_TOOL_PREFIX)
+PREFIXES = (
+    semconv.LABEL_PREFIX,
+    semconv.SERVER_TOOL_PREFIX,
+    semconv.HTTP_RESPONSE_HEADER_PREFIX,
+)
 
 
 def documented(name: str) -> bool:

@@ -14,7 +14,7 @@ from tests.telemetry.scene import at, call_span, tool_span
 from tokenproxy.config import IterationEnd, RunContext
 from tokenproxy.ids import derived_span_id, derived_trace_id
 from tokenproxy.telemetry.semconv import GENAI_MAIN, V1_41
-from tokenproxy.wire.usage import Attribution, Reading, ToolResult, ToolUse
+from tokenproxy.wire.usage import Attribution, Reading, ResponseFacts, ToolResult, ToolUse
 
 
 @pytest.fixture
@@ -388,3 +388,33 @@ def test_a_call_nothing_is_known_of_is_a_span() -> None:
     span = Memory().play([empty]).span(call_span(1))
     assert span.name == "chat"
     assert (span.attributes or {})["error.type"] == "proxy_killed"
+
+
+def test_a_call_tells_whose_account_it_used_and_what_is_left_of_its_limits() -> None:
+    first = scene.calls()[0]
+    response = ResponseFacts(
+        organization_id="org_1",
+        workspace_id="wrkspc_1",
+        rate_limits={f"anthropic-ratelimit-{n:02d}": str(n) for n in range(40)},
+        retry_after_s=7.0,
+    )
+    who = msgspec.structs.replace(
+        first.start.attribution, compaction="auto", context_compacted="true"
+    )
+    call = msgspec.structs.replace(
+        first,
+        start=msgspec.structs.replace(first.start, attribution=who),
+        end=msgspec.structs.replace(first.end, response=response),
+    )
+    said = Memory().play([call]).span(call.start.span_id).attributes
+    assert said is not None
+    assert said["tokenproxy.organization.id"] == "org_1"
+    assert said["tokenproxy.workspace.id"] == "wrkspc_1"
+    assert said["tokenproxy.retry_after"] == 7.0
+    assert said["tokenproxy.compaction"] == "auto"
+    assert said["tokenproxy.context_compacted"] == "true"
+    limits = {
+        name: value for name, value in said.items() if name.startswith("http.response.header")
+    }
+    assert limits["http.response.header.anthropic-ratelimit-00"] == ("0",)
+    assert len(limits) == 32

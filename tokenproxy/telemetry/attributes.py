@@ -17,12 +17,15 @@ from tokenproxy.telemetry import semconv as names
 from tokenproxy.telemetry.money import nanodollars
 from tokenproxy.telemetry.semconv import Semconv
 from tokenproxy.telemetry.tree import Group, Tool
-from tokenproxy.wire.usage import Attribution
+from tokenproxy.wire.usage import Attribution, ResponseFacts
 
 type Value = str | bool | int | float | Sequence[str]
 type Attributes = dict[str, Value]
 
 _NANO = 1e9
+
+_MAX_LIMITS = 32
+"""Rate-limit headers told; the SDK keeps 128 attributes of a span."""
 
 
 def call_name(call: Call) -> str:
@@ -76,6 +79,9 @@ def call_attributes(semconv: Semconv, run: RunContext, call: Call, row: Row | No
         names.RETRY_OF: call.retry_of,
         names.REQUEST_ID: end.response.request_id,
         names.CLIENT_REQUEST_ID: who.client_request_id,
+        names.COMPACTION: who.compaction,
+        names.CONTEXT_COMPACTED: who.context_compacted,
+        **_account(end.response),
         **_belonging(run, who),
         **(_answer(semconv, call, row) if row is not None else {}),
     }
@@ -172,6 +178,17 @@ def _belonging(run: RunContext, who: Attribution) -> dict[str, Value | None]:
         names.AGENT_TYPE: who.agent_type,
         names.REQUEST_CLASS: who.request_class,
         names.CLIENT: who.client,
+    }
+
+
+def _account(response: ResponseFacts) -> dict[str, Value | None]:
+    """Whose account was used and what is left of its limits, as the response's headers say."""
+    limits = sorted(response.rate_limits.items())[:_MAX_LIMITS]
+    return {
+        names.ORGANIZATION_ID: response.organization_id,
+        names.WORKSPACE_ID: response.workspace_id,
+        names.RETRY_AFTER: response.retry_after_s,
+        **{f"{names.HTTP_RESPONSE_HEADER_PREFIX}{name}": (value,) for name, value in limits},
     }
 
 
