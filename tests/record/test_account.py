@@ -381,7 +381,7 @@ def test_an_unwritable_ledger_keeps_the_calls_for_the_next_start(
     account.finish(None)
     (warning,) = account.tally.summary().warnings
     assert warning.startswith(f"The ledger {book} cannot be written: No such file or directory.")
-    assert warning.endswith("They are kept for the next start of tokenproxy.")
+    assert warning.endswith("The next start of tokenproxy appends the calls it lacks.")
     assert account.tally.summary().calls == 1
     book.parent.mkdir()
     assert recover(runs).recovered[0].told
@@ -450,6 +450,17 @@ def test_a_long_run_does_not_keep_a_long_journal(
     account.settle_until(time.monotonic() + 5)
     account.finish(None)
     assert len(rows(book)) == 101
+
+
+def test_what_cannot_be_written_does_not_hold_up_the_end(book: Path, runs: Path) -> None:
+    account = new_account(book.parent / "missing" / "ledger.jsonl", runs)
+    account.open([start("c-1")])
+    account.close("c-1", end())
+    began = time.monotonic()
+    account.settle_until(began + 5)
+    account.finish(None)
+    assert time.monotonic() - began < 2
+    assert account.tally.summary().warnings
 
 
 def test_without_a_journal_the_ledger_is_kept_all_the_same(

@@ -94,6 +94,8 @@ class Account:
         self._trouble: str | None = None
         """Why the last append did not succeed, one sentence."""
         self._worried = False
+        self._hopeless = False
+        """The last append failed, and not because somebody held the lock."""
         self._next_try = 0.0
         self._locked_since: float | None = None
         self._journal = self._open_journal(journal)
@@ -224,7 +226,10 @@ class Account:
         """Append everything that can be, until a time on the monotonic clock."""
         if self._unpriced:
             self._prices.load()
+        self._next_try = 0.0
         while self.settle(wait_s=SOON_S) is not None and time.monotonic() < deadline:
+            if self._hopeless:
+                return  # a full disk will not be emptied while the user waits for the prompt
             time.sleep(SOON_S)
             self._next_try = 0.0
 
@@ -233,7 +238,7 @@ class Account:
         left = list(self._ended)
         if left or self._abandoned:
             trouble = self._trouble or f"The ledger {self._ledger} lacks some calls."
-            self.tally.warn(f"{trouble} They are kept for the next start of tokenproxy.")
+            self.tally.warn(f"{trouble} The next start of tokenproxy appends the calls it lacks.")
         for ended in left:
             self._tell_all(ended)
         if left and self._journal is not None:
@@ -280,15 +285,17 @@ class Account:
         try:
             end = book.append(self._ledger, lines, wait_s=wait_s) if lines else None
         except book.LedgerBusyError as error:
+            self._hopeless = False
             self._be_patient(error)
             return False
         except book.LedgerError as error:
             self._settled(_take_written(batch, error.written), None)
+            self._hopeless = True
             self._worry(error)
             self._next_try = time.monotonic() + RETRY_S
             return False
         self._locked_since = self._trouble = None
-        self._worried = False
+        self._worried = self._hopeless = False
         self._settled(batch, end)
         self._compact()
         return True
