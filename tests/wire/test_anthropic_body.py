@@ -103,6 +103,12 @@ def test_odd_content_costs_no_tokens(content: Any) -> None:
     assert reading.parts[0].output_tokens == 55
 
 
+def test_half_an_emoji_costs_no_tokens() -> None:
+    """Python's JSON writes a lone surrogate as such a text's cut leaves it."""
+    reading = read_json(message(USAGE) | {"content": [{"type": "text", "text": "cut \ud83d"}]})
+    assert reading == read_json(message(USAGE))
+
+
 def test_an_error_with_status_200() -> None:
     reading = read_json({"type": "error", "error": {"type": "overloaded_error", "message": "x"}})
     assert (reading.error, reading.ended, reading.completeness) == (

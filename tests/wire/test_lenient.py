@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.wire.strategies import garbage
-from tokenproxy.wire.lenient import Lenient, array_items
+from tokenproxy.wire.lenient import Lenient, array_items, mend_surrogates
 
 
 class Inner(msgspec.Struct):
@@ -131,3 +132,19 @@ def test_taking_apart_what_is_deep_is_bounded() -> None:
     assert found is not None
     assert found.object is not None
     assert found.object["b"] == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "mended"),
+    [
+        (rb"cut \ud83d", rb"cut \ufffd"),
+        (rb"\ud83d\ude00 whole", rb"\ud83d\ude00 whole"),
+        (rb"\ud83d\ud83d\ude00", rb"\ufffd\ud83d\ude00"),
+        (rb"\uDE00 low alone", rb"\ufffd low alone"),
+        (rb"\ud83d\u0041", rb"\ufffd\u0041"),
+        (rb"plain", rb"plain"),
+    ],
+)
+def test_lone_surrogates(text: bytes, mended: bytes) -> None:
+    assert mend_surrogates(text) == mended
+    json.loads(b'"' + mended + b'"').encode()

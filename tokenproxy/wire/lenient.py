@@ -20,6 +20,10 @@ import msgspec
 _OBJECT: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ARRAY: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
 
+_LONE_SURROGATE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
 _UNREADABLE = (ValueError, RecursionError)
 """What msgspec raises on bad input: its errors and Unicode's are ValueErrors; too deep is not."""
 
@@ -46,7 +50,7 @@ class Lenient[T: msgspec.Struct]:
         try:
             return self._whole.decode(data)
         except _UNREADABLE:
-            return self._decode_by_field(data)
+            return self._decode_by_field(mend_surrogates(bytes(data)))
 
     def _decode_by_field(self, data: bytes | msgspec.Raw) -> T | None:
         try:
@@ -65,10 +69,21 @@ class Lenient[T: msgspec.Struct]:
 
 def array_items(data: bytes | msgspec.Raw) -> list[msgspec.Raw] | None:
     """The undecoded items of a JSON array, or None if ``data`` is none. Never raises."""
-    try:
-        return _ARRAY.decode(data)
-    except _UNREADABLE:
-        return None
+    for text in (bytes(data), mend_surrogates(bytes(data))):
+        try:
+            return _ARRAY.decode(text)
+        except _UNREADABLE:
+            continue
+    return None
+
+
+def mend_surrogates(data: bytes) -> bytes:
+    """``data`` with U+FFFD for every escaped half of a surrogate pair that stands alone.
+
+    A text cut in the middle of an emoji ends in one. Python's and JavaScript's parsers
+    take it, msgspec refuses the whole document, and with it the counts.
+    """
+    return _LONE_SURROGATE.sub(rb"\\ufffd", data)
 
 
 def _field_decoder(declared: Any) -> Callable[[msgspec.Raw], Any]:
