@@ -129,3 +129,15 @@ def test_every_option_has_a_variable(
     monkeypatch.setenv("TOKENPROXY_REPORT_JSON", "1")
     ended = cli("report", "--ledger", str(ledger))
     assert json.loads(ended.out)["by"] == ["model", "story"]
+
+
+def test_a_device_is_no_ledger(cli: Cli) -> None:
+    ended = cli("report", "--ledger", "/dev/full")
+    assert (ended.status, ended.out) == (2, "")
+    assert "not a regular file" in ended.err
+
+
+def test_a_story_of_broken_utf8_is_found_as_it_was_recorded(cli: Cli, ledger: Path) -> None:
+    write(ledger, [row("a", story_id="a\ufffd"), row("b")])
+    ended = cli("report", "--by", "story", "--story", "a\udcff", "--json", "--ledger", str(ledger))
+    assert json.loads(ended.out)["total"]["calls"] == 1

@@ -24,11 +24,14 @@ def one_ledger(named: Path | None) -> Path:
         Failure: Where it would be cannot be told.
     """
     try:
-        return ledger_path(
+        path = ledger_path(
             None if named is None else str(named), os.environ, working_directory(os.environ)
         )
     except OSError as error:
         raise Failure(f"the state directory cannot be used: {error}; name --ledger") from None
+    if path.exists() and not path.is_file():
+        raise Failure(f"the ledger {path} is not a regular file")
+    return path
 
 
 def default_ledger() -> list[Path]:

@@ -129,6 +129,8 @@ def _load(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Ledge
     connection.execute(f"CREATE TEMP TABLE raw ({columns})")
     skipped = []
     for file in files:
+        if file.exists() and not (file.is_file() or file.is_fifo()):  # a device never ends
+            raise LedgerError(f"The ledger {file} is not a regular file.")
         _check(file)
         before = _count(connection, "SELECT count(*) FROM raw")
         _append(connection, file)

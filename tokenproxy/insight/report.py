@@ -208,7 +208,9 @@ def _choose(ledger: Ledger, choice: Choice, *, split: bool) -> None:
             arguments.append(moment.isoformat())
     for which, value in choice.where:
         conditions.append(f"CAST({which.expression} AS VARCHAR) = ?")
-        arguments += [*which.arguments, value]
+        # What is no UTF-8 was recorded with U+FFFD in its place.
+        said = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        arguments += [*which.arguments, said]
     ledger.connection.execute(
         f"CREATE OR REPLACE TEMP TABLE chosen AS SELECT * FROM ({source}) "  # noqa: S608 - our own words
         f"WHERE {' AND '.join(conditions)}",
