@@ -29,7 +29,7 @@ demo: install ## one recorded run of a sample agent: no key, no network
 	@.venv/bin/tokenproxy demo
 
 test: install ## unit and process tests (no clients needed)
-	@$(PY) -m pytest -m 'not real' $(ARGS)
+	@$(PY) -m pytest -m 'not real' -n auto $(ARGS)
 
 test-real: install ## tests with the real Claude CLI, tmux, vim and less
 	@scripts/install-clients

@@ -110,7 +110,7 @@ def test_an_empty_ledger_and_no_match(cli: Cli, ledger: Path) -> None:
         (["--where", "colour=red"], "'colour' is no dimension"),
         (["--json", "--csv"], "exclude each other"),
         (["--ledger", "/no/such/file"], "There is no ledger at /no/such/file"),
-        (["--ledger", "/"], "/ is a directory"),
+        (["--ledger", "/"], "is not a regular file"),
         (["unexpected"], "unexpected"),
     ],
 )
