@@ -27,6 +27,7 @@ class Remembered(Recorder):
 
     starts: dict[str, CallStart] = field(default_factory=dict)
     bodies: dict[str, bytes | None] = field(default_factory=dict)
+    encodings: dict[str, str] = field(default_factory=dict)
     progress: list[tuple[str, Reading]] = field(default_factory=list)
     ends: dict[str, CallEnd] = field(default_factory=dict)
     ack_delay_s: float = 0.0
@@ -36,8 +37,9 @@ class Remembered(Recorder):
         if ack is not None:
             threading.Timer(self.ack_delay_s, ack).start()
 
-    def requested(self, call_id: str, body: bytes | None) -> None:
+    def requested(self, call_id: str, body: bytes | None, encoding: str = "") -> None:
         self.bodies[call_id] = body
+        self.encodings[call_id] = encoding
 
     def progressed(self, call_id: str, reading: Reading) -> None:
         self.progress.append((call_id, reading))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 import socket
@@ -60,6 +61,18 @@ def test_a_stream_passes_byte_for_byte_and_is_read(encoding: str, chunks: str) -
     assert (start.server_address, start.server_port) == ("api.anthropic.com", 443)
     assert end.first_content_ns is not None
     assert start.started_ns < end.first_content_ns <= end.ended_ns
+
+
+def test_a_compressed_request_passes_as_it_is_and_is_handed_on_with_its_encoding() -> None:
+    with Simulator("plain") as sim, Proxy(routes={"api.anthropic.com": sim.url}) as proxy:
+        body = gzip.compress(json.dumps(BODY).encode())
+        client = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)
+        client.request("POST", "/v1/messages", body, {"content-encoding": "gzip"})
+        client.getresponse().read()
+        ((start, _),) = proxy.recorder.wait()
+        assert sim.requests[0].body == body
+    assert proxy.recorder.bodies[start.call_id] == body
+    assert proxy.recorder.encodings[start.call_id] == "gzip"
 
 
 def test_headers_of_the_answer_pass_in_order_and_case() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import os
 import time
 from collections.abc import Iterator
@@ -450,6 +451,19 @@ def test_a_long_run_does_not_keep_a_long_journal(
     account.settle_until(time.monotonic() + 5)
     account.finish(None)
     assert len(rows(book)) == 101
+
+
+@pytest.mark.parametrize(("encoding", "model"), [("gzip", "m"), ("", ""), ("nonsense", "")])
+def test_a_request_is_read_whatever_its_encoding(
+    book: Path, runs: Path, encoding: str, model: str
+) -> None:
+    account = new_account(book, runs)
+    account.open([start("c-1")])
+    account.request("c-1", gzip.compress(b'{"model": "m"}') if encoding else None, encoding)
+    account.close("c-1", end("error"))
+    settle(account)
+    (row,) = rows(book)
+    assert row.model == model
 
 
 def test_what_cannot_be_written_does_not_hold_up_the_end(book: Path, runs: Path) -> None:

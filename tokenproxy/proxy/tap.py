@@ -82,12 +82,8 @@ class Tap:
             return
         self._asked = True
         chunks, self._request = self._request, None
-        body: bytes | None = None
-        if chunks is not None:
-            body = b"".join(chunks)
-            if self._request_encoding:
-                body = decoding.decode_all(body, self._request_encoding, REQUEST_LIMIT)
-        self._recorder.requested(self.start.call_id, body)
+        body = None if chunks is None else b"".join(chunks)
+        self._recorder.requested(self.start.call_id, body, self._request_encoding)
 
     # -- the response -----------------------------------------------------
 

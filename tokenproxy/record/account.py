@@ -33,6 +33,7 @@ from tokenproxy.record.row import Row, encode
 from tokenproxy.record.seen import SeenResults
 from tokenproxy.record.sink import Sink
 from tokenproxy.record.tally import Tally, rows_of_run
+from tokenproxy.wire.decoding import decode_all
 from tokenproxy.wire.dialect import Dialect
 from tokenproxy.wire.usage import Reading, RequestFacts
 
@@ -41,6 +42,8 @@ logger = logging.getLogger(__name__)
 BATCH = 1_000
 """Calls settled with one append at most."""
 
+BODY_LIMIT = 64 * 1024 * 1024
+"""Bytes of a request once its encoding is undone; a larger one is not read."""
 KEPT_UNSETTLED = 10_000
 """Ended calls kept in mind while the ledger refuses them; the older are the journal's."""
 
@@ -110,12 +113,14 @@ class Account:
         self.flush()
         self._prices.warm()
 
-    def request(self, call_id: str, body: bytes | None) -> None:
-        """A request's body, decoded; None if it cannot be known."""
+    def request(self, call_id: str, body: bytes | None, encoding: str = "") -> None:
+        """A request's body as sent, None if it was not kept, and its ``Content-Encoding``."""
         pending = self._open.get(call_id)
         if pending is None:
             return
         request = RequestFacts()
+        if body is not None and encoding:
+            body = decode_all(body, encoding, BODY_LIMIT)
         if body is not None:
             request = self._dialects(pending.start.dialect).read_request(body)
         self._ask(pending, request)

@@ -58,6 +58,7 @@ class _Opened(msgspec.Struct, frozen=True):
 class _Requested(msgspec.Struct, frozen=True):
     call_id: str
     body: bytes | None
+    encoding: str
 
 
 class _Progressed(msgspec.Struct, frozen=True):
@@ -141,9 +142,15 @@ class Recorder:
         """A request's headers have come. Our thread calls ``ack`` once it is journaled."""
         self._queue.put(_Opened(start, ack))
 
-    def requested(self, call_id: str, body: bytes | None) -> None:
-        """A request is complete; ``body`` decoded, None if it was not kept or cannot be decoded."""
-        self._queue.put(_Requested(call_id, body))
+    def requested(self, call_id: str, body: bytes | None, encoding: str = "") -> None:
+        """A request is complete.
+
+        Args:
+            call_id: The call's.
+            body: As sent; None if it was not kept.
+            encoding: Its ``Content-Encoding``; undone in our thread.
+        """
+        self._queue.put(_Requested(call_id, body, encoding))
 
     def progressed(self, call_id: str, reading: Reading) -> None:
         """News of a response; ``reading`` is a copy."""
@@ -227,7 +234,7 @@ class Recorder:
     def _handle(self, event: _Event) -> None:
         match event:
             case _Requested():
-                self._account.request(event.call_id, event.body)
+                self._account.request(event.call_id, event.body, event.encoding)
             case _Progressed():
                 self._account.progress(event.call_id, event.reading, event.at_ns)
             case _Closed():
