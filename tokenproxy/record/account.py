@@ -14,7 +14,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -28,10 +27,10 @@ from tokenproxy.record.call import Call, CallEnd, CallStart
 from tokenproxy.record.lineage import Lineage, Link
 from tokenproxy.record.make_row import surely_row
 from tokenproxy.record.price import Prices
-from tokenproxy.record.recovery import Recovered, Recovery, lost
+from tokenproxy.record.recovery import Recovery, lost
 from tokenproxy.record.row import Row, encode
 from tokenproxy.record.seen import SeenResults
-from tokenproxy.record.sink import Sink
+from tokenproxy.record.sink import Sink, Sinks
 from tokenproxy.record.tally import Tally, rows_of_run
 from tokenproxy.wire.decoding import decode_all
 from tokenproxy.wire.dialect import Dialect
@@ -84,7 +83,7 @@ class Account:
         self.tally = Tally()
         self._run = run
         self._ledger = ledger
-        self._sinks = sinks
+        self._sinks = Sinks(sinks)
         self._dialects = dialects
         self._prices = Prices()
         self._lineage = Lineage()
@@ -163,9 +162,7 @@ class Account:
         rows = rows_of_run(self._ledger, self._run.run_id)
         for row in rows:
             self.tally.count(row)
-        for sink in self._sinks:
-            with _logged("a sink did not take the run's earlier calls"):
-                sink.resumed(rows)
+        self._sinks.resumed(rows)
 
     def close_rest(self) -> None:
         """The run is over: calls still open end here, with what is known of them."""
@@ -188,11 +185,8 @@ class Account:
                 )
                 self._lineage.ended(one.call, link)
             if not one.told:
-                self._tell_recovered(one)
-        over = {one.run.run_id for one in recovery.recovered if one.run_over}
-        for sink in self._sinks:
-            with _logged("a sink did not take the recovery"):
-                sink.recovery_done(over)
+                self._sinks.recovered(one.run, one.call, one.row)
+        self._sinks.recovery_done({one.run.run_id for one in recovery.recovered if one.run_over})
 
     def _ask(self, pending: wal.Pending, request: RequestFacts) -> None:
         start = pending.start
@@ -245,14 +239,12 @@ class Account:
             trouble = self._trouble or f"The ledger {self._ledger} lacks some calls."
             self.tally.warn(f"{trouble} The next start of tokenproxy appends the calls it lacks.")
         for ended in left:
-            self._tell_all(ended)
+            self._tell(ended)
         if left and self._journal is not None:
             self._journal.add(wal.Told(ids=_journaled(left)))
         self.flush()
-        for sink in self._sinks:
-            with _logged("a sink did not finish"):
-                for sentence in sink.finish(end):
-                    self.tally.warn(sentence)
+        for sentence in self._sinks.finish(end):
+            self.tally.warn(sentence)
         if self._journal is not None:
             self._journal.close(settled=not (left or self._abandoned))
             self._journal = None
@@ -314,7 +306,7 @@ class Account:
         for ended in batch:
             self._ended.popleft()
             self._seen.keep(ended.call.start.provider, ended.call.end.items)
-            self._tell_all(ended)
+            self._tell(ended)
 
     def _be_patient(self, error: book.LedgerError) -> None:
         now = time.monotonic()
@@ -333,23 +325,11 @@ class Account:
             self._worried = True
             logger.warning("%s The calls are kept until it is well again.", error)
 
-    # -- sinks --------------------------------------------------------------
-
-    def _tell_all(self, ended: _Ended) -> None:
+    def _tell(self, ended: _Ended) -> None:
         if ended.call.start.kind != "inference":
-            self._tell(ended.call, None)
+            self._sinks.call(ended.call, None)
         for call, row in ended.rows:
-            self._tell(call, row)
-
-    def _tell(self, call: Call, row: Row | None) -> None:
-        for sink in self._sinks:
-            with _logged("a sink did not take call %s", call.start.call_id):
-                sink.call(call, row)
-
-    def _tell_recovered(self, one: Recovered) -> None:
-        for sink in self._sinks:
-            with _logged("a sink did not take call %s", one.call.start.call_id):
-                sink.recovered(one.run, one.call, one.row)
+            self._sinks.call(call, row)
 
     # -- the journal --------------------------------------------------------
 
@@ -406,15 +386,6 @@ class Account:
             f"The journal cannot be written ({error.strerror or type(error).__name__}):"
             " calls would be missing if tokenproxy were killed."
         )
-
-
-@contextmanager
-def _logged(sentence: str, *words: str) -> Iterator[None]:
-    """A fault of a sink is its own."""
-    try:
-        yield
-    except Exception:
-        logger.exception(sentence, *words)
 
 
 def _journaled(calls: Sequence[_Ended]) -> tuple[str, ...]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import logging
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from tokenproxy.config import IterationEnd, RunContext
 from tokenproxy.record.call import Call
 from tokenproxy.record.row import Row
+
+logger = logging.getLogger(__name__)
 
 
 class Sink(Protocol):
@@ -32,3 +36,50 @@ class Sink(Protocol):
     def finish(self, end: IterationEnd | None) -> tuple[str, ...]:
         """The run is over. Flush within one second; return sentences worth telling the user."""
         ...
+
+
+class Sinks(Sink):
+    """Several sinks as one. What one of them raises harms neither the others nor the ledger."""
+
+    def __init__(self, sinks: Sequence[Sink]) -> None:
+        self._sinks = sinks
+
+    def call(self, call: Call, row: Row | None) -> None:
+        """Tell all."""
+        for sink in self._sinks:
+            with _logged(f"call {call.start.call_id}"):
+                sink.call(call, row)
+
+    def recovered(self, run: RunContext, call: Call, row: Row) -> None:
+        """Tell all."""
+        for sink in self._sinks:
+            with _logged(f"call {call.start.call_id}"):
+                sink.recovered(run, call, row)
+
+    def recovery_done(self, over: Collection[str]) -> None:
+        """Tell all."""
+        for sink in self._sinks:
+            with _logged("the recovery"):
+                sink.recovery_done(over)
+
+    def resumed(self, rows: Sequence[Row]) -> None:
+        """Tell all."""
+        for sink in self._sinks:
+            with _logged("the run's earlier calls"):
+                sink.resumed(rows)
+
+    def finish(self, end: IterationEnd | None) -> tuple[str, ...]:
+        """Tell all; what any of them has to say."""
+        said: list[str] = []
+        for sink in self._sinks:
+            with _logged("the end"):
+                said += sink.finish(end)
+        return tuple(said)
+
+
+@contextmanager
+def _logged(what: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        logger.exception("a sink did not take %s", what)
