@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from tokenproxy.cli.shared import LabelOption, LedgerOption, RouteOption
+
 LARGEST = 2**53 - 1
 """Beyond it JSON's readers no longer agree on a number."""
 
@@ -55,24 +57,9 @@ def run(
             help="How calls come to us; auto: reverse if a base URL names a gateway, else forward.",
         ),
     ] = Mode.AUTO,
-    ledger: Annotated[
-        str | None,
-        typer.Option(metavar="PATH", envvar="TOKENPROXY_LEDGER", help="Where rows are appended."),
-    ] = None,
-    route: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="HOST=URL",
-            help="Send calls for HOST to URL. Repeatable; also TOKENPROXY_ROUTES, comma-separated.",
-        ),
-    ] = None,
-    label: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY=VALUE",
-            help="Kept on each row. Repeatable; also TOKENPROXY_LABELS, comma-separated.",
-        ),
-    ] = None,
+    ledger: LedgerOption = None,
+    route: RouteOption = None,
+    label: LabelOption = None,
     no_summary: Annotated[
         bool,
         typer.Option(

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from tokenproxy.cli.failure import Failure
+from tokenproxy.cli.shared import LabelOption, LedgerOption, RouteOption
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -21,24 +22,9 @@ def serve(
         str,
         typer.Option(metavar="HOST:PORT", envvar="TOKENPROXY_LISTEN", help="Loopback only."),
     ] = "127.0.0.1:4040",
-    route: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="HOST=URL",
-            help="Send calls for HOST to URL. Repeatable; also TOKENPROXY_ROUTES, comma-separated.",
-        ),
-    ] = None,
-    ledger: Annotated[
-        str | None,
-        typer.Option(metavar="PATH", envvar="TOKENPROXY_LEDGER", help="Where rows are appended."),
-    ] = None,
-    label: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY=VALUE",
-            help="Kept on each row. Repeatable; also TOKENPROXY_LABELS, comma-separated.",
-        ),
-    ] = None,
+    route: RouteOption = None,
+    ledger: LedgerOption = None,
+    label: LabelOption = None,
 ) -> None:
     """Be a shared gateway that records the calls of many commands.
 

@@ -1,0 +1,26 @@
+"""Options that ``run`` and ``serve`` have in common."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+LedgerOption = Annotated[
+    str | None,
+    typer.Option(metavar="PATH", envvar="TOKENPROXY_LEDGER", help="Where rows are appended."),
+]
+RouteOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="HOST=URL",
+        help="Send calls for HOST to URL. Repeatable; also TOKENPROXY_ROUTES, comma-separated.",
+    ),
+]
+LabelOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY=VALUE",
+        help="Kept on each row. Repeatable; also TOKENPROXY_LABELS, comma-separated.",
+    ),
+]
