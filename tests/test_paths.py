@@ -77,3 +77,10 @@ def test_importing_paths_does_not_import_platformdirs() -> None:
     code = "import sys, tokenproxy.paths; sys.exit('platformdirs' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], env=os.environ, check=False)
     assert done.returncode == 0
+
+
+def test_a_home_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="home"):
+        paths.state_dir({"TOKENPROXY_STATE_DIR": "~nobody-of-this-name/x"})
+    with pytest.raises(OSError, match="home"):
+        paths.ledger_path("~nobody-of-this-name/x", {}, tmp_path)

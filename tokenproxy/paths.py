@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,11 +26,14 @@ def state_dir(env: Mapping[str, str] | None = None) -> Path:
     """
     named = (os.environ if env is None else env).get(STATE_DIR_VARIABLE)
     if named:
-        directory = Path(named).expanduser().absolute()
+        directory = _expanded(named).absolute()
     else:
         import platformdirs
 
-        directory = platformdirs.user_state_path("tokenproxy", appauthor=False)
+        try:
+            directory = platformdirs.user_state_path("tokenproxy", appauthor=False)
+        except RuntimeError as error:  # no HOME, and no account to ask
+            raise OSError(errno.ENOENT, str(error), "~") from None
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     return directory
 
@@ -44,14 +48,24 @@ def ledger_path(explicit: str | None, env: Mapping[str, str], cwd: Path) -> Path
 
     The first of: ``explicit`` (``--ledger``), ``TOKENPROXY_LEDGER``, the loop's own
     ledger when ``cwd`` or a parent holds ``.claude-loop/``, the user's state directory.
+
+    Raises:
+        OSError: There is no such home, or no state directory can be made.
     """
     named = explicit or env.get(LEDGER_VARIABLE)
     if named:
-        return cwd.absolute() / Path(named).expanduser()
+        return cwd.absolute() / _expanded(named)
     for directory in _upwards(cwd):
         if (directory / LOOP_DIR).is_dir():
             return directory / LOOP_DIR / "logs" / LEDGER_NAME
     return state_dir(env) / LEDGER_NAME
+
+
+def _expanded(named: str) -> Path:
+    try:
+        return Path(named).expanduser()
+    except RuntimeError as error:  # ~somebody who is not there
+        raise OSError(errno.ENOENT, str(error), named) from None
 
 
 def working_directory(env: Mapping[str, str]) -> Path:

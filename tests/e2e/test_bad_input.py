@@ -24,6 +24,7 @@ from tests.e2e.bench import Bench, reverse_curl
         ["run", "--iteration", "many", "--", "true"],
         ["run", "--label", "novalue", "--", "true"],
         ["run", "--ledger", "/proc/nowhere/x.jsonl", "--", "true"],
+        ["run", "--ledger", "~nobody-of-this-name/x.jsonl", "--", "true"],
         ["no-such-command"],
         ["report", "--by", "colour"],
         ["report", "--since", "yesterweek"],

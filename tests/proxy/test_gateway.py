@@ -164,6 +164,23 @@ def test_an_unreachable_upstream_is_a_row_of_its_own() -> None:
     assert (end.outcome, end.error, end.status_code) == ("error", "upstream_unreachable", None)
 
 
+def test_an_http2_client_gets_no_made_up_answer_either(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with Proxy(routes={"api.anthropic.com": f"http://127.0.0.1:{port}"}) as proxy:
+        ca = tmp_path / "ca.pem"
+        ca.write_text(proxy.ca_pem)
+        got = subprocess.run(
+            ["curl", "-sS", "--http2", "-m", "5", "-x", proxy.url, "--cacert", str(ca),
+             "-d", "{}", "https://api.anthropic.com/v1/messages"],
+            capture_output=True, check=False,
+        )  # fmt: skip
+        ((_, end),) = proxy.recorder.wait()
+    assert got.returncode != 0
+    assert got.stdout == b""
+    assert end.error == "upstream_unreachable"
+
+
 def test_a_stuck_journal_does_not_hold_the_call() -> None:
     with Simulator("plain") as sim, Proxy(routes={"api.anthropic.com": sim.url}) as proxy:
         proxy.recorder.ack_delay_s = 5.0
@@ -249,7 +266,8 @@ def test_the_users_own_proxy_is_chained_for_tunnels() -> None:
     assert own.heads[0].startswith(b"CONNECT unresolvable.example:80 ")
 
 
-def test_a_server_that_speaks_first_is_heard_through_a_tunnel() -> None:
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_a_server_that_speaks_first_is_heard_through_a_tunnel(host: str) -> None:
     server = socket.create_server(("127.0.0.1", 0))
 
     def greet() -> None:
@@ -262,7 +280,7 @@ def test_a_server_that_speaks_first_is_heard_through_a_tunnel() -> None:
     port = server.getsockname()[1]
     with server, Proxy() as proxy, socket.create_connection(("127.0.0.1", proxy.port)) as client:
         client.settimeout(5)
-        client.sendall(f"CONNECT localhost:{port} HTTP/1.1\r\n\r\n".encode())
+        client.sendall(f"CONNECT {host}:{port} HTTP/1.1\r\n\r\n".encode())
         got = b""
         while b"220 ready" not in got:
             piece = client.recv(4096)
@@ -311,8 +329,9 @@ def _exchange(proxy: Proxy, answer_ends: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("together", [False, True])
-def test_interim_responses_pass_and_the_real_one_is_read(together: bool) -> None:
-    hints = b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n"
+@pytest.mark.parametrize("line_end", [b"\r\n", b"\n"])
+def test_interim_responses_pass_and_the_real_one_is_read(together: bool, line_end: bytes) -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n".replace(b"\r\n", line_end)
     pieces = [hints + hints + JSON_ANSWER] if together else [hints[:9], hints[9:], JSON_ANSWER]
     with _raw_upstream(*pieces) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"

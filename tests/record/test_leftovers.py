@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tokenproxy.launch.run_dir import RunDir
-from tokenproxy.record.leftovers import KEEP_LOG_S, tidy
+from tokenproxy.record.leftovers import KEEP_LOG_S, abandoned, tidy
 
 
 @pytest.fixture
@@ -63,6 +63,17 @@ def test_a_living_runs_directory_is_left_alone(tmp_path: Path) -> None:
     assert (living.path / "extra.pem").exists()
     living.close(keep_log=False)
     assert not living.path.exists()
+
+
+def test_a_run_whose_proxy_is_being_replaced_is_not_abandoned(tmp_path: Path) -> None:
+    living = RunDir(tmp_path, "alive")
+    assert not abandoned(living.path)
+    living.close(keep_log=False)
+    assert abandoned(living.path)
+
+
+def test_a_run_with_a_journal_is_not_abandoned(runs: Path) -> None:
+    assert not abandoned(dead(runs, "journal-1.jsonl"))
 
 
 def test_what_is_no_directory_is_left_alone(runs: Path) -> None:

@@ -1,4 +1,4 @@
-"""mitmproxy's HTTP/1, mended where it would change what passes.
+"""mitmproxy's HTTP, mended where it would change what passes.
 
 * Interim responses (100, 102, 103) are handed to the client and awaited further;
   mitmproxy takes them for the final answer and drops the real one.
@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import re
 from collections.abc import Generator, Iterable
@@ -25,7 +26,7 @@ from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import ctx, http
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers import http as http_layer
-from mitmproxy.proxy.layers.http import _events, _http1
+from mitmproxy.proxy.layers.http import _events, _http1, _http2
 from mitmproxy.proxy.layers.http._base import ReceiveHttp
 
 _ABSOLUTE = "tokenproxy_absolute_form"
@@ -34,7 +35,8 @@ _NO_ANSWER = (
     _events.ErrorCode.GENERIC_SERVER_ERROR,
     _events.ErrorCode.RESPONSE_VALIDATION_FAILED,
 )
-_HEAD_END = b"\r\n\r\n"
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+HTTPS_PORT = 443
 
 
 def is_absolute_form(request: http.Request) -> bool:
@@ -44,7 +46,9 @@ def is_absolute_form(request: http.Request) -> bool:
 
 def install() -> None:
     """Put these in the place of mitmproxy's own, once for the process."""
-    vars(http_layer).update(Http1Client=Client, Http1Server=Server, HttpStream=Stream)
+    vars(http_layer).update(
+        Http1Client=Client, Http1Server=Server, Http2Server=Server2, HttpStream=Stream
+    )
     vars(_http1).update(ChunkedReader=WithoutTrailers)
 
 
@@ -70,6 +74,15 @@ class Server(_http1.Http1Server):
             yield from super().send(event)
 
 
+class Server2(_http2.Http2Server):
+    """An HTTP/2 client's side: the stream is reset where there is no answer."""
+
+    def _handle_event(self, event: events.Event) -> Generator[commands.Command, Any, None]:
+        if isinstance(event, _events.ResponseProtocolError) and event.code in _NO_ANSWER:
+            event = dataclasses.replace(event, code=_events.ErrorCode.KILL)
+        yield from super()._handle_event(event)
+
+
 class Stream(http_layer.HttpStream):
     """One request; here a CONNECT."""
 
@@ -87,14 +100,15 @@ class Stream(http_layer.HttpStream):
 def may_be_opened(host: str, port: int, patterns: Iterable[str]) -> bool:
     """Whether a tunnel to ``host`` may turn out to lead to an opened host.
 
-    A literal address may: only the TLS client's greeting tells the name.
+    A literal address may, on TLS's own port: only the client's greeting tells the name.
     """
+    if any(re.search(pattern, f"{host}:{port}", re.IGNORECASE) for pattern in patterns):
+        return True
     try:
         ipaddress.ip_address(host.strip("[]"))
     except ValueError:
-        name = f"{host}:{port}"
-        return any(re.search(pattern, name, re.IGNORECASE) for pattern in patterns)
-    return True
+        return False
+    return port == HTTPS_PORT
 
 
 class Client(_http1.Http1Client):
@@ -113,11 +127,11 @@ class Client(_http1.Http1Client):
     def _take_interim(self) -> bytes:
         """A whole interim response taken off the head of what has come; b"" if there is none."""
         received = bytes(self.buf)
-        end = received.find(_HEAD_END)
-        words = received[:end].split(b" ", 2)
-        if end < 0 or len(words) < 2 or words[1][:1] != b"1" or words[1][:3] == b"101":  # noqa: PLR2004 - version and status
+        end = _HEAD_END.search(received)
+        words = received.split(None, 2)
+        if end is None or len(words) < 2 or words[1][:1] != b"1" or words[1][:3] == b"101":  # noqa: PLR2004 - version and status
             return b""
-        return bytes(self.buf.maybe_extract_at_most(end + len(_HEAD_END)) or b"")
+        return bytes(self.buf.maybe_extract_at_most(end.end()) or b"")
 
 
 class WithoutTrailers(ChunkedReader):

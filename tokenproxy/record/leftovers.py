@@ -9,7 +9,8 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tokenproxy.record import journal
@@ -27,10 +28,15 @@ def tidy(runs: Path) -> None:
                 _tidy(place)
 
 
+def abandoned(place: Path) -> bool:
+    """Whether neither a launcher nor a proxy lives that this run's directory belongs to."""
+    with suppress(OSError), _owned(place):
+        return not any(place.glob(journal.GLOB))
+    return not place.exists()
+
+
 def _tidy(place: Path) -> None:
-    fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with _owned(place):
         if any(place.glob(journal.GLOB)):
             return
         for certificate in place.glob("*.pem"):
@@ -41,5 +47,18 @@ def _tidy(place: Path) -> None:
         ):
             log.unlink()
         place.rmdir()  # fails, rightly, while a log is kept
+
+
+@contextmanager
+def _owned(place: Path) -> Iterator[None]:
+    """Hold a directory's lock.
+
+    Raises:
+        OSError: Its launcher lives, or it is gone.
+    """
+    fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
     finally:
         os.close(fd)

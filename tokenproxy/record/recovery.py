@@ -25,7 +25,7 @@ from tokenproxy.config import RunContext
 from tokenproxy.record import journal, ledger
 from tokenproxy.record.batch import split
 from tokenproxy.record.call import Call, CallEnd
-from tokenproxy.record.leftovers import tidy
+from tokenproxy.record.leftovers import abandoned, tidy
 from tokenproxy.record.make_row import surely_row
 from tokenproxy.record.price import Prices
 from tokenproxy.record.row import Row, encode
@@ -94,8 +94,8 @@ def recover(
             problems.append(f"The journal {path} cannot be settled ({type(error).__name__}).")
         finally:
             os.close(fd)
-    # A journal lies there as long as its owner lives, or until somebody has settled it.
-    over = {run_id for run_id, place in places.items() if not any(place.glob(journal.GLOB))}
+    # Between a proxy's death and its successor there is no journal, but a living launcher.
+    over = {run_id for run_id, place in places.items() if abandoned(place)}
     recovered = [msgspec.structs.replace(one, run_over=one.run.run_id in over) for one in recovered]
     tidy(runs)
     return Recovery(tuple(recovered), settled, tuple(problems))

@@ -120,14 +120,13 @@ class Telemetry:
 
     def recovery_done(self, over: Collection[str]) -> None:
         """Close the dead runs that are over; one that lives on tells its own turns and end."""
-        try:
-            with self._lock:
-                dead, self._dead = self._dead, {}
-                for run_id, scope in dead.items():
-                    if run_id in over:
-                        scope.close(None)
-        except Exception:
-            logger.exception("a killed run's iteration is missing in telemetry")
+        with self._lock:
+            dead, self._dead = self._dead, {}
+            for run_id in dead.keys() & set(over):
+                try:
+                    dead[run_id].close(None)
+                except Exception:
+                    logger.exception("killed run %s: its iteration is not told", run_id)
 
     def resumed(self, rows: Sequence[Row]) -> None:
         """Sum up what our run used before its proxy was killed; its spans have been told."""
