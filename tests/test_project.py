@@ -59,7 +59,7 @@ def locked() -> dict[str, list[tuple[Version, Marker | None]]]:
 
 def requirements() -> list[Requirement]:
     made = project()
-    groups = [made["dependencies"], *made["optional-dependencies"].values()]  # type: ignore[attr-defined]
+    groups = [made["dependencies"], *made["optional-dependencies"].values()]  # type: ignore[attr-defined] # TOML is untyped
     return [Requirement(text) for group in groups for text in group]
 
 

@@ -54,7 +54,7 @@ def test_a_signal_to_us_is_forwarded_once(launch: Make) -> None:
         for times in (1, 2, 3):
             for name in NAMES:
                 os.kill(run.process.pid, getattr(signal, name))
-            until(lambda times=times: run.counts() == all_are(times))  # type: ignore[misc]
+            until(lambda times=times: run.counts() == all_are(times))  # type: ignore[misc] # the loop's value
         assert run.counts() == all_are(3)
 
 
@@ -117,7 +117,7 @@ def test_a_stopped_command_stops_us_and_continuing_us_continues_it(launch: Make)
             os.kill(run.child, signal.SIGSTOP)
             until(lambda: stopped(run.process.pid), "us to stop too")
             os.kill(run.process.pid, signal.SIGCONT)
-            until(lambda times=times: run.counts() == f"SIGCONT={times}")  # type: ignore[misc]
+            until(lambda times=times: run.counts() == f"SIGCONT={times}")  # type: ignore[misc] # the loop's value
 
 
 def test_the_waiting_parent_sees_a_stop_and_a_signal_as_its_own(launch: Make) -> None:

@@ -104,9 +104,9 @@ def test_one_that_ends_by_itself_with_a_summary_is_replaced_too(make: Make) -> N
 def test_restarts_have_an_end(make: Make) -> None:
     proxy, _ = make()
     for generation in range(proxy_process.RESTARTS + 1):
-        drive(proxy, lambda want=generation: proxy.generation == want and proxy.deadline is None)  # type: ignore[misc]
+        drive(proxy, lambda want=generation: proxy.generation == want and proxy.deadline is None)  # type: ignore[misc] # the loop's value
         os.kill(proxy.pid, signal.SIGKILL)
-        drive(proxy, lambda pid=proxy.pid: proxy.pid != pid)  # type: ignore[misc]
+        drive(proxy, lambda pid=proxy.pid: proxy.pid != pid)  # type: ignore[misc] # the loop's value
     assert proxy.failure == "killed by signal 9"
     assert not proxy.pid
 

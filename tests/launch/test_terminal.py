@@ -48,7 +48,7 @@ def test_ctrl_c_comes_once(term: Terminal, prefix: Sequence[str]) -> None:
     pid = counting(term)
     for times in (1, 2, 3):
         term.key("\x03")
-        until(lambda times=times: f"SIGINT={times} " in counts(term, pid))  # type: ignore[misc]
+        until(lambda times=times: f"SIGINT={times} " in counts(term, pid))  # type: ignore[misc] # the loop's value
     term.key("\x1c")
     until(lambda: counts(term, pid) == "SIGINT=3 SIGQUIT=1")
     os.kill(pid, signal.SIGTERM)
@@ -86,7 +86,7 @@ def test_ctrl_z_and_fg(term: Terminal, prefix: Sequence[str]) -> None:
         assert stopped(pid)
         term.type("fg\n")
         until(lambda: not stopped(pid))
-        until(lambda times=times: counts(term, pid) == f"SIGINT=0 SIGCONT={times}")  # type: ignore[misc]
+        until(lambda times=times: counts(term, pid) == f"SIGINT=0 SIGCONT={times}")  # type: ignore[misc] # the loop's value
     term.key("\x03")
     until(lambda: counts(term, pid) == "SIGINT=1 SIGCONT=2")
     os.kill(pid, signal.SIGTERM)
@@ -179,7 +179,7 @@ def test_a_resize_comes_once(term: Terminal, prefix: Sequence[str]) -> None:
     pid = counting(term)
     for times, columns in ((1, 90), (2, 80)):
         term.resize(columns, 28)
-        until(lambda want=f"SIGWINCH={times} size={columns}x28": counts(term, pid) == want)  # type: ignore[misc]
+        until(lambda want=f"SIGWINCH={times} size={columns}x28": counts(term, pid) == want)  # type: ignore[misc] # the loop's value
     os.kill(pid, signal.SIGTERM)
     term.expect(PROMPT)
 

@@ -103,6 +103,6 @@ def test_a_real_bundle_can_be_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyP
     variables = trust.write_trust(tmp_path, ours, {})
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(variables["SSL_CERT_FILE"])
-    subjects = [dict(entry[0] for entry in ca["subject"]) for ca in context.get_ca_certs()]  # type: ignore[misc]
+    subjects = [dict(entry[0] for entry in ca["subject"]) for ca in context.get_ca_certs()]  # type: ignore[misc] # nested tuples
     assert any(subject.get("commonName") == "tokenproxy run CA" for subject in subjects)
     assert len(subjects) > 50

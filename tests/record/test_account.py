@@ -169,7 +169,7 @@ def test_retries_are_linked(account: Account, book: Path) -> None:
     ):
         account.open([start(name, at=at)])
         account.request(name, body % model)
-        account.close(name, end(outcome, at=at + 1))  # type: ignore[arg-type]
+        account.close(name, end(outcome, at=at + 1))  # type: ignore[arg-type] # a table's word
     settle(account)
     found = [(row.attempt, row.retry_of, row.fallback_used, row.success) for row in rows(book)]
     assert found == [(0, None, False, False), (1, "c-1", False, False), (2, "c-2", True, True)]

@@ -79,7 +79,7 @@ def new_recorder(
         journal=tmp_path / "runs" / "run-1" / "journal-0.jsonl",
         sinks=sinks,
         runs=runs,
-        dialects=dialects,  # type: ignore[arg-type]
+        dialects=dialects,  # type: ignore[arg-type] # a fault planted
     )
 
 
@@ -96,7 +96,7 @@ def test_calls_come_out_whole_and_in_order(tmp_path: Path, book: Path, runs: Pat
     acknowledged: list[str] = []
     for n in range(50):
         name = f"c-{n}"
-        recorder.opened(start(name), lambda name=name: acknowledged.append(name))  # type: ignore[misc]
+        recorder.opened(start(name), lambda name=name: acknowledged.append(name))  # type: ignore[misc] # the loop's value
         recorder.requested(name, b'{"model": "claude-opus-5-5"}')
         recorder.progressed(name, reading(completeness="partial"))
         recorder.closed(name, end())

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -22,13 +22,13 @@ import msgspec
 from tokenproxy.config import IterationEnd, RunContext
 from tokenproxy.record import journal as wal
 from tokenproxy.record import ledger as book
-from tokenproxy.record.batch import split
 from tokenproxy.record.call import Call, CallEnd, CallStart
+from tokenproxy.record.ended import Ended, billed, journaled, take_written
 from tokenproxy.record.lineage import Lineage, Link
 from tokenproxy.record.make_row import surely_row
 from tokenproxy.record.price import Prices
 from tokenproxy.record.recovery import Recovery, lost
-from tokenproxy.record.row import Row, encode
+from tokenproxy.record.row import encode
 from tokenproxy.record.seen import SeenResults
 from tokenproxy.record.sink import Sink, Sinks
 from tokenproxy.record.tally import Tally, rows_of_run
@@ -58,15 +58,6 @@ PATIENCE_S = 5.0
 """How long a ledger that others hold locked is nobody's concern."""
 
 
-class _Ended(msgspec.Struct):
-    """An ended call and what is left to append of it."""
-
-    call: Call
-    rows: list[tuple[Call, Row]]
-    """With the call that each row is of: for batch results not the call itself."""
-    lines: list[bytes]
-
-
 class Account:
     """The calls of one run, from opening to the ledger."""
 
@@ -90,7 +81,7 @@ class Account:
         self._seen = SeenResults(ledger, seen)
         self._open: dict[str, wal.Pending] = {}
         self._unpriced: deque[Call] = deque()
-        self._ended: deque[_Ended] = deque()
+        self._ended: deque[Ended] = deque()
         self._abandoned = False
         """Some ended calls are in the journal only."""
         self._trouble: str | None = None
@@ -241,7 +232,7 @@ class Account:
         for ended in left:
             self._tell(ended)
         if left and self._journal is not None:
-            self._journal.add(wal.Told(ids=_journaled(left)))
+            self._journal.add(wal.Told(ids=journaled(left)))
         self.flush()
         for sentence in self._sinks.finish(end):
             self.tally.warn(sentence)
@@ -258,8 +249,8 @@ class Account:
         for _ in range(min(most, len(self._unpriced))):
             call = self._unpriced.popleft()
             try:
-                rows = [(one, surely_row(one, self._run, self._prices)) for one in _billed(call)]
-                self._ended.append(_Ended(call, rows, [encode(row) for _, row in rows]))
+                rows = [(one, surely_row(one, self._run, self._prices)) for one in billed(call)]
+                self._ended.append(Ended(call, rows, [encode(row) for _, row in rows]))
             except Exception:
                 logger.exception("no row can be made of call %s", call.start.call_id)
                 self._abandoned = True
@@ -275,7 +266,7 @@ class Account:
                 self._ended.popleft()
                 self._abandoned = True
 
-    def _append(self, batch: list[_Ended], wait_s: float) -> bool:
+    def _append(self, batch: list[Ended], wait_s: float) -> bool:
         """Append the rows of the oldest ended calls. False if not all could be."""
         self.flush()
         lines = [line for ended in batch for line in ended.lines]
@@ -286,7 +277,7 @@ class Account:
             self._be_patient(error)
             return False
         except book.LedgerError as error:
-            self._settled(_take_written(batch, error.written), None)
+            self._settled(take_written(batch, error.written), None)
             self._hopeless = True
             self._worry(error)
             self._next_try = time.monotonic() + RETRY_S
@@ -297,9 +288,9 @@ class Account:
         self._compact()
         return True
 
-    def _settled(self, batch: Sequence[_Ended], end: book.Mark | None) -> None:
+    def _settled(self, batch: Sequence[Ended], end: book.Mark | None) -> None:
         """These are in the ledger: mark them so, then tell the sinks."""
-        ids = _journaled(batch)
+        ids = journaled(batch)
         if ids and self._journal is not None:
             self._journal.add(wal.Closed(ids=ids, mark=end))
         self.flush()
@@ -325,7 +316,7 @@ class Account:
             self._worried = True
             logger.warning("%s The calls are kept until it is well again.", error)
 
-    def _tell(self, ended: _Ended) -> None:
+    def _tell(self, ended: Ended) -> None:
         if ended.call.start.kind != "inference":
             self._sinks.call(ended.call, None)
         for call, row in ended.rows:
@@ -386,29 +377,3 @@ class Account:
             f"The journal cannot be written ({error.strerror or type(error).__name__}):"
             " calls would be missing if tokenproxy were killed."
         )
-
-
-def _journaled(calls: Sequence[_Ended]) -> tuple[str, ...]:
-    """Their ids, as far as the journal knows them."""
-    return tuple(ended.call.start.call_id for ended in calls if ended.call.start.kind != "count")
-
-
-def _billed(call: Call) -> Iterable[Call]:
-    """The calls that rows are made of."""
-    match call.start.kind:
-        case "inference":
-            return (call,)
-        case "batch_results":
-            return split(call)
-        case _:
-            return ()
-
-
-def _take_written(batch: Sequence[_Ended], written: int) -> Sequence[_Ended]:
-    """Those whose lines are all in the ledger; the next loses the lines that are."""
-    for number, ended in enumerate(batch):
-        if written < len(ended.lines):
-            del ended.lines[:written]
-            return batch[:number]
-        written -= len(ended.lines)
-    return batch
