@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from tokenproxy.config import IterationEnd, RunContext
 from tokenproxy.record.call import Call
 from tokenproxy.record.row import Row
-from tokenproxy.wire.dialect import Dialect, ResponseParser
-from tokenproxy.wire.usage import Attribution, RequestFacts, ResponseFacts
+from tokenproxy.wire.dialect import Dialect, Head, ResponseParser
+from tokenproxy.wire.usage import RequestFacts, ResponseFacts
 
 
 class FakeDialect:
@@ -20,15 +20,10 @@ class FakeDialect:
     def read_request(self, body: bytes) -> RequestFacts:
         return RequestFacts(**json.loads(body))
 
-    def read_attribution(self, headers: Mapping[str, str]) -> Attribution:
-        raise NotImplementedError
-
     def read_response_headers(self, headers: Mapping[str, str]) -> ResponseFacts:
         raise NotImplementedError
 
-    def open_response(
-        self, *, status: int, content_type: str, operation: str, first_party: bool = True
-    ) -> ResponseParser:
+    def open_response(self, head: Head) -> ResponseParser:
         raise NotImplementedError
 
 

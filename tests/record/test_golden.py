@@ -13,6 +13,7 @@ from tokenproxy.record.ledger import iter_rows
 from tokenproxy.record.recorder import Recorder
 from tokenproxy.record.row import Row
 from tokenproxy.wire import routes
+from tokenproxy.wire.dialect import Head
 
 OUTPUTS = (55, 42, 77, 42, 42)
 
@@ -48,7 +49,7 @@ def test_the_ledgers_sum_is_the_clients_own(tmp_path: Path) -> None:
         body = {"model": "claude-opus-5-5", "messages": [{"role": "user", "content": str(number)}]}
         recorder.requested(begun.call_id, json.dumps(body).encode())
         parser = routes.dialect(begun.dialect).open_response(
-            status=200, content_type="application/json", operation=begun.operation
+            Head(status=200, content_type="application/json", operation=begun.operation)
         )
         parser.feed(answer(number, output))
         parser.close()

@@ -34,7 +34,7 @@ from tests.wire.fixtures.anthropic import (
 )
 from tests.wire.fixtures.encodings import ENCODERS
 from tokenproxy.wire import notes
-from tokenproxy.wire.anthropic import MESSAGES
+from tokenproxy.wire.anthropic.messages import MESSAGES
 from tokenproxy.wire.decoding import decode_all, open_decoder
 from tokenproxy.wire.routes import match
 from tokenproxy.wire.usage import Reading

@@ -21,6 +21,7 @@ from tokenproxy.proxy.tap import CLIENT_LEFT, STOPPED, UNREACHABLE, UPSTREAM_LEF
 from tokenproxy.record.call import CallStart
 from tokenproxy.record.recorder import Recorder
 from tokenproxy.wire import routes
+from tokenproxy.wire.attribution import read_attribution
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class Observer:
         if route is None:
             return
         headers = _lower(request.headers)
-        attribution = routes.dialect(route.dialect).read_attribution(headers)
+        attribution = read_attribution(headers)
         start = CallStart(
             call_id=ids.uuid7(),
             trace_id=self._trace_id(attribution.turn_id),

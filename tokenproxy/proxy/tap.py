@@ -18,7 +18,7 @@ import msgspec
 from tokenproxy.record.call import CallEnd, CallStart, Outcome
 from tokenproxy.record.recorder import Recorder
 from tokenproxy.wire import decoding, notes, routes
-from tokenproxy.wire.dialect import ResponseParser
+from tokenproxy.wire.dialect import Head, ResponseParser
 from tokenproxy.wire.usage import Reading, ResponseFacts
 
 logger = logging.getLogger(__name__)
@@ -95,10 +95,14 @@ class Tap:
         self._facts = self._dialect.read_response_headers(headers)
         self._decoder = decoding.open_decoder(headers.get("content-encoding", ""))
         self._parser = self._dialect.open_response(
-            status=status,
-            content_type=content_type,
-            operation=self.start.operation,
-            first_party=routes.is_first_party(self.start.provider, self.start.server_address),
+            Head(
+                status=status,
+                content_type=content_type,
+                headers=headers,
+                operation=self.start.operation,
+                model=self.start.path_model,
+                first_party=routes.is_first_party(self.start.provider, self.start.server_address),
+            )
         )
 
     def response_chunk(self, data: bytes) -> bytes:

@@ -9,7 +9,8 @@ import msgspec
 from tokenproxy.wire.usage import Attribution, Reading, RequestFacts, ResponseFacts
 
 Outcome = Literal["complete", "error", "aborted", "truncated", "lost", "blocked"]
-Kind = Literal["inference", "count", "batch_results"]
+Kind = Literal["inference", "count", "batch_results", "replay"]
+"""As of a route (:mod:`tokenproxy.wire.endpoints`)."""
 
 
 class CallStart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -27,6 +28,14 @@ class CallStart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     operation: str
     """``chat``, ``count_tokens``: OpenTelemetry's ``gen_ai.operation.name`` where it has one."""
     kind: Kind = "inference"
+    family: str | None = None
+    """The provider whose API is spoken, where a gateway's rows bear its host's name; else None."""
+    path_model: str | None = None
+    """The model that the path names, for APIs whose bodies do not."""
+    path_stream: bool | None = None
+    """Likewise, whether a stream is asked for."""
+    replayable: bool = False
+    """The answer can be fetched again under its id."""
     server_address: str
     """The real provider's host, never our own listener."""
     server_port: int

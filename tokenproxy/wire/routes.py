@@ -1,7 +1,6 @@
-"""Which requests are model calls, and who reads them: the one table of providers.
+"""Which requests are model calls, and who reads them.
 
-A provider costs one file with its dialect and one entry in ``PROVIDERS``. What
-matches no endpoint of its provider is not a call: it passes through unread.
+What matches no endpoint of its provider is not a call: it passes through unread.
 
 Paths are compared by their segments. The query is not looked at
 (``/v1/messages?beta=true``), and empty segments do not count: a base URL that
@@ -11,127 +10,158 @@ refuses it, it was an attempt and wants its row.
 
 from __future__ import annotations
 
-from typing import Final, Literal
+import importlib
+import ipaddress
+import re
+from functools import lru_cache
+from typing import Final
 
 import msgspec
 
-from tokenproxy.wire import anthropic
 from tokenproxy.wire.dialect import Dialect
+from tokenproxy.wire.endpoints import (
+    Endpoint,
+    Provider,
+    Route,
+    fits,
+    host_pattern,
+    normal_path,
+    route_of,
+)
+from tokenproxy.wire.providers import PROVIDERS
 
-Kind = Literal["inference", "count", "batch_results"]
+__all__ = [
+    "PROVIDERS",
+    "Endpoint",
+    "Provider",
+    "Route",
+    "dialect",
+    "is_first_party",
+    "match",
+    "match_gateway",
+    "provider_of_host",
+    "provider_of_path",
+]
 
-
-class Route(msgspec.Struct, frozen=True):
-    """How a request that is a model call is to be read."""
-
-    provider: str
-    dialect: str
-    operation: str
-    """``gen_ai.operation.name``; what that does not name has a name of ours."""
-    kind: Kind
-
-
-class Endpoint(msgspec.Struct, frozen=True):
-    """One method and path of a provider's API."""
-
-    method: str
-    path: str
-    """``{}`` stands for any one segment."""
-    dialect: Dialect
-    operation: str = "chat"
-    kind: Kind = "inference"
-
-
-class Provider(msgspec.Struct, frozen=True, kw_only=True):
-    """One provider: where its API lives and which of its endpoints are calls."""
-
-    name: str
-    """As in the ledger's rows."""
-    hosts: tuple[str, ...]
-    """Hosts that are opened in forward mode, lower case."""
-    base_url: str
-    """Where calls go in reverse mode if nothing else is said; no trailing slash."""
-    base_url_env: str
-    """The variable by which its clients are pointed elsewhere."""
-    endpoints: tuple[Endpoint, ...]
-
-
-PROVIDERS: Final[dict[str, Provider]] = {
-    "anthropic": Provider(
-        name="anthropic",
-        hosts=("api.anthropic.com",),
-        base_url="https://api.anthropic.com",
-        base_url_env="ANTHROPIC_BASE_URL",
-        endpoints=(
-            Endpoint("POST", "/v1/messages", anthropic.MESSAGES),
-            Endpoint(
-                "POST", "/v1/messages/count_tokens", anthropic.MESSAGES, "count_tokens", "count"
-            ),
-            Endpoint(
-                "GET",
-                "/v1/messages/batches/{}/results",
-                anthropic.MESSAGES,
-                "batch_results",
-                "batch_results",
-            ),
-        ),
-    ),
-}
-"""Every provider by its name."""
+_MAX_PREFIX: Final = 6
+"""Segments that a gateway may put before an API's own path."""
 
 
 def match(provider: str, method: str, path: str) -> Route | None:
     """How to read a request to a provider, or None if it is no model call.
 
     Args:
-        provider: a name in ``PROVIDERS``; one that is not there matches nothing.
+        provider: a key of ``PROVIDERS``; one that is not there matches nothing.
         method: of HTTP, in any case.
         path: with or without its query.
     """
     known = PROVIDERS.get(provider)
     if known is None:
         return None
-    segments = _segments(path)
+    normal, verb = normal_path(path), method.upper()
     for endpoint in known.endpoints:
-        if endpoint.method == method.upper() and _fits(segments, _segments(endpoint.path)):
-            return Route(known.name, endpoint.dialect.name, endpoint.operation, endpoint.kind)
+        found = fits(endpoint, verb, normal)
+        if found is not None:
+            return route_of(known, endpoint, found)
+    return None
+
+
+def match_gateway(host: str, method: str, path: str, provider: str | None = None) -> Route | None:
+    """How to read a request to a host that is in no entry: a gateway, known by its paths.
+
+    Args:
+        host: with or without its port. One that has a name gives it to the row's provider;
+            a bare address names nobody, and the API's own provider stands.
+        method: of HTTP, in any case.
+        path: below the gateway's base URL, or whole.
+        provider: the key of the API that the gateway is said to speak; None: by its paths alone.
+    """
+    segments = normal_path(path).split("/")[1:]
+    names = [provider] if provider in PROVIDERS else []
+    for skipped in range(min(len(segments), _MAX_PREFIX + 1)):
+        tail = "/" + "/".join(segments[skipped:])
+        for name in (*names, *PROVIDERS):
+            route = match(name, method, tail)
+            if route is not None:
+                return msgspec.structs.replace(
+                    route, provider=_gateway_name(host) or route.provider
+                )
     return None
 
 
 def provider_of_host(host: str) -> str | None:
-    """The provider behind a host name (in any case, with or without a port), or None."""
-    return next((name for name in PROVIDERS if is_first_party(name, host)), None)
+    """The key of the provider behind a host (in any case, with or without a port), or None."""
+    name, port = _split(host)
+    return next(
+        (
+            key
+            for key, provider in PROVIDERS.items()
+            if any(_is_host(listed, name, port) for listed in provider.hosts)
+        ),
+        None,
+    )
 
 
 def is_first_party(provider: str, host: str) -> bool:
-    """Whether a host (as above) is the provider's own, and no gateway that speaks its API."""
-    known = PROVIDERS.get(provider)
-    return known is not None and host.lower().split(":", 1)[0].rstrip(".") in known.hosts
+    """Whether a host (as above) is the own one of the provider that rows call ``provider``."""
+    key = provider_of_host(host)
+    return key is not None and PROVIDERS[key].name == provider
 
 
 def provider_of_path(method: str, path: str) -> str | None:
-    """The provider whose call a request must be, for lack of its host; None if it is no call."""
-    return next((name for name in PROVIDERS if match(name, method, path)), None)
+    """The key of the provider whose call a request must be, for lack of its host, or None."""
+    return next((key for key in PROVIDERS if match(key, method, path)), None)
 
 
 def dialect(name: str) -> Dialect:
-    """The dialect of that name.
+    """The dialect of that name, ``{module}.{what it is called there}``.
 
     Raises:
         LookupError: there is none.
     """
     for known in PROVIDERS.values():
         for endpoint in known.endpoints:
-            if endpoint.dialect.name == name:
+            if not isinstance(endpoint.dialect, str) and endpoint.dialect.name == name:
                 return endpoint.dialect
-    raise LookupError(f"no dialect is called {name!r}")
+    return _import_dialect(name)
 
 
-def _segments(path: str) -> list[str]:
-    return [segment for segment in path.partition("?")[0].split("/") if segment]
+@lru_cache(maxsize=256)
+def _import_dialect(name: str) -> Dialect:
+    module, _, attribute = name.partition(".")
+    unknown = LookupError(f"no dialect is called {name!r}")
+    if not module.isidentifier() or not attribute.isidentifier():
+        raise unknown
+    try:
+        found: Dialect = getattr(
+            importlib.import_module(f"tokenproxy.wire.{module}"), attribute.upper()
+        )
+    except (ImportError, AttributeError):
+        raise unknown from None
+    return found
 
 
-def _fits(segments: list[str], pattern: list[str]) -> bool:
-    return len(segments) == len(pattern) and all(
-        wanted in ("{}", segment) for segment, wanted in zip(segments, pattern, strict=True)
-    )
+def _split(host: str) -> tuple[str, str]:
+    """Name and port, the port "" if there is none; an IPv6 address has none of either."""
+    if host.startswith("[") or host.count(":") > 1:
+        return "", ""
+    name, _, port = host.lower().partition(":")
+    return name.rstrip("."), port
+
+
+def _is_host(listed: str, name: str, port: str) -> bool:
+    wanted = listed.partition(":")[2]
+    if wanted and wanted != port:
+        return False
+    return re.fullmatch(host_pattern(listed), name) is not None
+
+
+def _gateway_name(host: str) -> str | None:
+    name = _split(host)[0]
+    if not name or name == "localhost":
+        return None
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name
+    return None

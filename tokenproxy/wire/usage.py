@@ -19,12 +19,27 @@ import msgspec
 
 Completeness = Literal["final", "partial", "none"]
 
+MODALITIES = (
+    "input_audio",
+    "input_image",
+    "input_video",
+    "cache_audio_read",
+    "cache_image_read",
+    "output_audio",
+    "output_image",
+    "output_video",
+    "output_citation",
+)
+"""Kinds of tokens with prices of their own. ``input_*`` are subsets of the uncached input,
+``cache_*_read`` of the cache reads, ``output_*`` of the output."""
+
 
 class UsagePart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Tokens billed to one model inside one call. All counts are tokens."""
 
     role: str = "main"
-    """``main``, ``compaction``, ``advisor``, ``fallback_declined`` or ``fallback_served``."""
+    """``main``, ``compaction``, ``advisor``, ``fallback_declined``, ``fallback_served``,
+    ``tool_image`` (an image made by a tool of the provider's), ``transcription``."""
     model: str | None = None
     """The model this part is billed to; None means the call's own model."""
     uncached_input_tokens: int | None = None
@@ -33,9 +48,14 @@ class UsagePart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All cache writes, whatever their time to live."""
     cache_creation_5m_input_tokens: int | None = None
     cache_creation_1h_input_tokens: int | None = None
+    cache_creation_30m_input_tokens: int | None = None
+    cache_creation_12h_input_tokens: int | None = None
+    """Times to live that OpenAI sells (``cache_write_tokens_details``)."""
     output_tokens: int | None = None
     reasoning_output_tokens: int | None = None
     """Subset of ``output_tokens``."""
+    modality_tokens: dict[str, int] = msgspec.field(default_factory=dict)
+    """Subsets that are priced apart, by the names of ``MODALITIES``. What is left over is text."""
     server_tool_use: dict[str, int] = msgspec.field(default_factory=dict)
     """Requests by server-side tool, the provider's own keys (``web_search_requests``, ...)."""
     service_tier: str | None = None
@@ -69,8 +89,12 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     top_p: float | None = None
     top_k: int | None = None
     stop_sequences: tuple[str, ...] = ()
+    include_usage: bool | None = None
+    """``stream_options.include_usage`` of OpenAI's chat; None: the client left it open."""
     session_id: str | None = None
     """From the body, for clients that send no session header."""
+    turn_id: str | None = None
+    """Likewise (Gemini Code Assist's ``user_prompt_id``)."""
     offers_tools: bool = False
     """The model may call tools: the mark of an agent's own request, unlike a title's."""
     tool_results: tuple[ToolResult, ...] = ()
@@ -128,6 +152,10 @@ class Reading(msgspec.Struct, kw_only=True, omit_defaults=True):
     parts: tuple[UsagePart, ...] = ()
     usage: list[dict[str, Any]] = msgspec.field(default_factory=list)
     """The provider's usage objects, verbatim and in order of arrival: the audit's evidence."""
+    provider_cost_usd: float | None = None
+    """What the provider itself says that the response costs, US dollars."""
+    deferred: bool = False
+    """The provider goes on in the background; usage comes with a later look at the response."""
     completeness: Completeness = "none"
     """``final``: the provider's last word. ``partial``: a lower bound. ``none``: no usage seen."""
     ended: bool = False

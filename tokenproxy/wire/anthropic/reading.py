@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tokenproxy.wire import notes
-from tokenproxy.wire.anthropic_attempts import Hop, Story
-from tokenproxy.wire.anthropic_parts import bill
-from tokenproxy.wire.anthropic_shapes import Block, Delta, Error, Message, Refusal
-from tokenproxy.wire.anthropic_usage import bad_counts, keepable, merge
+from tokenproxy.wire.anthropic.attempts import Hop, Story
+from tokenproxy.wire.anthropic.parts import bill
+from tokenproxy.wire.anthropic.shapes import Block, Delta, Error, Message, Refusal
+from tokenproxy.wire.anthropic.usage import bad_counts, keepable, merge
 from tokenproxy.wire.usage import Completeness, Reading, ToolUse
 from tokenproxy.wire.words import count, word
 

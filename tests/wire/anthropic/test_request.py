@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.wire.strategies import garbage
-from tokenproxy.wire.anthropic_request import read_request
+from tokenproxy.wire.anthropic.request import read_request
 from tokenproxy.wire.usage import RequestFacts, ToolResult
 
 SESSION = "0b3c1c0e-6d53-4f0e-9d3e-0d5f7a6f1a11"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tokenproxy.wire.sniff import SniffingParser
+from tokenproxy.wire.framing.sniff import SniffingParser
 from tokenproxy.wire.usage import Reading
 
 

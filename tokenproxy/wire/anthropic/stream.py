@@ -13,9 +13,9 @@ import re
 from collections.abc import Callable, Mapping
 
 from tokenproxy.wire import notes
-from tokenproxy.wire.anthropic_reading import MessageReading
-from tokenproxy.wire.anthropic_shapes import EVENT, StreamEvent
-from tokenproxy.wire.sse import Event, SSEReader
+from tokenproxy.wire.anthropic.reading import MessageReading
+from tokenproxy.wire.anthropic.shapes import EVENT, StreamEvent
+from tokenproxy.wire.framing.sse import Event, SSEReader
 from tokenproxy.wire.usage import Reading
 
 SKIPPED = (b"content_block_delta", b"content_block_stop", b"ping")

@@ -9,9 +9,9 @@ results can be downloaded again: whoever counts must go by ``response_id``.
 from __future__ import annotations
 
 from tokenproxy.wire import notes
-from tokenproxy.wire.anthropic_reading import MessageReading
-from tokenproxy.wire.anthropic_shapes import BATCH_LINE
-from tokenproxy.wire.ndjson import LineReader
+from tokenproxy.wire.anthropic.reading import MessageReading
+from tokenproxy.wire.anthropic.shapes import BATCH_LINE
+from tokenproxy.wire.framing.ndjson import LineReader
 from tokenproxy.wire.usage import Reading
 
 TIER = "batch"

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from tokenproxy.wire.jsonbody import JsonBody
+from tokenproxy.wire.framing.jsonbody import JsonBody
 
 
 def test_collects_and_forgets() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.wire.fixtures.anthropic import CHEAP, MODEL, STRICT, entry
 from tokenproxy.wire import notes
-from tokenproxy.wire.anthropic_attempts import Hop, Story, attempts_of, read_chain
+from tokenproxy.wire.anthropic.attempts import Hop, Story, attempts_of, read_chain
 
 HOP = Hop(declined=STRICT, served=CHEAP, category="cyber", category_known=True)
 HOPS = [

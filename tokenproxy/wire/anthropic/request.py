@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from tokenproxy.wire.anthropic_shapes import BLOCK, REQUEST, TURN
+from tokenproxy.wire.anthropic.shapes import BLOCK, REQUEST, TURN
 from tokenproxy.wire.claude_code import session_of_user_id
 from tokenproxy.wire.lenient import array_items
 from tokenproxy.wire.usage import RequestFacts, ToolResult

@@ -5,11 +5,11 @@ import json
 import pytest
 
 from tests.wire.fixtures.anthropic import PLAIN, counts, message, open_parser
-from tokenproxy.wire.anthropic import MESSAGES
-from tokenproxy.wire.anthropic_batch import BatchParser
-from tokenproxy.wire.anthropic_body import CountParser, ErrorParser
-from tokenproxy.wire.sniff import SniffingParser
-from tokenproxy.wire.usage import Attribution, RequestFacts, ResponseFacts
+from tokenproxy.wire.anthropic.batch import BatchParser
+from tokenproxy.wire.anthropic.body import CountParser, ErrorParser
+from tokenproxy.wire.anthropic.messages import MESSAGES
+from tokenproxy.wire.framing.sniff import SniffingParser
+from tokenproxy.wire.usage import RequestFacts, ResponseFacts
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,6 @@ def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
 def test_the_rest_is_passed_on() -> None:
     assert MESSAGES.name == "anthropic.messages"
     assert MESSAGES.read_request(b"{}") == RequestFacts()
-    assert MESSAGES.read_attribution({"user-agent": "x/1"}) == Attribution(client="x/1")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tokenproxy.wire.anthropic_refusals import billed_before_output
+from tokenproxy.wire.anthropic.refusals import billed_before_output
 
 
 @pytest.mark.parametrize(

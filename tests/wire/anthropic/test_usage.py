@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenproxy.wire import notes
-from tokenproxy.wire.anthropic_usage import (
+from tokenproxy.wire.anthropic.usage import (
     Tally,
     bad_counts,
     merge,

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.wire.strategies import chunked, cuts, garbage
-from tokenproxy.wire.sse import Event, SSEReader
+from tokenproxy.wire.framing.sse import Event, SSEReader
 
 SKIP = (b"content_block_delta", b"ping")
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.wire.strategies import chunked, cuts
-from tokenproxy.wire.ndjson import LineReader
+from tokenproxy.wire.framing.ndjson import LineReader
 
 
 @pytest.mark.parametrize("step", [1, 2, 100])

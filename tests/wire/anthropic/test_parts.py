@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tests.wire.fixtures.anthropic import CHEAP, MODEL, STRICT, counts, entry
 from tokenproxy.wire import notes
-from tokenproxy.wire.anthropic_attempts import Hop, Story
-from tokenproxy.wire.anthropic_parts import bill
+from tokenproxy.wire.anthropic.attempts import Hop, Story
+from tokenproxy.wire.anthropic.parts import bill
 from tokenproxy.wire.usage import UsagePart
 
 

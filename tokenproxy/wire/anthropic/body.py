@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 from tokenproxy.wire import notes
-from tokenproxy.wire.anthropic_reading import MessageReading
-from tokenproxy.wire.anthropic_shapes import MESSAGE, Message
-from tokenproxy.wire.jsonbody import JsonBody
+from tokenproxy.wire.anthropic.reading import MessageReading
+from tokenproxy.wire.anthropic.shapes import MESSAGE, Message
+from tokenproxy.wire.framing.jsonbody import JsonBody
 from tokenproxy.wire.usage import Reading
 
 ERROR_OF_STATUS: Mapping[int, str] = {

@@ -27,9 +27,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tokenproxy.wire import notes
-from tokenproxy.wire.anthropic_attempts import Attempt, Hop, Story, attempts_of, read_chain
-from tokenproxy.wire.anthropic_refusals import PLACEHOLDER_OUTPUT, billed_before_output
-from tokenproxy.wire.anthropic_usage import (
+from tokenproxy.wire.anthropic.attempts import Attempt, Hop, Story, attempts_of, read_chain
+from tokenproxy.wire.anthropic.refusals import PLACEHOLDER_OUTPUT, billed_before_output
+from tokenproxy.wire.anthropic.usage import (
     TOKENS,
     Tally,
     plus,

@@ -1,0 +1,110 @@
+"""Every provider's calls, from bytes to counts and costs."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from datetime import datetime
+from decimal import Decimal
+
+import pytest
+
+from tests.wire.cases import Case, all_cases
+from tokenproxy.record.price import Prices
+from tokenproxy.wire import routes
+from tokenproxy.wire.dialect import Head
+from tokenproxy.wire.usage import Reading
+
+CASES = all_cases()
+
+
+def read(case: Case, sizes: list[int] | None = None) -> Reading:
+    """What is read of the response, fed in chunks of ``sizes`` bytes in turn."""
+    route = routes.match(case.provider, case.method, case.path)
+    assert route is not None
+    parser = routes.dialect(route.dialect).open_response(
+        Head(
+            status=case.status,
+            content_type=case.headers.get("content-type", ""),
+            headers=case.headers,
+            operation=route.operation,
+            model=route.model,
+            first_party=routes.is_first_party(route.provider, case.host),
+        )
+    )
+    at = turn = 0
+    while at < len(case.body):
+        size = sizes[turn % len(sizes)] if sizes else len(case.body)
+        parser.feed(case.body[at : at + size])
+        at, turn = at + size, turn + 1
+    parser.close()
+    parser.close()
+    items = parser.take_items()
+    return items[0] if items else parser.reading
+
+
+def test_ids_are_unique() -> None:
+    assert [name for name, times in Counter(case.id for case in CASES).items() if times > 1] == []
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_route(case: Case) -> None:
+    route = routes.match(case.provider, case.method, case.path)
+    assert route is not None
+    assert (route.dialect, route.operation) == (case.dialect, case.operation)
+    facts = routes.dialect(route.dialect).read_request(case.request)
+    assert not facts.malformed
+    assert (facts.model or route.model) == case.asked
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_reading(case: Case) -> None:
+    reading = read(case)
+    assert reading.parts == case.parts
+    assert (reading.completeness, reading.ended, reading.error) == (
+        case.completeness,
+        case.ended,
+        case.error,
+    )
+    assert (reading.model, reading.response_id, reading.stop_reason) == (
+        case.model,
+        case.response_id,
+        case.stop_reason,
+    )
+    assert reading.notes == case.notes
+    assert reading.tool_uses == case.tool_uses
+    assert reading.provider_cost_usd == case.provider_cost_usd
+    if case.usage is not None:
+        assert reading.usage == case.usage
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_any_chunking_reads_the_same(case: Case) -> None:
+    whole = read(case)
+    draw = random.Random(case.id)
+    assert read(case, [1]) == whole
+    for _ in range(5):
+        assert read(case, [draw.randint(1, 90) for _ in range(7)]) == whole
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.cost_usd is not None], ids=lambda case: case.id
+)
+def test_cost(case: Case) -> None:
+    route = routes.match(case.provider, case.method, case.path)
+    assert route is not None
+    reading = read(case)
+    prices = Prices()
+    at_ns = int(datetime.fromisoformat(case.at).timestamp()) * 10**9
+    total = Decimal(0)
+    for part in reading.parts:
+        cost = prices.cost(
+            provider=route.provider,
+            model=part.model or reading.model or case.asked or "",
+            part=part,
+            at_ns=at_ns,
+            lower_bound=reading.completeness != "final",
+        )
+        assert cost is not None
+        total += cost
+    assert total == Decimal(case.cost_usd or "")

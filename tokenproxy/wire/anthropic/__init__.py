@@ -1,0 +1,5 @@
+"""Anthropic's dialect."""
+
+from tokenproxy.wire.anthropic.messages import MESSAGES
+
+__all__ = ["MESSAGES"]

@@ -1,0 +1,1 @@
+"""How a body is cut into messages: bytes in any chunking, whole messages out."""
