@@ -31,19 +31,29 @@ def program(name: str) -> Path:
     return require(shutil.which(name), name)
 
 
-def claude_version() -> str:
-    """The version of the Claude CLI that the tests are written against."""
-    script = (ROOT / "scripts" / "install-clients").read_text()
-    pinned = re.search(r"^CLAUDE_VERSION=(\S+)$", script, re.MULTILINE)
-    assert pinned is not None
-    return pinned[1]
-
-
 def claude_cli() -> Path:
-    """The pinned Claude CLI from npm, in the cache that scripts/install-clients fills."""
+    """The Claude CLI."""
+    return cli("claude")
+
+
+def cli(name: str) -> Path:
+    """A CLI from npm, by its name in scripts/clients/pins."""
+    return _installed("npm", name, f"node_modules/.bin/{name}")
+
+
+def python_of(name: str) -> Path:
+    """The Python of the virtual environment that holds an SDK."""
+    return _installed("pip", name, "bin/python")
+
+
+def _installed(manager: str, name: str, inside: str) -> Path:
+    """A file in what scripts/install-clients has put into the cache, whole."""
+    pins = (ROOT / "scripts" / "clients" / "pins").read_text()
+    line = next(line for line in pins.splitlines() if line.split()[:2] == [manager, name])
+    versions = [re.sub(r".*[@=]", "", package) for package in line.split()[2:]]
     base = os.environ.get("TOKENPROXY_CACHE")
     if not base:
         home_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         base = str(Path(home_cache) / "tokenproxy-dev")
-    prefix = Path(base) / "npm" / f"claude-{claude_version()}"
-    return require(prefix / "node_modules" / ".bin" / "claude", "the Claude CLI")
+    directory = Path(base) / manager / "-".join([name, *versions])
+    return require(directory / inside if (directory / ".whole").exists() else None, name)
