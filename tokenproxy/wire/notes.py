@@ -12,6 +12,9 @@ ADVISOR_IN_TOP_LEVEL = "advisor_in_top_level"
 BAD_COUNT = "bad_count"
 BODY_TOO_LARGE = "body_too_large"
 BODY_UNREADABLE = "body_unreadable"
+BYOK = "byok"
+CACHE_EXCEEDS_INPUT = "cache_exceeds_input"
+COUNTED_BEFORE = "counted_before"
 CACHE_SPLIT_EXCEEDS = "cache_split_exceeds_total"
 CACHE_SPLIT_REMAINDER = "cache_split_remainder"
 DECLINED_MODEL_UNKNOWN = "declined_model_unknown"
@@ -21,16 +24,20 @@ EVENT_UNREADABLE = "event_unreadable"
 FALLBACK_CREDIT = "fallback_credit"
 FALLBACK_UNITEMIZED = "fallback_unitemized"
 FINAL_USAGE_MISSING = "final_usage_missing"
+INCLUDE_USAGE_ABSENT = "include_usage_absent"
+INPUT_MISMATCH = "input_mismatch"
 INPUT_ZERO_IGNORED = "input_zero_ignored"
 INPUT_ZEROED = "input_zeroed"
 ITERATION_TYPE_UNKNOWN = "iteration_type_unknown"
 ITERATIONS_MISMATCH = "iterations_mismatch"
 ITERATIONS_WITHOUT_MESSAGE = "iterations_without_message"
+MODALITY_EXCEEDS = "modality_exceeds"
 REASONING_EXCEEDS_OUTPUT = "reasoning_exceeds_output"
 REFUSAL_CATEGORY = "refusal_category"
 REFUSAL_CATEGORY_UNKNOWN = "refusal_category_unknown"
 REFUSAL_OUTPUT_UNCLEAR = "refusal_output_unclear"
 REPEATED_START = "repeated_message_start"
+TOTAL_MISMATCH = "total_mismatch"
 UNDECODABLE = "undecodable_response"
 USAGE_ABSENT = "usage_absent"
 USAGE_NOT_KEPT = "usage_not_kept"
@@ -41,6 +48,9 @@ MEANING: Mapping[str, str] = {
     BAD_COUNT: "a count was no whole number >= 0 and was left out",
     BODY_TOO_LARGE: "the body was larger than is kept for reading",
     BODY_UNREADABLE: "the body is not the JSON it should be, or was cut",
+    BYOK: "the upstream bills a key of the user's own; its charge is in the provider's cost",
+    CACHE_EXCEEDS_INPUT: "more cached than input tokens were stated; the cached ones were left out",
+    COUNTED_BEFORE: "the answer was looked at and counted before this call had ended",
     CACHE_SPLIT_EXCEEDS: "the split of cache writes by time to live is larger than their total",
     CACHE_SPLIT_REMAINDER: "cache writes without a stated time to live were taken as 5 minutes",
     DECLINED_MODEL_UNKNOWN: "an attempt that declined does not say which model ran it",
@@ -50,16 +60,20 @@ MEANING: Mapping[str, str] = {
     FALLBACK_CREDIT: "outcome of a fallback credit; redeemed means billed below list price",
     FALLBACK_UNITEMIZED: "a model declined within the call, but no list of attempts came",
     FINAL_USAGE_MISSING: "the stream ended in order, but without its final usage",
+    INCLUDE_USAGE_ABSENT: "a stream without usage: stream_options.include_usage was not asked",
+    INPUT_MISMATCH: "the kinds of input do not add up to it",
     INPUT_ZERO_IGNORED: "a gateway's final usage had no input; the positive one before it counts",
     INPUT_ZEROED: "the final usage set a positive input to zero",
     ITERATION_TYPE_UNKNOWN: "an attempt of a type we do not know was billed as one of its own",
     ITERATIONS_MISMATCH: "the attempts do not add up to the top-level usage; the attempts count",
     ITERATIONS_WITHOUT_MESSAGE: "top-level usage without an attempt that it belongs to",
+    MODALITY_EXCEEDS: "a kind of token was more than what it is part of; it was left out",
     REASONING_EXCEEDS_OUTPUT: "more reasoning than output was stated; the reasoning was left out",
     REFUSAL_CATEGORY: "the policy category of a refusal",
     REFUSAL_CATEGORY_UNKNOWN: "an attempt declined before output, why is unknown: unbilled",
     REFUSAL_OUTPUT_UNCLEAR: "a refusal without content, but with output tokens; taken as billed",
     REPEATED_START: "the message began a second time; the last beginning counts",
+    TOTAL_MISMATCH: "the counts do not add up to the provider's total, read in any known way",
     UNDECODABLE: "the body's content-encoding is unknown or broken; the rest was not read",
     USAGE_ABSENT: "a successful response without a token count in it",
     USAGE_NOT_KEPT: "a usage object was too large or too deep to be kept verbatim",

@@ -16,15 +16,13 @@ from tokenproxy.wire import notes
 from tokenproxy.wire.anthropic.attempts import Hop, Story
 from tokenproxy.wire.anthropic.parts import bill
 from tokenproxy.wire.anthropic.shapes import Block, Delta, Error, Message, Refusal
-from tokenproxy.wire.anthropic.usage import bad_counts, keepable, merge
+from tokenproxy.wire.anthropic.usage import bad_counts, merge
+from tokenproxy.wire.evidence import MAX_OBJECTS, keepable
 from tokenproxy.wire.usage import Completeness, Reading, ToolUse
 from tokenproxy.wire.words import count, word
 
 _TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 """Error types and refusal categories, which become metric attributes: few and plain."""
-
-_MAX_OBJECTS = 16
-"""Usage objects kept verbatim; a stream has two or three."""
 
 
 class MessageReading:
@@ -162,7 +160,7 @@ class MessageReading:
         if not keepable(usage):
             self.say(notes.USAGE_NOT_KEPT)
             return
-        if len(self.reading.usage) >= _MAX_OBJECTS:
+        if len(self.reading.usage) >= MAX_OBJECTS:
             self.reading.usage.pop()
             self.say(notes.USAGE_OBJECTS_DROPPED)
         self.reading.usage.append(usage)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from tokenproxy.wire.anthropic.shapes import BLOCK, REQUEST, TURN
 from tokenproxy.wire.claude_code import session_of_user_id
+from tokenproxy.wire.digest import prompt_digest
 from tokenproxy.wire.lenient import array_items
 from tokenproxy.wire.usage import RequestFacts, ToolResult
 from tokenproxy.wire.words import count, word
 
-_DIGEST_BYTES = 16
 _MAX_STOP_SEQUENCES = 64
 
 
@@ -33,15 +31,8 @@ def read_request(body: bytes) -> RequestFacts:
         session_id=session_of_user_id(user_id) if user_id is not None else None,
         offers_tools=bool(array_items(bytes(request.tools))),
         tool_results=_last_tool_results(messages),
-        prompt_digest=_digest(messages),
+        prompt_digest=prompt_digest(messages),
     )
-
-
-def _digest(messages: bytes) -> str | None:
-    """Of ``messages`` as sent, byte for byte: a retry repeats them, a fallback model too."""
-    if not messages:
-        return None
-    return hashlib.blake2b(messages, digest_size=_DIGEST_BYTES).hexdigest()
 
 
 def _last_tool_results(messages: bytes) -> tuple[ToolResult, ...]:

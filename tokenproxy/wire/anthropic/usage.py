@@ -21,10 +21,6 @@ import msgspec
 from tokenproxy.wire import notes
 from tokenproxy.wire.words import count, word
 
-MAX_DEPTH = 16
-MAX_BYTES = 64 * 1024
-"""Bounds of a usage object that is kept verbatim: a real one has four levels and few kilobytes."""
-
 TOKENS = (
     "input_tokens",
     "cache_read_input_tokens",
@@ -44,27 +40,6 @@ def merge(held: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
 def bad_counts(usage: Mapping[str, Any]) -> bool:
     """Whether a token count is there but is no count."""
     return any(usage.get(key) is not None and count(usage[key]) is None for key in TOKENS)
-
-
-def keepable(usage: Mapping[str, Any]) -> bool:
-    """Whether a usage object is small and flat enough to be kept verbatim."""
-    level: list[Any] = [usage]
-    for _ in range(MAX_DEPTH):
-        inner: list[Any] = []
-        for value in level:
-            if isinstance(value, dict):
-                inner += value.values()
-            elif isinstance(value, list):
-                inner += value
-        if not inner:
-            break
-        level = inner
-    else:
-        return False
-    try:
-        return len(msgspec.json.encode(usage)) <= MAX_BYTES
-    except (ValueError, OverflowError, TypeError):
-        return False
 
 
 def _is_stated(key: str, value: Any) -> bool:

@@ -1,0 +1,51 @@
+"""Usage objects as plain values: finding, adding and merging what they state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tokenproxy.wire.words import count
+
+type Path = tuple[str, ...]
+"""Keys that lead to a value."""
+
+_MAX_LEVELS = 8
+
+
+def lookup(usage: Mapping[str, Any], path: Path) -> Any:
+    """The value at a path, or None."""
+    value: Any = usage
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def merge(held: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
+    """The usage that holds after ``update`` came on top of ``held``: both are totals so far.
+
+    Field by field, in nested objects too: null, absent and what is no count keep what was there.
+    """
+    return _merge(held, update, _MAX_LEVELS)
+
+
+def _merge(held: Mapping[str, Any], update: Mapping[str, Any], levels: int) -> dict[str, Any]:
+    merged = dict(held)
+    for key, value in update.items():
+        before = held.get(key)
+        if isinstance(value, dict) and isinstance(before, dict) and levels:
+            merged[key] = _merge(before, value, levels - 1)
+        elif value is not None and (count(before) is None or _is_amount(value)):
+            merged[key] = value
+    return merged
+
+
+def _is_amount(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+def plus(left: int | None, right: int | None) -> int | None:
+    """The sum of what is known."""
+    if left is None or right is None:
+        return right if left is None else left
+    return left + right
