@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from tokenproxy.simulator import messages, script
+from tokenproxy.simulator import agents, messages, script
 from tokenproxy.simulator.messages import Json, Message, Tokens
-from tokenproxy.simulator.reply import Reply, Request, keep_alive_gaps, message_reply
+from tokenproxy.simulator.reply import Reply, Request, keep_alive_gaps
 from tokenproxy.simulator.scenarios import answers
+from tokenproxy.simulator.wires import wire_of
 
 LINE_BREAKERS = "Odd characters: \u2028 \u0085 \u2029 \r \n data: not a field \N{SNOWMAN}."
 """Text that splits a line where a parser decodes before it splits."""
@@ -42,7 +43,7 @@ def rich_message(request: Request) -> Message:
 
 def answer(request: Request, message: Message) -> Reply:
     """``message`` in the form that the request asks for."""
-    return message_reply(message, streamed=request.json.get("stream") is True)
+    return wire_of(request).reply(request, message)
 
 
 @answers("plain")
@@ -75,7 +76,9 @@ def tool_use(request: Request) -> Reply:
 @answers("agent")
 def agent(request: Request) -> Reply:
     """The scripted model for real agent clients, see ``script``."""
-    return answer(request, script.answer(request))
+    if request.target.wire == "anthropic.messages":
+        return answer(request, script.answer(request))
+    return answer(request, agents.answer(wire_of(request).turn(request), request.model))
 
 
 @answers("slow")

@@ -14,7 +14,8 @@ import h11
 
 from tokenproxy.simulator import delivery
 from tokenproxy.simulator.exchange import Exchange
-from tokenproxy.simulator.reply import Reply, Request, common_headers, error_reply, new_request_id
+from tokenproxy.simulator.headers import headers_of
+from tokenproxy.simulator.reply import Reply, Request, error_reply
 
 READ_SIZE = 1 << 16
 HEAD_LIMIT = 1 << 20
@@ -115,7 +116,7 @@ class Connection:
             exchange.encoding = delivery.negotiated(reply.encoding, wanted)
         frames = delivery.frames(reply, exchange.encoding)
         size = sum(len(frame.data) for frame in frames)
-        exchange.head = _head(reply, exchange.encoding, size if reply.sized else None)
+        exchange.head = _head(request, reply, exchange.encoding, size if reply.sized else None)
         await self._send(
             h11.Response(
                 status_code=reply.status,
@@ -157,7 +158,7 @@ class Connection:
         if self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return
         reply = error_reply(400, "invalid_request_error", str(error))
-        head = [*_head(reply, "", len(reply.pieces[0].data)), ("Connection", "close")]
+        head = [*_head(None, reply, "", len(reply.pieces[0].data)), ("Connection", "close")]
         with contextlib.suppress(OSError):
             await self._send(
                 h11.Response(status_code=400, headers=[(k.encode(), v.encode()) for k, v in head])
@@ -187,11 +188,13 @@ def _request(head: h11.Request, body: bytes, arrived_ns: int) -> Request:
     )
 
 
-def _head(reply: Reply, encoding: str, size: int | None) -> tuple[tuple[str, str], ...]:
+def _head(
+    request: Request | None, reply: Reply, encoding: str, size: int | None
+) -> tuple[tuple[str, str], ...]:
     head = [("Date", formatdate(usegmt=True)), *reply.headers]
     given = {name.lower() for name, _ in head}
     if not reply.edge:
-        common = common_headers(new_request_id())
+        common = headers_of(request)
         head += [item for item in common if item[0].lower() not in given]
     if encoding:
         head.append(("Content-Encoding", encoding.removesuffix("-raw")))

@@ -98,7 +98,7 @@ def demo() -> Scenario:
         session = request.header("x-claude-code-session-id") or ""
         if done == OVERLOADED_STEP and session not in refused:
             refused.add(session)
-            return overloaded_reply([("retry-after-ms", "250")])
+            return overloaded_reply(request, [("retry-after-ms", "250")])
         return _answer(request, MAIN, done)
 
     return changed(calls_only(reply), encoding="auto")

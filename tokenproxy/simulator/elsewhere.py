@@ -5,13 +5,15 @@ Paths that are no model call answer as the real host does, or 404.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from tokenproxy.simulator import messages
+from tokenproxy.simulator.exchange import Exchange
 from tokenproxy.simulator.messages import Json, Message, Tokens
-from tokenproxy.simulator.reply import Piece, Reply, Request, error_reply, json_reply
+from tokenproxy.simulator.reply import Piece, Reply, Request, json_reply
+from tokenproxy.simulator.wires import NOT_FOUND, wire_of
 
 BATCH_ID = "msgbatch_01SimulatedBatchOfFour"
 BATCH_PARTS = (
@@ -29,15 +31,17 @@ BATCH_MESSAGES = tuple(
 )
 
 
-def answer(request: Request) -> Reply:
-    """Reply to a request that the scenario left alone."""
-    key = (request.method, request.route)
+def answer(request: Request, past: Sequence[Exchange] = ()) -> Reply:
+    """Reply to a request that the scenario left alone; ``past`` is all that was before it."""
+    route = request.target.route
+    key = (request.method, route.removeprefix("/anthropic").removeprefix("/api/v1"))
     if key in _EXACT:
         return _EXACT[key](request)
     for prefix, handler in _PREFIXES.items():
-        if request.route.startswith(prefix):
+        if route.removeprefix("/anthropic").startswith(prefix):
             return handler(request)
-    return error_reply(404, "not_found_error", "Not found")
+    wire = wire_of(request)
+    return wire.aside(request, past) or wire.failure(request, NOT_FOUND)
 
 
 def count_tokens(request: Request) -> Reply:

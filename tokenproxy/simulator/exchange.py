@@ -54,6 +54,30 @@ def by_model(parts: list[Tokens] | tuple[Tokens, ...]) -> dict[str, Tokens]:
     return totals
 
 
+def by_provider(parts: list[Tokens] | tuple[Tokens, ...]) -> dict[tuple[str, str], Tokens]:
+    """Sums by provider and model."""
+    totals: dict[tuple[str, str], Tokens] = {}
+    for part in parts:
+        before = totals.get((part.provider, part.model))
+        totals[part.provider, part.model] = before.plus(part) if before else part
+    return totals
+
+
+def on_the_bill_of(provider: str, reply: Reply) -> Reply:
+    """``reply`` with ``provider`` in all that it bills and states."""
+
+    def own(parts: tuple[Tokens, ...]) -> tuple[Tokens, ...]:
+        return tuple(msgspec.structs.replace(part, provider=provider) for part in parts)
+
+    pieces = tuple(
+        msgspec.structs.replace(piece, known=Known(own(piece.known.parts), piece.known.final))
+        if piece.known
+        else piece
+        for piece in reply.pieces
+    )
+    return msgspec.structs.replace(reply, billed=own(reply.billed), pieces=pieces)
+
+
 class Truth(msgspec.Struct, kw_only=True):
     """One exchange as ``--record`` writes it: the account without the bodies."""
 

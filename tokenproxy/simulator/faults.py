@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import msgspec
 
-from tokenproxy.simulator import calls, messages
-from tokenproxy.simulator.messages import Event
-from tokenproxy.simulator.reply import (
-    Ending,
-    Headers,
-    Piece,
-    Reply,
-    Request,
-    cut,
-    error_reply,
-    message_reply,
-    stream_reply,
-)
+from tokenproxy.simulator import calls
+from tokenproxy.simulator.reply import Ending, Headers, Piece, Reply, Request, cut
 from tokenproxy.simulator.scenarios import Scenario, answers, calls_only, in_order, scenario
+from tokenproxy.simulator.wires import RATE_LIMITED, SERVER_ERROR, UNAVAILABLE, Failure, wire_of
 
 EVENTS_BEFORE_FAULT = 5
 """Whole events of a stream that arrive before its fault: message_start and some content."""
 
 
-def overloaded_reply(headers: Headers | None = None) -> Reply:
-    """529."""
-    return error_reply(529, "overloaded_error", "Overloaded", headers=headers)
+OVERLOADED = Failure(status=529, kind="overloaded_error", text="Overloaded")
+
+
+def fail(request: Request, failure: Failure) -> Reply:
+    """``failure`` in the words of the wire of ``request``."""
+    return wire_of(request).failure(request, failure)
+
+
+def overloaded_reply(request: Request, headers: Headers | None = None) -> Reply:
+    """529, or what the wire has in its place."""
+    return fail(request, msgspec.structs.replace(OVERLOADED, headers=tuple(headers or ())))
 
 
 def _agent(request: Request) -> Reply:
@@ -35,14 +33,16 @@ def _agent(request: Request) -> Reply:
 @scenario("overloaded")
 def overloaded() -> Scenario:
     """529 once, then the scripted model."""
-    return in_order(calls_only(lambda _: overloaded_reply()), calls_only(_agent))
+    return in_order(calls_only(overloaded_reply), calls_only(_agent))
 
 
 @scenario("overloaded-retry-after")
 def overloaded_retry_after() -> Scenario:
     """529 once with ``retry-after: 1``, then the scripted model."""
     headers = [("retry-after", "1"), ("x-should-retry", "true")]
-    return in_order(calls_only(lambda _: overloaded_reply(headers)), calls_only(_agent))
+    return in_order(
+        calls_only(lambda request: overloaded_reply(request, headers)), calls_only(_agent)
+    )
 
 
 @scenario("overloaded-model")
@@ -52,22 +52,43 @@ def overloaded_model() -> Scenario:
 
     def reply(request: Request) -> Reply:
         first.append(request.model)
-        return overloaded_reply() if request.model == first[0] else _agent(request)
+        return overloaded_reply(request) if request.model == first[0] else _agent(request)
 
     return calls_only(reply)
 
 
 @answers("rate-limited")
-def rate_limited(_request: Request) -> Reply:
+def rate_limited(request: Request) -> Reply:
     """429, always."""
-    text = "This request would exceed your organization's rate limit."
-    return error_reply(
-        429,
-        "rate_limit_error",
-        text,
-        headers=[("retry-after", "30"), ("anthropic-ratelimit-requests-remaining", "0")],
-        code="ramp_limit_exceeded",
+    headers = (("retry-after", "30"), ("anthropic-ratelimit-requests-remaining", "0"))
+    return fail(
+        request,
+        Failure(
+            status=429,
+            kind="rate_limit_error",
+            text="This request would exceed your organization's rate limit.",
+            headers=headers if request.target.flavour == "anthropic" else headers[:1],
+            code="ramp_limit_exceeded",
+        ),
     )
+
+
+@answers("server-error")
+def server_error(request: Request) -> Reply:
+    """500, always."""
+    return fail(request, SERVER_ERROR)
+
+
+@answers("unavailable")
+def unavailable(request: Request) -> Reply:
+    """503 (Anthropic: 529), always."""
+    return fail(request, UNAVAILABLE)
+
+
+@scenario("rate-limited-once")
+def rate_limited_once() -> Scenario:
+    """429 once with ``retry-after: 1``, then the scripted model."""
+    return in_order(calls_only(lambda request: fail(request, RATE_LIMITED)), calls_only(_agent))
 
 
 @answers("error-mid-stream")
@@ -76,13 +97,17 @@ def error_mid_stream(request: Request) -> Reply:
 
     A request for no stream succeeds: it is how Claude Code repeats a failed one.
     """
-    if request.json.get("stream") is not True:
+    whole = calls.stream(request)
+    if len(whole.pieces) == 1:
         return calls.plain(request)
-    message = calls.rich_message(request)
-    events: list[Event] = list(messages.stream(message))[:EVENTS_BEFORE_FAULT]
-    events.append(messages.error_event("overloaded_error", "Overloaded"))
-    known = events[EVENTS_BEFORE_FAULT - 1].known
-    return stream_reply(events, billed=known.parts if known else ())
+    kept = whole.pieces[: min(EVENTS_BEFORE_FAULT, len(whole.pieces) - 1)]
+    known = next((piece.known for piece in reversed(kept) if piece.known), None)
+    return msgspec.structs.replace(
+        whole,
+        pieces=(*kept, *wire_of(request).breakdown(request, OVERLOADED)),
+        billed=known.parts if known else (),
+        stored=None,
+    )
 
 
 @answers("cut-fin")
@@ -134,13 +159,10 @@ def not_utf8(_request: Request) -> Reply:
 @answers("malformed-stream")
 def malformed_stream(request: Request) -> Reply:
     """A stream in which one event's data is no JSON and one event has no name known to anyone."""
-    whole = message_reply(calls.plain_message(request), streamed=True)
-    odd = (
-        Piece(b'event: content_block_delta\ndata: {"type": nonsense\xff}\n\n'),
-        Piece(b"event: astonishment\ndata: {}\n\n"),
-        Piece(b": a comment\n\n"),
-    )
-    pieces = (*whole.pieces[:2], *odd, *whole.pieces[2:])
+    whole = calls.plain(request)
+    if len(whole.pieces) == 1:
+        return whole
+    pieces = (*whole.pieces[:2], *wire_of(request).garbage(), *whole.pieces[2:])
     return msgspec.structs.replace(whole, pieces=pieces)
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 import functools
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -44,27 +45,38 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_01{uuid.uuid4().hex[:22]}"
 
 
+def plain_id(prefix: str) -> str:
+    """An id as OpenAI makes them."""
+    return f"{prefix}_{uuid.uuid4().hex}"
+
+
 class Tokens(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens billed to one model in one role."""
 
     model: str
+    provider: str = "anthropic"
+    """Whose bill it is on, as OpenTelemetry names providers."""
     role: str = "main"
     input: int = 0
     """Neither read from nor written to the cache."""
     cache_read: int = 0
     cache_write_5m: int = 0
     cache_write_1h: int = 0
+    cache_write_30m: int = 0
+    """OpenAI's only time to live but one."""
     output: int = 0
     """All billed output, thinking included."""
     thinking: int | None = None
-    """Subset of ``output``; None: not stated."""
+    """Reasoning, a subset of ``output``; None: not stated."""
+    cost_usd: Decimal | None = None
+    """What the provider itself says it costs; None: it does not."""
     billable: bool = True
     """False for an attempt that declined before any output: stated, but not charged."""
 
     @property
     def cache_write(self) -> int:
         """Cache writes of any time to live."""
-        return self.cache_write_5m + self.cache_write_1h
+        return self.cache_write_5m + self.cache_write_1h + self.cache_write_30m
 
     @property
     def all_input(self) -> int:
@@ -79,11 +91,31 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True):
             cache_read=self.cache_read + other.cache_read,
             cache_write_5m=self.cache_write_5m + other.cache_write_5m,
             cache_write_1h=self.cache_write_1h + other.cache_write_1h,
+            cache_write_30m=self.cache_write_30m + other.cache_write_30m,
             output=self.output + other.output,
             thinking=None
             if self.thinking is None and other.thinking is None
             else (self.thinking or 0) + (other.thinking or 0),
+            cost_usd=None
+            if self.cost_usd is None and other.cost_usd is None
+            else (self.cost_usd or Decimal()) + (other.cost_usd or Decimal()),
         )
+
+    def written_for_30m(self) -> Tokens:
+        """The same where every cache write lives half an hour."""
+        return self._moved(cache_write_30m=self.cache_write)
+
+    def written_free(self) -> Tokens:
+        """The same where writing to the cache has no price of its own: plain input."""
+        return self._moved(input=self.input + self.cache_write)
+
+    def uncached(self) -> Tokens:
+        """The same where nothing is said of a cache."""
+        return self._moved(input=self.all_input, cache_read=0)
+
+    def _moved(self, **counts: int) -> Tokens:
+        none = {"cache_write_5m": 0, "cache_write_1h": 0, "cache_write_30m": 0}
+        return msgspec.structs.replace(self, **none | counts)
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -320,19 +352,19 @@ Opened = tuple[Json, Sequence[Json]]
 
 
 def _text(block: Json, words: int) -> Opened:
-    deltas = [{"type": "text_delta", "text": part} for part in _cut_words(block["text"], words)]
+    deltas = [{"type": "text_delta", "text": part} for part in cut_words(block["text"], words)]
     return block | {"text": ""}, deltas
 
 
 def _thinking(block: Json, words: int) -> Opened:
-    parts = _cut_words(block["thinking"], words)
+    parts = cut_words(block["thinking"], words)
     deltas = [{"type": "thinking_delta", "thinking": part} for part in parts]
     deltas.append({"type": "signature_delta", "signature": block["signature"]})
     return block | {"thinking": "", "signature": ""}, deltas
 
 
 def _tool_use(block: Json, words: int) -> Opened:
-    parts = ["", *_cut_words(msgspec.json.encode(block["input"]).decode(), words)]
+    parts = ["", *cut_words(msgspec.json.encode(block["input"]).decode(), words)]
     deltas = [{"type": "input_json_delta", "partial_json": part} for part in parts]
     return block | {"input": {}}, deltas
 
@@ -354,7 +386,8 @@ _OPENERS: Mapping[str, Callable[[Json, int], Opened]] = {
 }
 
 
-def _cut_words(value: str, words: int) -> list[str]:
+def cut_words(value: str, words: int = 4) -> list[str]:
+    """``value`` in deltas of so many words."""
     pieces = value.split(" ")
     groups = [" ".join(pieces[at : at + words]) for at in range(0, len(pieces), words)]
     return groups[:1] + [" " + group for group in groups[1:]]

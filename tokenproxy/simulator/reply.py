@@ -7,14 +7,17 @@ independent, so any reply can be sent compressed and cut anywhere.
 
 from __future__ import annotations
 
+import gzip
 import uuid
+import zlib
 from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
 
 from tokenproxy.simulator import messages
-from tokenproxy.simulator.messages import Event, Known, Message, Tokens
+from tokenproxy.simulator.messages import Event, Json, Known, Message, Tokens
+from tokenproxy.simulator.targets import DEFAULT_MODEL, DEFAULT_MODELS, Target, target_of
 
 Headers = list[tuple[str, str]]
 Ending = Literal["complete", "fin", "reset", "stall"]
@@ -28,6 +31,14 @@ class Piece(msgspec.Struct, frozen=True):
     """Seconds to wait before it, counted from the piece before."""
     known: Known | None = None
     """What a reader can state once this piece has arrived; None: as before."""
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """A response that the API keeps, so that a later request can have it again."""
+
+    id: str
+    final: Json
+    events: tuple[Json, ...] = ()
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +61,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """Answered by the edge in front of the API: none of the API's own headers."""
     dropped: bool = False
     """Break the connection before any response byte."""
+    stored: Stored | None = None
+    """What can be asked for again."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,23 +91,62 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         return self.path.partition("?")[0]
 
     @property
+    def target(self) -> Target:
+        """Whose API it is for, and which of its operations."""
+        return target_of(self.method, self.path)
+
+    @property
+    def plain_body(self) -> bytes:
+        """The body without its content encoding; as it came when that is unknown or broken."""
+        return decoded(self.body, self.header("content-encoding") or "")
+
+    @property
     def json(self) -> dict[str, Any]:
         """The body as a JSON object; empty when it is none."""
         try:
-            value = msgspec.json.decode(self.body)
+            value = msgspec.json.decode(self.plain_body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return {}
         return value if isinstance(value, dict) else {}
 
     @property
     def model(self) -> str:
-        """The model asked for."""
-        return str(self.json.get("model") or "claude-opus-5-5")
+        """The model asked for, in the path or the body."""
+        target = self.target
+        default = DEFAULT_MODELS.get(target.provider, DEFAULT_MODEL)
+        return target.model or str(self.json.get("model") or default)
+
+    @property
+    def streamed(self) -> bool:
+        """Whether a stream is asked for, by the path or the body."""
+        asked = self.target.stream
+        return self.json.get("stream") is True if asked is None else asked
 
     @property
     def is_call(self) -> bool:
         """Whether this asks the model for an answer."""
-        return self.method == "POST" and self.route == "/v1/messages"
+        return self.target.call
+
+
+def decoded(body: bytes, encoding: str) -> bytes:
+    """``body`` of a request without its content ``encoding``."""
+    try:
+        match encoding.strip().lower():
+            case "gzip":
+                return gzip.decompress(body)
+            case "deflate":
+                return zlib.decompress(body)
+            case "zstd":
+                import zstandard
+
+                return zstandard.ZstdDecompressor().decompressobj().decompress(body)
+            case "br":
+                import brotli  # type: ignore[import-untyped] # it ships none
+
+                return bytes(brotli.decompress(body))
+    except Exception:  # noqa: BLE001 - each codec has an error of its own
+        return body
+    return body
 
 
 def common_headers(request_id: str) -> Headers:

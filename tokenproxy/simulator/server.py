@@ -24,8 +24,8 @@ import msgspec
 
 from tokenproxy.simulator import elsewhere, scenarios
 from tokenproxy.simulator.connection import Connection
-from tokenproxy.simulator.exchange import Exchange, Truth, by_model
-from tokenproxy.simulator.messages import Tokens
+from tokenproxy.simulator.exchange import Exchange, Truth, by_model, by_provider, on_the_bill_of
+from tokenproxy.simulator.messages import Known, Tokens
 from tokenproxy.simulator.reply import Request, error_reply
 from tokenproxy.simulator.scenarios import Scenario
 
@@ -86,10 +86,26 @@ class Simulator:
         """What all calls were charged, by model."""
         return by_model([part for call in self.exchanges for part in call.billed])
 
+    def billed_by_provider(self) -> dict[tuple[str, str], Tokens]:
+        """What all calls were charged, by provider and model."""
+        return by_provider([part for call in self.exchanges for part in call.billed])
+
     def known(self) -> dict[str, Tokens]:
         """What a reader of all responses can state and is charged for, by model."""
-        parts = [part for call in self.exchanges if call.known for part in call.known.parts]
-        return by_model([part for part in parts if part.billable])
+        return by_model(self._known())
+
+    def known_by_provider(self) -> dict[tuple[str, str], Tokens]:
+        """The same by provider and model."""
+        return by_provider(self._known())
+
+    def _known(self) -> list[Tokens]:
+        """Parts of all calls; a response that was fetched again counts once."""
+        found: dict[object, Known] = {}
+        for call in self.exchanges:
+            key = call.reply.stored.id if call.reply.stored else call.request.number
+            if call.known is not None and (key not in found or not found[key].final):
+                found[key] = call.known
+        return [part for known in found.values() for part in known.parts if part.billable]
 
     def wait_for(self, condition: Callable[[Self], bool], timeout_s: float = 5.0) -> None:
         """Return once ``condition`` holds; TimeoutError if it does not in time."""
@@ -164,11 +180,11 @@ class Simulator:
     def _answer(self, request: Request) -> Exchange:
         request = msgspec.structs.replace(request, number=len(self.exchanges) + 1)
         try:
-            reply = self._scenario(request) or elsewhere.answer(request)
+            reply = self._scenario(request) or elsewhere.answer(request, self.exchanges)
         except Exception as error:  # noqa: BLE001 - raised again where the test can see it
             self._faults.append(error)
             reply = error_reply(500, "api_error", f"scenario failed: {error!r}")
-        exchange = Exchange(request=request, reply=reply)
+        exchange = Exchange(request=request, reply=on_the_bill_of(request.target.provider, reply))
         self.exchanges.append(exchange)
         return exchange
 

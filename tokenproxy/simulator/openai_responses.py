@@ -1,0 +1,318 @@
+"""OpenAI's Responses API: over HTTP whole, streamed or in the background, and over a WebSocket.
+
+A response is built once as its final object and its events (numbered from 0);
+what is sent are views of those: the object, the events as server-sent events or
+as text messages, the events after a number. It is kept (``Reply.stored``), so
+that a GET can have it again; that bills nothing more.
+
+Sources: openai-python ``types/responses``, ``resources/responses/responses.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from tokenproxy.simulator import openai_aside, openai_usage
+from tokenproxy.simulator.exchange import Exchange
+from tokenproxy.simulator.messages import Json, Known, Message, Tokens, plain_id
+from tokenproxy.simulator.openai_chat import CREATED, STREAM_HEADERS, served_model
+from tokenproxy.simulator.openai_errors import envelope, failed, status_of
+from tokenproxy.simulator.openai_items import item_events, items_of
+from tokenproxy.simulator.reply import Piece, Reply, Request, Stored, json_reply
+from tokenproxy.simulator.wires import (
+    NOT_FOUND,
+    WIRES,
+    Failure,
+    Tool,
+    Turn,
+    Wire,
+    objects,
+    sse,
+    texts,
+    whole,
+)
+
+RESULTS = "_output"
+"""Ends the types of input items that bring a tool's result."""
+TERMINAL = {"max_tokens": "incomplete"}
+"""Stop reason -> status; any other is completed."""
+
+
+class Responses(Wire):
+    """``/responses``, and what hangs below it."""
+
+    def turn(self, request: Request) -> Turn:
+        """What the last message of the user's asks."""
+        body = request.json
+        given = body.get("input")
+        if isinstance(given, str):
+            given = [{"role": "user", "content": given}]
+        items = objects(given)
+        at = max((i for i, item in enumerate(items) if item.get("role") == "user"), default=-1)
+        text = body.get("text")
+        wanted = text.get("format") if isinstance(text, dict) else None
+        is_json = isinstance(wanted, dict) and wanted.get("type") == "json_schema"
+        return Turn(
+            prompt=texts(items[at].get("content")) if at >= 0 else "",
+            tools=tuple(_tools(objects(body.get("tools")))),
+            answered=any(str(item.get("type")).endswith(RESULTS) for item in items[at + 1 :]),
+            schema=wanted.get("schema") if is_json and isinstance(wanted, dict) else None,
+        )
+
+    def reply(self, request: Request, message: Message) -> Reply:
+        """A response in the form that is asked for."""
+        body = request.json
+        made = Made.of(request, message)
+        stored = Stored(made.id, made.final, made.events)
+        if request.method == "WS":
+            return Reply(pieces=made.messages(body), billed=(made.tokens,), stored=stored)
+        if request.streamed:
+            return Reply(
+                headers=STREAM_HEADERS,
+                pieces=made.pieces(made.events),
+                billed=(made.tokens,),
+                stored=stored,
+            )
+        if body.get("background") is True:
+            queued = json_reply(made.pending("queued"))
+            return msgspec.structs.replace(queued, billed=(made.tokens,), stored=stored)
+        return msgspec.structs.replace(whole(made.final, known=made.tokens), stored=stored)
+
+    def failure(self, request: Request, failure: Failure) -> Reply:
+        """The error envelope, over a WebSocket with its status and headers in it."""
+        if request.method != "WS":
+            return failed(request, failure)
+        return Reply(pieces=self.breakdown(request, failure))
+
+    def breakdown(self, request: Request, failure: Failure) -> tuple[Piece, ...]:
+        """An ``error`` event; a WebSocket has a form of its own for it."""
+        error = envelope("openai", failure)["error"]
+        if request.method == "WS":
+            said = {
+                "type": "error",
+                "status": status_of(failure),
+                "error": error,
+                "headers": dict(failure.headers),
+            }
+            return (Piece(msgspec.json.encode(said | lane_of(request.json))),)
+        event = {
+            "type": "error",
+            "code": error["code"],
+            "message": error["message"],
+            "param": None,
+            "sequence_number": 999,
+        }
+        return (Piece(sse(event, "error")),)
+
+    def aside(self, request: Request, past: Sequence[Exchange]) -> Reply | None:
+        """A stored response again, whole or from an event on; counting; the rest of the API."""
+        if request.method != "GET" or not (wanted := request.target.rest):
+            return openai_aside.answer(request)
+        found = next(
+            (
+                (exchange, stored)
+                for exchange in past
+                if (stored := exchange.reply.stored) and stored.id == wanted
+            ),
+            None,
+        )
+        if found is None:
+            return failed(request, NOT_FOUND)
+        exchange, stored = found
+        tokens = exchange.billed[0]
+        query = request.target.query
+        if query.get("stream") == "true":
+            after = int(query.get("starting_after") or -1)
+            made = Made(stored.final, stored.events, tokens)
+            late = tuple(e for e in stored.events if e["sequence_number"] > after)
+            return Reply(headers=STREAM_HEADERS, pieces=made.pieces(late), stored=stored)
+        asked = sum(
+            1 for e in past if e.request.method == "GET" and e.request.target.rest == wanted
+        )
+        if exchange.request.json.get("background") is True and asked == 0:
+            return json_reply(Made(stored.final, stored.events, tokens).pending("in_progress"))
+        return msgspec.structs.replace(whole(stored.final, known=tokens), billed=(), stored=stored)
+
+
+class Made(msgspec.Struct, frozen=True):
+    """A response and all that can be sent of it."""
+
+    final: Json
+    events: tuple[Json, ...]
+    tokens: Tokens
+
+    @classmethod
+    def of(cls, request: Request, message: Message) -> Made:
+        """The response that says ``message``."""
+        body = request.json
+        tokens = msgspec.structs.replace(
+            openai_usage.billed(message.top, request.target.flavour), model=served_model(request)
+        )
+        if body.get("generate") is False:
+            tokens = msgspec.structs.replace(tokens, output=0, thinking=0)
+        status = TERMINAL.get(message.stop_reason, "completed")
+        items = [] if body.get("generate") is False else items_of(message)
+        final: Json = {
+            "id": plain_id("resp"),
+            "object": "response",
+            "created_at": CREATED,
+            "status": status,
+            "background": body.get("background") is True,
+            "completed_at": CREATED + 3,
+            "error": None,
+            "incomplete_details": {"reason": "max_output_tokens"}
+            if status == "incomplete"
+            else None,
+            "instructions": None,
+            "max_output_tokens": None,
+            "model": tokens.model,
+            "output": items,
+            "parallel_tool_calls": True,
+            "previous_response_id": body.get("previous_response_id"),
+            "reasoning": {"effort": "medium", "summary": None},
+            "service_tier": "default",
+            "store": body.get("store", True),
+            "temperature": 1.0,
+            "text": {"format": {"type": "text"}},
+            "tool_choice": "auto",
+            "tools": [],
+            "top_p": 1.0,
+            "truncation": "disabled",
+            "usage": usage_of(tokens, request.target.flavour),
+            "metadata": {},
+        }
+        events = tuple(_numbered(_events(final, pads=_pads(body))))
+        return cls(final, events, tokens)
+
+    @property
+    def id(self) -> str:
+        """The response's id."""
+        return str(self.final["id"])
+
+    def pending(self, status: str) -> Json:
+        """The object before there is an answer."""
+        return _pending(self.final, status)
+
+    def pieces(self, events: Sequence[Json]) -> tuple[Piece, ...]:
+        """``events`` as server-sent events."""
+        return tuple(Piece(sse(event, event["type"]), known=self._known(event)) for event in events)
+
+    def messages(self, body: Json) -> tuple[Piece, ...]:
+        """The events as text messages, with the lane of the message that asked."""
+        limits: Json = {
+            "type": "codex.rate_limits",
+            "plan_type": "plus",
+            "rate_limits": {
+                "allowed": True,
+                "limit_reached": False,
+                "primary": {"used_percent": 3, "window_minutes": 300, "reset_at": CREATED + 9000},
+                "secondary": None,
+            },
+        }
+        lane = lane_of(body)
+        sent = [
+            Piece(msgspec.json.encode(event | lane), known=self._known(event))
+            for event in self.events
+        ]
+        return (*sent[:-1], Piece(msgspec.json.encode(limits)), sent[-1])
+
+    def _known(self, event: Json) -> Known | None:
+        states = isinstance(event.get("response"), dict) and event["response"]["usage"]
+        return Known((self.tokens,), final=True) if states else None
+
+
+class Compact(Responses):
+    """``/responses/compact``: a call of its own, with a usage of its own."""
+
+    def reply(self, request: Request, message: Message) -> Reply:
+        """The compacted conversation."""
+        tokens = openai_usage.billed(message.top, request.target.flavour)
+        body = {
+            "id": plain_id("resp"),
+            "object": "response.compaction",
+            "created_at": CREATED,
+            "model": request.model,
+            "output": [
+                {
+                    "id": plain_id("cmp"),
+                    "type": "compaction",
+                    "encrypted_content": "c2ltdWxhdGVk",
+                }
+            ],
+            "usage": usage_of(tokens, request.target.flavour),
+        }
+        return whole(body, known=tokens)
+
+
+def lane_of(body: Json) -> Json:
+    """What a server's message echoes of the client's."""
+    return {"stream_id": body["stream_id"]} if "stream_id" in body else {}
+
+
+def usage_of(tokens: Tokens, flavour: str) -> Json:
+    """The ``usage`` object: reasoning is always within ``output_tokens`` here."""
+    usage: Json = {
+        "input_tokens": tokens.all_input,
+        "input_tokens_details": {
+            "cached_tokens": tokens.cache_read,
+            "cache_write_tokens": tokens.cache_write,
+            "cache_write_tokens_details": {
+                "ttl_30m_tokens": tokens.cache_write_30m,
+                "ttl_12h_tokens": 0,
+            },
+        },
+        "output_tokens": tokens.output,
+        "output_tokens_details": {"reasoning_tokens": tokens.thinking or 0},
+        "total_tokens": tokens.all_input + tokens.output,
+    }
+    if tokens.cost_usd is not None and flavour == "xai":
+        usage["cost_in_usd_ticks"] = int(tokens.cost_usd / openai_usage.TICKS)
+    elif tokens.cost_usd is not None and flavour == "openrouter":
+        usage |= {"cost": float(tokens.cost_usd), "is_byok": False}
+    return usage
+
+
+def _events(final: Json, *, pads: bool) -> Iterator[Json]:
+    yield {"type": "response.created", "response": _pending(final, "in_progress")}
+    yield {"type": "response.in_progress", "response": _pending(final, "in_progress")}
+    for index, item in enumerate(final["output"]):
+        for at, event in enumerate(item_events(index, item)):
+            if pads and str(event["type"]).endswith(".delta"):
+                yield event | {"obfuscation": "x" * ((at * 5) % 13)}
+            else:
+                yield event
+    yield {"type": f"response.{final['status']}", "response": final}
+
+
+def _numbered(events: Iterator[Json]) -> Iterator[Json]:
+    return (event | {"sequence_number": number} for number, event in enumerate(events))
+
+
+def _pending(final: Json, status: str) -> Json:
+    return final | {"status": status, "output": [], "usage": None, "completed_at": None}
+
+
+def _pads(body: Json) -> bool:
+    options = body.get("stream_options")
+    return not (isinstance(options, dict) and options.get("include_obfuscation") is False)
+
+
+def _tools(tools: list[Json], namespace: str = "") -> Iterator[Tool]:
+    for tool in tools:
+        kind = str(tool.get("type"))
+        if kind == "namespace":
+            yield from _tools(objects(tool.get("tools")), str(tool.get("name")))
+        else:
+            schema = tool.get("parameters")
+            yield Tool(
+                name=str(tool.get("name") or kind),
+                kind=kind,
+                schema=schema if isinstance(schema, dict) else {},
+                namespace=namespace,
+            )
+
+
+WIRES["openai.responses"] = Responses()
+WIRES["openai.compact"] = Compact()
