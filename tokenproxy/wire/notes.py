@@ -10,8 +10,10 @@ from collections.abc import Mapping
 
 ADVISOR_IN_TOP_LEVEL = "advisor_in_top_level"
 BAD_COUNT = "bad_count"
+BILLED_BY_DURATION = "billed_by_duration"
 BODY_TOO_LARGE = "body_too_large"
 BODY_UNREADABLE = "body_unreadable"
+BREAKDOWN_MISMATCH = "breakdown_mismatch"
 BYOK = "byok"
 CACHE_EXCEEDS_INPUT = "cache_exceeds_input"
 COUNTED_BEFORE = "counted_before"
@@ -31,23 +33,30 @@ INPUT_ZEROED = "input_zeroed"
 ITERATION_TYPE_UNKNOWN = "iteration_type_unknown"
 ITERATIONS_MISMATCH = "iterations_mismatch"
 ITERATIONS_WITHOUT_MESSAGE = "iterations_without_message"
+METRICS_MISMATCH = "metrics_mismatch"
 MODALITY_EXCEEDS = "modality_exceeds"
+MODALITY_SPLIT_UNCLEAR = "modality_split_unclear"
 REASONING_EXCEEDS_OUTPUT = "reasoning_exceeds_output"
 REFUSAL_CATEGORY = "refusal_category"
 REFUSAL_CATEGORY_UNKNOWN = "refusal_category_unknown"
 REFUSAL_OUTPUT_UNCLEAR = "refusal_output_unclear"
 REPEATED_START = "repeated_message_start"
+RETRY_DELAY = "retry_delay"
+SERVER_TOOL_UNCOUNTED = "server_tool_uncounted"
 TOTAL_MISMATCH = "total_mismatch"
 UNDECODABLE = "undecodable_response"
 USAGE_ABSENT = "usage_absent"
 USAGE_NOT_KEPT = "usage_not_kept"
+USAGE_NOT_OFFERED = "usage_not_offered"
 USAGE_OBJECTS_DROPPED = "usage_objects_dropped"
 
 MEANING: Mapping[str, str] = {
     ADVISOR_IN_TOP_LEVEL: "the top-level usage includes the advisor's tokens",
     BAD_COUNT: "a count was no whole number >= 0 and was left out",
+    BILLED_BY_DURATION: "billed by the length of the audio: there are no tokens to count",
     BODY_TOO_LARGE: "the body was larger than is kept for reading",
     BODY_UNREADABLE: "the body is not the JSON it should be, or was cut",
+    BREAKDOWN_MISMATCH: "usage by model does not add up to the usage of all; by model it counts",
     BYOK: "the upstream bills a key of the user's own; its charge is in the provider's cost",
     CACHE_EXCEEDS_INPUT: "more cached than input tokens were stated; the cached ones were left out",
     COUNTED_BEFORE: "the answer was looked at and counted before this call had ended",
@@ -67,16 +76,21 @@ MEANING: Mapping[str, str] = {
     ITERATION_TYPE_UNKNOWN: "an attempt of a type we do not know was billed as one of its own",
     ITERATIONS_MISMATCH: "the attempts do not add up to the top-level usage; the attempts count",
     ITERATIONS_WITHOUT_MESSAGE: "top-level usage without an attempt that it belongs to",
+    METRICS_MISMATCH: "the platform's own counts beside the answer differ from the answer's",
     MODALITY_EXCEEDS: "a kind of token was more than what it is part of; it was left out",
+    MODALITY_SPLIT_UNCLEAR: "which media the cached tokens are of was not stated; taken as text",
     REASONING_EXCEEDS_OUTPUT: "more reasoning than output was stated; the reasoning was left out",
     REFUSAL_CATEGORY: "the policy category of a refusal",
     REFUSAL_CATEGORY_UNKNOWN: "an attempt declined before output, why is unknown: unbilled",
     REFUSAL_OUTPUT_UNCLEAR: "a refusal without content, but with output tokens; taken as billed",
     REPEATED_START: "the message began a second time; the last beginning counts",
+    RETRY_DELAY: "the provider says, in the body, how long to wait before a retry",
+    SERVER_TOOL_UNCOUNTED: "a tool of the provider's ran; what it used is not stated",
     TOTAL_MISMATCH: "the counts do not add up to the provider's total, read in any known way",
     UNDECODABLE: "the body's content-encoding is unknown or broken; the rest was not read",
     USAGE_ABSENT: "a successful response without a token count in it",
     USAGE_NOT_KEPT: "a usage object was too large or too deep to be kept verbatim",
+    USAGE_NOT_OFFERED: "this kind of answer never states its usage",
     USAGE_OBJECTS_DROPPED: "there were more usage objects than are kept verbatim",
 }
 

@@ -27,9 +27,15 @@ _TYPE_FIRST = re.compile(rb'\s*\{\s*"type"\s*:\s*"([a-z_]{1,40})"')
 class StreamParser:
     """Reads a streamed message."""
 
-    def __init__(self, reading: Reading | None = None, *, first_party: bool = True) -> None:
+    def __init__(
+        self,
+        reading: Reading | None = None,
+        *,
+        first_party: bool = True,
+        service_tier: str | None = None,
+    ) -> None:
         self.reading = reading if reading is not None else Reading()
-        self._message = MessageReading(self.reading, first_party=first_party)
+        self._message = MessageReading(self.reading, service_tier, first_party=first_party)
         self._events = SSEReader(SKIPPED)
         self._closed = False
 
@@ -55,26 +61,35 @@ class StreamParser:
         """A stream holds one message: none."""
         return []
 
-    def _take(self, event: Event) -> bool:
-        name = event.name or _type_of(event.data)
+    def take(self, name: bytes, data: bytes | None, *, torn: bool = False) -> bool:
+        """Take an event that another framing may have cut. True if model, id or usage changed.
+
+        Args:
+            name: its type.
+            data: its JSON; None if that was not wanted.
+            torn: the data may be cut anywhere.
+        """
         if name == b"content_block_delta":
             self.reading.content_started = True
             return False
         handle = _HANDLERS.get(name)
-        if handle is None or event.data is None:
+        if handle is None or data is None:
             return False
-        content = EVENT.decode(event.data)
+        content = EVENT.decode(data)
         if content is None:
-            if event.torn:
+            if torn:
                 return False
             self._message.say(notes.EVENT_UNREADABLE)
             # The name alone says that it ended or failed; what it says beside that is lost.
             content = StreamEvent()
         return handle(self._message, content)
 
+    def _take(self, event: Event) -> bool:
+        return self.take(event.name or type_of(event.data), event.data, torn=event.torn)
 
-def _type_of(data: bytes | None) -> bytes:
-    """The type that the data states, for events sent without a name."""
+
+def type_of(data: bytes | None) -> bytes:
+    """The type that the data of an event states."""
     if data is None:
         return b""
     first = _TYPE_FIRST.match(data)
