@@ -91,6 +91,8 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     stop_sequences: tuple[str, ...] = ()
     include_usage: bool | None = None
     """``stream_options.include_usage`` of OpenAI's chat; None: the client left it open."""
+    background: bool = False
+    """The answer is made in the background and may be looked at, and counted, elsewhere first."""
     session_id: str | None = None
     """From the body, for clients that send no session header."""
     turn_id: str | None = None
@@ -160,6 +162,9 @@ class Reading(msgspec.Struct, kw_only=True, omit_defaults=True):
     """``final``: the provider's last word. ``partial``: a lower bound. ``none``: no usage seen."""
     ended: bool = False
     """The response ended as its protocol ends (``message_stop``, a whole JSON object)."""
+    answered: bool = False
+    """The answer is whole, but its protocol's end did not follow (some gateways send none): the
+    response ended in order if its body did."""
     content_started: bool = False
     """The first content event was seen: the moment of time to first token."""
     fallback: bool = False

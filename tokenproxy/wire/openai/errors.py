@@ -66,14 +66,10 @@ class ErrorFields(msgspec.Struct):
     status: str | None = None
 
 
-class Envelope(msgspec.Struct):
-    """A body that may be an error."""
+class Envelope(ErrorFields):
+    """A body that may be an error, or may hold one."""
 
     error: msgspec.Raw = msgspec.Raw()
-    object: str | None = None
-    type: str | None = None
-    code: str | int | None = None
-    status: str | None = None
 
 
 class ErrorWord(NamedTuple):
@@ -113,13 +109,16 @@ def error_word(error: bytes | msgspec.Raw, otherwise: str) -> ErrorWord:
     return _word(fields, otherwise) if fields is not None else ErrorWord(otherwise)
 
 
-def envelope_word(envelope: Envelope, otherwise: str) -> ErrorWord:
-    """The word for an error by its envelope, which may itself hold what the error should."""
-    inner = _FIELDS.decode(envelope.error) if is_error(envelope.error) else None
-    if inner is not None:
-        return _word(inner, otherwise)
-    outer = ErrorFields(type=envelope.type, code=envelope.code, status=envelope.status)
-    return _word(outer, otherwise)
+def word_of(error: bytes | msgspec.Raw, outer: ErrorFields, otherwise: str) -> ErrorWord:
+    """The word for an error, whose envelope may itself hold what the error should.
+
+    Args:
+        error: the value of the field ``error``; empty if there is none.
+        outer: what stands beside it.
+        otherwise: the word if neither has one.
+    """
+    inner = _FIELDS.decode(error) if is_error(error) else None
+    return _word(inner if inner is not None else outer, otherwise)
 
 
 def read_envelope(body: bytes) -> Envelope | None:
@@ -146,7 +145,7 @@ class ErrorParser(DocumentParser):
                 self._say(notes.BODY_UNREADABLE)
             return
         self.reading.ended = True
-        found = envelope_word(envelope, self._otherwise)
+        found = word_of(envelope.error, envelope, self._otherwise)
         self.reading.error = found.word
         for note in found.notes():
             self._say(note)

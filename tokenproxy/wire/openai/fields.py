@@ -32,6 +32,8 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True):
     """Kinds of input that add up to it: they stand in for it and check it."""
     output: tuple[Path, ...]
     total: Path = ("total_tokens",)
+    rest_is_output: bool = False
+    """What the total leaves is the output, where that is not stated."""
     cache_read: tuple[Path, ...]
     cache_write: tuple[Path, ...]
     cache_write_30m: tuple[Path, ...] = ()

@@ -109,6 +109,7 @@ class _Counts:
         self._total = self._first(fields.total)
         self._settle_writes()
         self._settle_input()
+        self._settle_output()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -214,6 +215,12 @@ class _Counts:
             self.input = sum(known)
         elif self.input != sum(known):
             self._doubt(notes.INPUT_MISMATCH)
+
+    def _settle_output(self) -> None:
+        if self.output is not None or not self._fields.rest_is_output:
+            return
+        if self._total is not None and self.input is not None and self._total >= self.input:
+            self.output = self._total - self.input
 
     def _addends(self) -> list[_Addend]:
         cached = (self.cache_read or 0) + (self.cache_write or 0)

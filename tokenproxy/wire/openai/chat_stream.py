@@ -1,0 +1,109 @@
+"""A streamed chat completion: ``data: {chunk}`` after chunk, then ``data: [DONE]``.
+
+Events have no names; an error comes as a chunk (SDK, ``_streaming.py``). Nearly
+all chunks are content, in which nothing is to be found once the response is
+identified and content has begun: then a chunk is decoded only if a key in it
+that can matter has a value other than null. A quote inside a JSON string is
+always escaped, so such a key cannot be mistaken for content. What is passed over
+is not checked: that it was no JSON at all goes unnoticed.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tokenproxy.wire import notes
+from tokenproxy.wire.framing.sse import Event, SSEReader
+from tokenproxy.wire.openai.accent import Accent
+from tokenproxy.wire.openai.chat_reading import ChatReading
+from tokenproxy.wire.usage import Reading
+
+DONE = b"[DONE]"
+
+_KEYS = ("usage", "finish_reason", "tool_calls", "error")
+_TIER = "service_tier"
+_NO_CHUNK = rb'"object"\s*:\s*"error"'
+
+
+class ChatStreamParser:
+    """Reads a streamed completion.
+
+    Args:
+        accent: how the provider speaks.
+        operation: as the route table has it.
+        reading: filled in place; a new one if None.
+        thorough: decode every chunk, to the same result.
+    """
+
+    def __init__(
+        self,
+        accent: Accent,
+        operation: str = "chat",
+        reading: Reading | None = None,
+        *,
+        thorough: bool = False,
+    ) -> None:
+        self.reading = reading if reading is not None else Reading()
+        self._chat = ChatReading(self.reading, accent, operation)
+        self._accent = accent
+        self._thorough = thorough
+        self._matters = _pattern(*_KEYS, *accent.keys)
+        self._matters_or_tier = _pattern(*_KEYS, *accent.keys, _TIER)
+        self._events = SSEReader()
+        self._closed = False
+        self._cut = False
+
+    def feed(self, data: bytes) -> bool:
+        """Take the next bytes. True if model, id or usage changed."""
+        news = False
+        for event in self._events.feed(data):
+            news = self._take(event) or news
+        return news
+
+    def close(self) -> None:
+        """The stream is over. Data that its end cut off counts if it is whole."""
+        if self._closed:
+            return
+        self._closed = True
+        for event in self._events.close():
+            self._take(event)
+        if self._events.oversized:
+            self._chat.say(notes.EVENT_TOO_LARGE)
+        self._chat.close(orderly=not self._cut, absent=notes.INCLUDE_USAGE_ABSENT)
+
+    def take_items(self) -> list[Reading]:
+        """A stream holds one completion: none."""
+        return []
+
+    def _take(self, event: Event) -> bool:
+        data = event.data
+        if data is None or self._passed_over(data):
+            return False
+        if data.strip() == DONE:
+            self._chat.end()
+            return False
+        answer = self._accent.shape.decode(data)
+        if answer is None:
+            if event.torn:
+                self._cut = True
+            elif data.strip():
+                self._chat.say(notes.EVENT_UNREADABLE)
+            return False
+        piece = self._accent.piece(answer)
+        self.reading.content_started = self.reading.content_started or piece.content
+        return self._chat.take(piece)
+
+    def _passed_over(self, data: bytes) -> bool:
+        """Whether nothing is to be found in a chunk, by its keys alone."""
+        if self._thorough or not self.reading.content_started or not self._chat.identified:
+            return False
+        if not data.startswith(b"{") or not data.endswith(b"}"):
+            return False
+        matters = self._matters if self._chat.tier_known else self._matters_or_tier
+        return matters.search(data) is None
+
+
+def _pattern(*keys: str) -> re.Pattern[bytes]:
+    """One of the keys, with a value other than null; or an object that is no chunk."""
+    names = b"|".join(re.escape(key.encode()) for key in keys)
+    return re.compile(rb'"(?:' + names + rb')"\s*:\s*[^\sn]|' + _NO_CHUNK)
