@@ -1,31 +1,55 @@
-"""A body that is one JSON document: kept up to a bound, read when it is whole."""
+"""A body that is one JSON document: kept up to a bound, read when it is whole.
+
+A small body comes out as it came in. A larger one is reduced while it comes
+(``prune``): long strings and embeddings are most of what makes a body large,
+and nothing that accounting reads.
+"""
 
 from __future__ import annotations
 
-LIMIT = 64 * 1024 * 1024
-"""Largest body that is kept, bytes."""
+from tokenproxy.wire.framing import prune
+
+LIMIT = prune.LIMIT
+"""Most bytes that are kept of a body."""
+
+RAW_LIMIT = 64 * 1024
+"""Largest body that comes out as it came in, bytes."""
 
 
 class JsonBody:
-    """Collects a body. Beyond the limit it keeps nothing and says so."""
+    """Collects a body. Beyond the limit it keeps nothing and says so.
+
+    Args:
+        limit: most bytes that are kept; of a body larger than ``RAW_LIMIT``, once reduced.
+    """
 
     def __init__(self, limit: int = LIMIT) -> None:
         self.too_large = False
         self._limit = limit
         self._body = bytearray()
-        self._size = 0
+        self._pruner: prune.Pruner | None = None
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes."""
-        self._size += len(chunk)
-        if self._size > self._limit:
-            self.too_large = True
+        if self.too_large:
+            return
+        if self._pruner is None:
+            size = len(self._body) + len(chunk)
+            if size <= min(RAW_LIMIT, self._limit):
+                self._body += chunk
+                return
+            self._pruner = prune.Pruner(self._limit)
+            self._pruner.feed(bytes(self._body))
             self._body.clear()
-        else:
-            self._body += chunk
+            self.too_large = self._limit < RAW_LIMIT
+        self._pruner.feed(chunk)
+        self.too_large = self.too_large or self._pruner.too_large
 
     def take(self) -> bytes:
         """The body so far, which is then forgotten; empty if it was too large."""
-        body = bytes(self._body)
-        self._body.clear()
-        return body
+        body, self._body = bytes(self._body), bytearray()
+        if self._pruner is not None:
+            body = self._pruner.take()
+            self.too_large = self.too_large or self._pruner.too_large
+            self._pruner = None
+        return b"" if self.too_large else body
