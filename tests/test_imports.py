@@ -20,7 +20,7 @@ ROOMS = {
     "telemetry": {"wire", "record"},
     "proxy": {"wire", "record", "telemetry"},
     # The start-up path: types and tables, never the proxy; telemetry's switch, never its pipeline.
-    "launch": {"wire.routes", "record.iteration", "record.ledger", "telemetry.switch"},
+    "launch": {"wire.providers", "wire.endpoints", "record.iteration", "record.ledger", "telemetry.switch"},
     "insight": {"record.ledger"},
     "simulator": set(),
 }
@@ -35,7 +35,7 @@ ONLY_IN = {
     "genai_prices": {"record"},
     "platformdirs": {"paths"},
 }
-SIMULATOR = {"h11", "msgspec", "brotli", "zstandard", "cryptography"}
+SIMULATOR = {"h11", "msgspec", "brotli", "zstandard", "cryptography", "wsproto"}
 """Beside the standard library: it must run where nothing of ours is to be trusted."""
 
 

@@ -70,6 +70,8 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     ca_key_pem: str | None = None
     upstream_ca: str | None = None
     """PEM file of the roots that upstream TLS is verified with: the system's and the user's own."""
+    inject_include_usage: bool = False
+    """Ask for the usage of streams where their clients left it open."""
     generation: int = 0
     """Counts restarts of the proxy within a run; each has its own journal."""
     drain_s: float = 2.0

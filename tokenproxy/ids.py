@@ -7,6 +7,9 @@ import os
 import time
 import uuid
 
+DERIVED_VERSION = 8
+"""Of UUIDs that follow from something else (RFC 9562: "of the maker's own making")."""
+
 
 def uuid7() -> str:
     """A time-ordered UUID (RFC 9562, version 7) in its usual text form."""

@@ -53,7 +53,12 @@ def hides(entry: str, host: str) -> bool:
     elif entry.count(":") == 1:
         entry = entry.partition(":")[0]
     entry = entry.removeprefix("*").strip(".")
-    return bool(entry) and (host == entry or host.endswith("." + entry))
+    if not entry:
+        return False
+    if "*" in host:  # as the route table writes hosts that differ by region or resource
+        pattern = "[a-z0-9_-]+".join(re.escape(piece) for piece in host.split("*"))
+        return re.fullmatch(pattern, entry) is not None or host.endswith("." + entry)
+    return host == entry or host.endswith("." + entry)
 
 
 def _in_network(host: str, network: str) -> bool:

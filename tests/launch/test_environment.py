@@ -36,11 +36,23 @@ def test_an_exception_that_would_hide_calls_is_not_the_commands() -> None:
 
 def test_reverse() -> None:
     env = {"ANTHROPIC_BASE_URL": "http://gateway", "HTTPS_PROXY": "http://corp:3128"}
-    made = child_environment(env)
+    made = child_environment(env, "reverse")
     assert made["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:4711/anthropic"
+    assert made["OPENAI_BASE_URL"] == "http://127.0.0.1:4711/openai/v1"
+    assert made["GOOGLE_GEMINI_BASE_URL"] == "http://127.0.0.1:4711/google"
+    assert made["OLLAMA_HOST"] == "http://127.0.0.1:4711/ollama"
+    assert "AZURE_OPENAI_ENDPOINT" not in made
+    assert "ANTHROPIC_BEDROCK_BASE_URL" not in made
     assert made["HTTPS_PROXY"] == "http://corp:3128"
     assert "SSL_CERT_FILE" not in made
     assert "127.0.0.1" in made["NO_PROXY"].split(",")
+
+
+def test_a_gateway_is_left_to_the_variable_that_names_it() -> None:
+    made = child_environment({"ANTHROPIC_BASE_URL": "http://gateway"})
+    assert made["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:4711/anthropic"
+    assert made["HTTPS_PROXY"] == "http://127.0.0.1:4711"
+    assert "OPENAI_BASE_URL" not in made
 
 
 def test_a_gateways_login_stays_in_its_url() -> None:

@@ -7,7 +7,7 @@ import pytest
 from tokenproxy.config import Mode
 from tokenproxy.launch.errors import UsageError
 from tokenproxy.launch.plan import Plan, make_plan
-from tokenproxy.wire.routes import Provider
+from tokenproxy.wire.endpoints import Provider
 
 PROVIDERS = {
     "one": Provider(
@@ -15,11 +15,20 @@ PROVIDERS = {
         base_url_env="ONE_BASE_URL", endpoints=(),
     ),
     "two": Provider(
-        name="two", hosts=("api.two.example", "eu.two.example"), base_url="https://api.two.example",
-        base_url_env="TWO_BASE_URL", endpoints=(),
+        name="two", hosts=("api.two.example", "eu-*.two.example"),
+        base_url="https://api.two.example", base_url_env="TWO_BASE_URL", endpoints=(),
     ),
+    "signed": Provider(
+        name="signed", base_url="https://{region}.signed.example",
+        base_url_env="SIGNED_BASE_URL", regions=("REGION", "eu"), reverse_needs=("TOKEN",),
+    ),
+    "here": Provider(
+        name="here", hosts=("localhost:11434",), base_url="http://127.0.0.1:11434",
+        base_url_env="HERE_HOST",
+    ),
+    "placeless": Provider(name="placeless", base_url_env="PLACELESS_URL"),
 }  # fmt: skip
-ALL = ("api.one.example", "api.two.example", "eu.two.example")
+ALL = ("api.one.example", "api.two.example", "eu-*.two.example")
 
 
 def plan(mode: Mode, routes: Mapping[str, str] | None = None, **env: str) -> Plan:
@@ -39,6 +48,8 @@ def test_forward_is_the_default() -> None:
         "https://api.one.example",
         "https://api.one.example/",
         "https://api.one.example:443/x",
+        "https://api.two.example",
+        "https://eu-9.two.example",
     ],
 )
 def test_a_base_url_of_the_providers_own_is_no_gateway(url: str) -> None:
@@ -52,17 +63,59 @@ def test_a_base_url_of_the_providers_own_is_no_gateway(url: str) -> None:
         "http://127.0.0.1:4040",
         "http://api.one.example",
         "https://api.one.example:8443",
-        "https://api.two.example",
+        "https://api.two.example:8443",
     ],
 )
-def test_a_gateway_is_chained_in_reverse(url: str) -> None:
+def test_a_gateway_is_chained_and_all_else_goes_forward(url: str) -> None:
     made = plan("auto", ONE_BASE_URL=url)
-    assert (made.mode, made.hosts, made.upstreams) == ("reverse", (), {"one": url})
+    assert (made.mode, made.hosts) == ("both", ALL)
+    assert (made.variables, made.upstreams) == (("one",), {"one": url})
 
 
 def test_reverse_may_be_asked_for() -> None:
-    made = plan("reverse")
-    assert (made.mode, made.hosts, made.upstreams) == ("reverse", (), {})
+    made = plan("reverse", ONE_BASE_URL="https://api.one.example/v9")
+    assert (made.mode, made.hosts) == ("reverse", ())
+    assert made.variables == ("here", "one", "two")
+    assert made.upstreams == {
+        "one": "https://api.one.example/v9",
+        "two": "https://api.two.example",
+        "signed": "https://eu.signed.example",
+        "here": "http://127.0.0.1:11434",
+    }
+
+
+def test_a_region_is_the_users() -> None:
+    assert plan("reverse", REGION="us").upstreams["signed"] == "https://us.signed.example"
+
+
+def test_signed_requests_need_the_real_host() -> None:
+    assert "signed" not in plan("reverse").variables
+    assert plan("reverse").notes == ()
+    assert "signed" in plan("reverse", TOKEN="t").variables
+    made = plan("reverse", SIGNED_BASE_URL="https://gateway.example")
+    assert "signed" not in made.variables
+    [note] = made.notes
+    assert note == (
+        "calls to SIGNED_BASE_URL are signed for their host and cannot be seen in reverse mode;"
+        " use --mode forward, or one of TOKEN"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "upstream"),
+    [
+        ("127.0.0.1", None),
+        ("0.0.0.0", None),
+        ("localhost:11434", None),
+        ("http://[::1]:11434", None),
+        ("gpu-box", "http://gpu-box:11434"),
+        ("gpu-box:80", "http://gpu-box:80"),
+        ("https://gpu-box", "https://gpu-box"),
+    ],
+)
+def test_a_base_url_may_be_a_host(value: str, upstream: str | None) -> None:
+    made = plan("auto", HERE_HOST=value)
+    assert made.upstreams == ({"here": upstream} if upstream else {})
 
 
 def test_forward_to_a_gateway_opens_its_host() -> None:

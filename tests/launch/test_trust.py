@@ -44,25 +44,33 @@ def write(tmp_path: Path, env: Mapping[str, str]) -> dict[str, list[str]]:
 def test_by_default_clients_trust_the_system_and_us(tmp_path: Path) -> None:
     assert write(tmp_path, {}) == {
         "NODE_EXTRA_CA_CERTS": ["ours"],
+        "DENO_CERT": ["ours"],
         "SSL_CERT_FILE": ["system", "both", "ours"],
         "REQUESTS_CA_BUNDLE": ["system", "both", "ours"],
         "CURL_CA_BUNDLE": ["system", "both", "ours"],
+        "AWS_CA_BUNDLE": ["system", "both", "ours"],
+        "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": ["system", "both", "ours"],
     }
 
 
 def test_the_users_own_files_are_kept_each_to_its_variable(tmp_path: Path) -> None:
-    for name in ("extra", "ssl", "requests"):
+    for name in ("extra", "ssl", "requests", "codex"):
         (tmp_path / name).write_text(f"Subject: {name}\n{block(name)}-----BEGIN PRIVATE KEY-----\n")
     env = {
         "NODE_EXTRA_CA_CERTS": str(tmp_path / "extra"),
         "SSL_CERT_FILE": str(tmp_path / "ssl"),
         "REQUESTS_CA_BUNDLE": str(tmp_path / "requests"),
+        "CODEX_CA_CERTIFICATE": str(tmp_path / "codex"),
     }
     assert write(tmp_path, env) == {
         "NODE_EXTRA_CA_CERTS": ["extra", "ours"],
+        "DENO_CERT": ["ours"],
         "SSL_CERT_FILE": ["ssl", "ours"],
         "REQUESTS_CA_BUNDLE": ["requests", "ours"],
         "CURL_CA_BUNDLE": ["ssl", "ours"],
+        "AWS_CA_BUNDLE": ["system", "both", "ours"],
+        "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": ["system", "both", "ours"],
+        "CODEX_CA_CERTIFICATE": ["codex", "ours"],
     }
 
 

@@ -16,7 +16,7 @@ from tokenproxy.launch.authority import make_authority
 from tokenproxy.proxy.gateway import Gateway
 from tokenproxy.record.call import CallEnd, CallStart
 from tokenproxy.record.recorder import Recorder
-from tokenproxy.wire.usage import Reading
+from tokenproxy.wire.usage import Reading, RequestFacts
 
 RUN = RunContext(run_id="run", trace_id="a" * 32, span_id="b" * 16, started_ns=1)
 
@@ -30,6 +30,8 @@ class Remembered(Recorder):
     encodings: dict[str, str] = field(default_factory=dict)
     progress: list[tuple[str, Reading]] = field(default_factory=list)
     ends: dict[str, CallEnd] = field(default_factory=dict)
+    asks: dict[str, RequestFacts] = field(default_factory=dict)
+    unread: list[tuple[str, str]] = field(default_factory=list)
     ack_delay_s: float = 0.0
 
     def opened(self, start: CallStart, ack: Callable[[], None] | None = None) -> None:
@@ -40,6 +42,12 @@ class Remembered(Recorder):
     def requested(self, call_id: str, body: bytes | None, encoding: str = "") -> None:
         self.bodies[call_id] = body
         self.encodings[call_id] = encoding
+
+    def asked(self, call_id: str, request: RequestFacts) -> None:
+        self.asks[call_id] = request
+
+    def passed(self, provider: str, server_address: str) -> None:
+        self.unread.append((provider, server_address))
 
     def progressed(self, call_id: str, reading: Reading) -> None:
         self.progress.append((call_id, reading))
@@ -68,6 +76,7 @@ class Proxy:
         upstream_proxy: str | None = None,
         upstream_ca: str | None = None,
         gateway: bool = False,
+        inject_include_usage: bool = False,
     ) -> None:
         authority = make_authority(hosts)
         self.ca_pem = authority.cert_pem
@@ -83,6 +92,7 @@ class Proxy:
             upstreams=dict(upstreams or {}),
             upstream_proxy=upstream_proxy,
             upstream_ca=upstream_ca,
+            inject_include_usage=inject_include_usage,
             ca_cert_pem=authority.cert_pem,
             ca_key_pem=authority.key_pem,
         )

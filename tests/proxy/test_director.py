@@ -1,8 +1,14 @@
 """Where requests go."""
 
+import msgspec
 import pytest
 
 from tokenproxy.proxy.director import Base, Director
+from tokenproxy.wire.endpoints import Route
+
+MESSAGES = Route(
+    provider="anthropic", family="anthropic", dialect="anthropic.messages", operation="chat"
+)
 
 
 def director(**over: object) -> Director:
@@ -11,18 +17,19 @@ def director(**over: object) -> Director:
 
 
 def test_forward_without_routes_changes_nothing() -> None:
-    target = director().forward("https", "api.anthropic.com", 443, "/v1/messages?beta=true")
+    target = director().forward("https", "api.anthropic.com", 443, "POST", "/v1/messages?beta=true")
     assert (target.scheme, target.host, target.port) == ("https", "api.anthropic.com", 443)
-    assert target.path == target.api_path == "/v1/messages?beta=true"
+    assert target.path == "/v1/messages?beta=true"
     assert target.provider == "anthropic"
+    assert target.route == MESSAGES
 
 
 def test_forward_with_a_route_keeps_the_real_server_address() -> None:
     way = director(routes={"api.anthropic.com": "http://127.0.0.1:9/gw/"})
-    target = way.forward("https", "api.anthropic.com", 443, "/v1/messages")
+    target = way.forward("https", "api.anthropic.com", 443, "POST", "/v1/messages")
     assert (target.scheme, target.host, target.port) == ("http", "127.0.0.1", 9)
     assert target.path == "/gw/v1/messages"
-    assert target.api_path == "/v1/messages"
+    assert target.route == MESSAGES
     assert (target.server_address, target.server_port) == ("api.anthropic.com", 443)
 
 
@@ -31,14 +38,21 @@ def test_forward_to_a_gateway_host_strips_its_prefix_for_matching_only() -> None
         gateway_hosts={"gw.example": "anthropic"},
         upstreams={"anthropic": "https://gw.example/llm"},
     )
-    target = way.forward("https", "gw.example", 443, "/llm/v1/messages")
+    target = way.forward("https", "gw.example", 443, "POST", "/llm/v1/messages")
     assert target.path == "/llm/v1/messages"
-    assert target.api_path == "/v1/messages"
-    assert target.provider == "anthropic"
+    assert target.route == msgspec.structs.replace(MESSAGES, provider="gw.example")
 
 
-def test_forward_to_an_unknown_host_is_no_provider() -> None:
-    assert director().forward("https", "example.com", 443, "/v1/messages").provider is None
+def test_forward_to_an_unknown_host_is_read_by_its_path() -> None:
+    target = director().forward("https", "example.com", 443, "POST", "/any/v1/messages")
+    assert target.route == msgspec.structs.replace(MESSAGES, provider="example.com")
+    assert target.provider is None
+    assert director().forward("https", "example.com", 443, "GET", "/v1/messages").route is None
+
+
+def test_a_known_host_with_an_unknown_path_is_told_by_its_provider() -> None:
+    target = director().forward("https", "api.openai.com", 443, "GET", "/v1/models")
+    assert (target.provider, target.route) == ("openai", None)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +70,7 @@ def test_reverse_by_prefix_or_path(path: str, upstream_path: str) -> None:
     target = director().reverse("POST", path)
     assert target is not None
     assert target.provider == "anthropic"
-    assert target.path == target.api_path == upstream_path
+    assert target.path == upstream_path
     assert (target.scheme, target.host, target.port) == ("https", "api.anthropic.com", 443)
 
 
@@ -66,8 +80,56 @@ def test_reverse_chains_to_the_gateway_that_the_variable_held_before() -> None:
     assert target is not None
     assert (target.scheme, target.host, target.port) == ("http", "gw.example", 8080)
     assert target.path == "/llm/v1/messages"
-    assert target.api_path == "/v1/messages"
+    assert target.route == msgspec.structs.replace(MESSAGES, provider="gw.example")
     assert (target.server_address, target.server_port) == ("gw.example", 8080)
+
+
+@pytest.mark.parametrize("path", ["/openai/v1/chat/completions", "/openai/chat/completions"])
+@pytest.mark.parametrize(
+    ("base", "sent", "provider"),
+    [
+        (None, "/v1/chat/completions", "openai"),
+        ("https://api.openai.com/v1", "/v1/chat/completions", "openai"),
+        ("https://api.deepseek.com", "/chat/completions", "deepseek"),
+        ("https://openrouter.ai/api/v1", "/api/v1/chat/completions", "openrouter"),
+        ("https://llm.corp.example/openai", "/openai/chat/completions", "llm.corp.example"),
+        ("http://127.0.0.1:8080/v1", "/v1/chat/completions", "openai"),
+        ("http://[::1]:8080/v1", "/v1/chat/completions", "openai"),
+        ("http://localhost:11434/v1", "/v1/chat/completions", "ollama"),
+    ],
+)
+def test_whose_host_it_is_decides(path: str, base: str | None, sent: str, provider: str) -> None:
+    target = director(upstreams={"openai": base} if base else {}).reverse("POST", path)
+    assert target is not None
+    assert target.path == sent
+    assert target.route is not None
+    assert target.route.provider == provider
+
+
+def test_reverse_without_a_place_of_its_own_is_no_way() -> None:
+    assert director().reverse("POST", "/azure/openai/v1/chat/completions") is None
+    way = director(upstreams={"azure": "https://res.openai.azure.com"})
+    target = way.reverse("POST", "/azure/openai/deployments/gpt/chat/completions?api-version=1")
+    assert target is not None
+    assert target.path == "/openai/deployments/gpt/chat/completions?api-version=1"
+    assert target.route is not None
+    assert (target.route.provider, target.route.model) == ("azure.ai.openai", "gpt")
+
+
+@pytest.mark.parametrize(
+    ("host", "provider"),
+    [
+        ("bedrock-runtime.eu-west-1.amazonaws.com", "aws.bedrock"),
+        ("bedrock-runtime.amazonaws.com", None),
+        ("s3.eu-west-1.amazonaws.com", None),
+        ("us-east5-aiplatform.googleapis.com", "gcp.vertex_ai"),
+        ("aiplatform.eu.rep.googleapis.com", "gcp.vertex_ai"),
+        ("my-resource.openai.azure.com", "azure.ai.openai"),
+        ("chatgpt.com", "openai"),
+    ],
+)
+def test_hosts_that_differ_by_region_or_resource(host: str, provider: str | None) -> None:
+    assert director().forward("https", host, 443, "GET", "/").provider == provider
 
 
 def test_reverse_obeys_routes_too() -> None:
@@ -94,7 +156,7 @@ def test_the_users_own_proxy_is_chained_for_https_but_for_no_proxy() -> None:
 
 def test_a_trailing_dot_is_the_same_host() -> None:
     target = director(routes={"api.anthropic.com": "http://127.0.0.1:9"}).forward(
-        "https", "API.anthropic.com.", 443, "/v1/messages"
+        "https", "API.anthropic.com.", 443, "POST", "/v1/messages"
     )
     assert (target.provider, target.port) == ("anthropic", 9)
     assert target.server_address == "api.anthropic.com"

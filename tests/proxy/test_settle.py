@@ -2,7 +2,7 @@
 
 import pytest
 
-from tokenproxy.proxy.tap import CLIENT_LEFT, STOPPED, UNREACHABLE, UPSTREAM_LEFT, settle
+from tokenproxy.proxy.settle import CLIENT_LEFT, STOPPED, UNREACHABLE, UPSTREAM_LEFT, settle
 from tokenproxy.wire.usage import Reading
 
 ENDED = Reading(ended=True)

@@ -37,6 +37,7 @@ class Remembering:
     def __init__(self, *sentences: str) -> None:
         self.told: list[tuple[Call, Row | None]] = []
         self.ends: list[IterationEnd | None] = []
+        self.unread: list[tuple[str, str]] = []
         self.runs: list[str] = []
         """Whose recovered calls it was told of."""
         self.over: list[set[str]] = []
@@ -57,6 +58,9 @@ class Remembering:
 
     def resumed(self, rows: Sequence[Row]) -> None:
         self.earlier += rows
+
+    def passed(self, provider: str, server_address: str) -> None:
+        self.unread.append((provider, server_address))
 
     def finish(self, end: IterationEnd | None) -> tuple[str, ...]:
         self.ends.append(end)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.record.make import RUN, call
 from tokenproxy.record import lines
+from tokenproxy.record.batch import result_call_id
 from tokenproxy.record.lines import iter_rows, tail_rows, verify
 from tokenproxy.record.make_row import make_row
 from tokenproxy.record.row import encode
@@ -173,8 +175,9 @@ def test_problems_are_named_up_to_a_hundred(ledger: Path) -> None:
     assert (found.bad_lines, len(found.problems)) == (250, 100)
 
 
-def test_a_batch_that_was_fetched_again_is_no_fault(ledger: Path) -> None:
-    result = ours().replace(b'"operation":"chat"', b'"operation":"batch_results"')
+def test_an_answer_that_was_fetched_again_is_no_fault(ledger: Path) -> None:
+    derived = result_call_id("anthropic", "msg_01").encode()
+    result = re.sub(rb'"call_id":"[^"]+"', b'"call_id":"' + derived + b'"', ours())
     found = verify(write(ledger, result, result))
     assert found.sound
     assert (found.rows, found.refetched) == (2, 1)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tokenproxy.cli.shared import LabelOption, LedgerOption, RouteOption
+from tokenproxy.cli.shared import InjectOption, LabelOption, LedgerOption, RouteOption
 
 LARGEST = 2**53 - 1
 """Beyond it JSON's readers no longer agree on a number."""
@@ -54,12 +54,13 @@ def run(
         Mode,
         typer.Option(
             envvar="TOKENPROXY_MODE",
-            help="How calls come to us; auto: reverse if a base URL names a gateway, else forward.",
+            help="How calls come to us; auto: forward, reverse where a base URL names a gateway.",
         ),
     ] = Mode.AUTO,
     ledger: LedgerOption = None,
     route: RouteOption = None,
     label: LabelOption = None,
+    inject_include_usage: InjectOption = False,
     no_summary: Annotated[
         bool,
         typer.Option(
@@ -101,6 +102,7 @@ def run(
                 labels=options.joined_labels(label or (), env),
                 summary=not no_summary,
                 fail_open=fail_open,
+                inject_include_usage=inject_include_usage,
             ),
             env,
         )

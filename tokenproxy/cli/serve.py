@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from tokenproxy.cli.failure import Failure
-from tokenproxy.cli.shared import LabelOption, LedgerOption, RouteOption
+from tokenproxy.cli.shared import InjectOption, LabelOption, LedgerOption, RouteOption
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -25,11 +25,12 @@ def serve(
     route: RouteOption = None,
     ledger: LedgerOption = None,
     label: LabelOption = None,
+    inject_include_usage: InjectOption = False,
 ) -> None:
     """Be a shared gateway that records the calls of many commands.
 
     One port speaks both ways: as a proxy (HTTPS_PROXY) and as the API itself
-    (ANTHROPIC_BASE_URL). Ctrl-C or SIGTERM ends it once the open calls are recorded.
+    (ANTHROPIC_BASE_URL, OPENAI_BASE_URL, …). Ctrl-C or SIGTERM ends it once the open calls are recorded.
     """
     from tokenproxy import ids, no_proxy, paths
     from tokenproxy.config import ProxyConfig, RunContext
@@ -71,6 +72,7 @@ def serve(
             ca_cert_pem=authority.cert_pem,
             ca_key_pem=authority.key_pem,
             upstream_ca=write_upstream_trust(run_dir.path, env),
+            inject_include_usage=inject_include_usage,
         )
     except CannotRunError as error:
         raise Failure(str(error)) from None
@@ -93,7 +95,7 @@ def _serve(config: object, listener: socket.socket, certificate: Path) -> None:
 
     def ready() -> None:
         say(f"listening on {url}, ledger {config.ledger}")
-        say(f"as the API:  ANTHROPIC_BASE_URL={url}/anthropic")
+        say(f"as the API:  ANTHROPIC_BASE_URL={url}/anthropic OPENAI_BASE_URL={url}/openai/v1 …")
         say(f"as a proxy:  HTTPS_PROXY={url} NODE_EXTRA_CA_CERTS={certificate}")
 
     begun = time.monotonic()

@@ -24,3 +24,11 @@ LabelOption = Annotated[
         help="Kept on each row. Repeatable; also TOKENPROXY_LABELS, comma-separated.",
     ),
 ]
+InjectOption = Annotated[
+    bool,
+    typer.Option(
+        "--inject-include-usage",
+        envvar="TOKENPROXY_INJECT_INCLUDE_USAGE",
+        help="Ask chat streams for the usage that their client left open (changes the request).",
+    ),
+]

@@ -32,7 +32,8 @@ class Authority(msgspec.Struct, frozen=True):
 def make_authority(hosts: Sequence[str], valid: dt.timedelta = VALID) -> Authority:
     """A new CA (EC P-256) that may only vouch for ``hosts``: DNS names, literal IP addresses.
 
-    A permitted DNS name permits the names below it too; X.509 cannot say less.
+    A permitted DNS name permits the names below it too; X.509 cannot say less. Of a name
+    with a star (``bedrock-runtime.*.amazonaws.com``) it permits what lies right of it.
     """
     # 60 ms to import, and needed in forward mode only.
     from cryptography import x509
@@ -40,7 +41,7 @@ def make_authority(hosts: Sequence[str], valid: dt.timedelta = VALID) -> Authori
     from cryptography.hazmat.primitives.asymmetric import ec
 
     addresses = [host for host in hosts if is_address(host)]
-    names = [host for host in hosts if host not in addresses]
+    names = sorted({_right_of_star(host) for host in hosts if host not in addresses})
     permitted: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
     permitted += [x509.IPAddress(ipaddress.ip_network(address)) for address in addresses]
     excluded: list[x509.GeneralName] = []
@@ -85,3 +86,10 @@ def make_authority(hosts: Sequence[str], valid: dt.timedelta = VALID) -> Authori
             serialization.NoEncryption(),
         ).decode(),
     )
+
+
+def _right_of_star(host: str) -> str:
+    """The smallest domain that holds all hosts of this pattern."""
+    labels = host.split(".")
+    stars = [at for at, label in enumerate(labels) if "*" in label]
+    return ".".join(labels[stars[-1] + 1 :]) if stars else host

@@ -19,7 +19,7 @@ from tokenproxy import no_proxy
 from tokenproxy.config import RunContext
 from tokenproxy.launch import nesting, traceparent
 from tokenproxy.launch.plan import PROXY_VARIABLES, Plan
-from tokenproxy.wire.routes import PROVIDERS
+from tokenproxy.wire.providers import PROVIDERS
 
 RUN_ID = "TOKENPROXY_RUN_ID"
 
@@ -67,15 +67,15 @@ def for_child(
     changed = dict.fromkeys(
         no_proxy.VARIABLES, no_proxy.for_child(plan.no_proxy, plan.hosts, direct_hosts)
     )
-    if plan.mode == "forward":
+    if plan.hosts:
         changed |= dict.fromkeys(PROXY_VARIABLES, ours)
         changed |= trust
-    else:
-        changed |= {
-            provider.base_url_env: f"http://{_login(plan.upstreams.get(name))}127.0.0.1:{port}/{name}"
-            for name, provider in PROVIDERS.items()
-            if provider.base_url_env
-        }
+    for name in plan.variables:
+        provider = PROVIDERS[name]
+        login = _login(plan.upstreams.get(name))
+        changed[provider.base_url_env] = (
+            f"http://{login}127.0.0.1:{port}/{name}{provider.base_path}"
+        )
     child = {name: value for name, value in env.items() if name not in traceparent.VARIABLES}
     child |= changed
     child |= traceparent.for_child(run)

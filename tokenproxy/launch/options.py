@@ -28,6 +28,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = msgspec.field(default_factory=dict)
     summary: bool = True
     fail_open: bool = False
+    inject_include_usage: bool = False
 
 
 def joined_routes(flags: Iterable[str], env: Mapping[str, str]) -> dict[str, str]:

@@ -2,11 +2,13 @@
 
 forward: ``HTTPS_PROXY`` names us; the hosts of the providers are opened.
 reverse: the providers' base-URL variables name us.
-auto: reverse when such a variable already names a gateway, else forward.
+auto: forward, but where a variable already names a gateway, that variable names us:
+      only the clients that were sent elsewhere anyway learn of another base URL.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
@@ -16,8 +18,9 @@ import msgspec
 from tokenproxy import no_proxy
 from tokenproxy.config import Mode
 from tokenproxy.launch.errors import UsageError
-from tokenproxy.launch.routes import check_url, without_login
-from tokenproxy.wire.routes import PROVIDERS, Provider
+from tokenproxy.launch.routes import check_url, is_here, without_login
+from tokenproxy.wire.endpoints import Provider, host_pattern
+from tokenproxy.wire.providers import PROVIDERS
 
 PROXY_VARIABLES = ("https_proxy", "HTTPS_PROXY")
 ANY_PROXY_VARIABLES = ("all_proxy", "ALL_PROXY")
@@ -26,9 +29,11 @@ ANY_PROXY_VARIABLES = ("all_proxy", "ALL_PROXY")
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The way of a run's calls."""
 
-    mode: Literal["forward", "reverse"]
+    mode: Literal["forward", "reverse", "both"]
     hosts: tuple[str, ...] = ()
-    """Intercepted hosts, sorted; empty in reverse mode."""
+    """Intercepted hosts, sorted, as the route table writes them; empty in reverse mode."""
+    variables: tuple[str, ...] = ()
+    """Keys of the providers whose base-URL variables name us, sorted."""
     gateway_hosts: dict[str, str] = msgspec.field(default_factory=dict)
     """Hosts of the user's gateways -> provider whose API they speak (forward)."""
     upstreams: dict[str, str] = msgspec.field(default_factory=dict)
@@ -54,20 +59,28 @@ def make_plan(
     """
     gateways = _gateways(env, providers)
     upstream_proxy, notes = _upstream_proxy(env)
-    way: Literal["forward", "reverse"]
-    way = ("reverse" if gateways else "forward") if mode == "auto" else mode
-    gateway_hosts = {}
+    upstreams = dict(gateways)
+    gateway_hosts: dict[str, str] = {}
     hosts: set[str] = set()
-    if way == "forward":
+    variables = tuple(gateways) if mode == "auto" else ()
+    if mode == "reverse":
+        upstreams, unsigned = _reversible(env, providers)
+        variables = tuple(name for name in upstreams if name not in unsigned)
+        notes += tuple(_unseen(providers[name]) for name in unsigned if name in gateways)
+    else:
+        hosts.update(host for one in providers.values() for host in one.hosts if _opens(host))
+        hosts.update(routes)
+    if mode == "forward":
         for name, url in gateways.items():
-            gateway_hosts[_forwarded_host(providers[name], url)] = name
-        hosts.update(*(provider.hosts for provider in providers.values()))
-        hosts.update(gateway_hosts, routes)
+            host = _forwarded_host(providers[name], url)
+            gateway_hosts[host] = name
+            hosts.add(host)
     return Plan(
-        mode=way,
+        mode="both" if hosts and variables else "forward" if hosts else "reverse",
         hosts=tuple(sorted(host.lower() for host in hosts)),
+        variables=tuple(sorted(variables)),
         gateway_hosts=gateway_hosts,
-        upstreams=gateways,
+        upstreams=upstreams,
         routes=dict(routes),
         upstream_proxy=upstream_proxy,
         no_proxy=no_proxy.entries(env),
@@ -75,19 +88,73 @@ def make_plan(
     )
 
 
+def _opens(host: str) -> bool:
+    """Whether a host can come through a tunnel: those with a port speak plain http."""
+    return ":" not in host
+
+
 def _gateways(env: Mapping[str, str], providers: Mapping[str, Provider]) -> dict[str, str]:
-    """Provider -> base URL, for those whose variable names another than its own host."""
-    gateways = {}
+    """Provider -> base URL, for those whose variable names a host that no provider owns."""
+    return {
+        name: url
+        for name, provider in providers.items()
+        if (url := _base_url(env, provider)) and not _is_known(urlsplit(url), providers)
+    }
+
+
+def _base_url(env: Mapping[str, str], provider: Provider) -> str:
+    """What the provider's variable holds, as a URL; "" if it holds nothing.
+
+    Raises:
+        UsageError: It is no URL.
+    """
+    variable = provider.base_url_env
+    value = env.get(variable, "").strip() if variable else ""
+    own = urlsplit(provider.base_url)
+    if value and own.scheme == "http" and "://" not in value:
+        # Ollama's is a host and perhaps a port.
+        value = f"http://{value}" if ":" in value else f"http://{value}:{own.port}"
+    return check_url(value, variable) if value else ""
+
+
+def _is_known(url: SplitResult, providers: Mapping[str, Provider]) -> bool:
+    host = url.hostname or ""
+    for provider in providers.values():
+        own = urlsplit(provider.base_url)
+        if url.scheme == own.scheme == "http" and is_here(host) and url.port == own.port:
+            return True
+        if url.scheme == "https" and url.port in (None, 443):
+            listed = [name for name in provider.hosts if _opens(name)]
+            if any(re.fullmatch(host_pattern(name), host) for name in listed):
+                return True
+    return False
+
+
+def _reversible(
+    env: Mapping[str, str], providers: Mapping[str, Provider]
+) -> tuple[dict[str, str], frozenset[str]]:
+    """Provider -> where its calls go in reverse mode, and those that must not be told of us.
+
+    The latter's requests are signed for the host that the client believes to talk to.
+    """
+    places: dict[str, str] = {}
     for name, provider in providers.items():
-        variable = provider.base_url_env
-        url = env.get(variable, "").strip() if variable else ""
-        if url and not _is_own(urlsplit(check_url(url, variable)), provider):
-            gateways[name] = url
-    return gateways
+        place = _base_url(env, provider) or provider.base_url_in(env)
+        if place and provider.base_url_env:
+            places[name] = place
+    signed = frozenset(
+        name
+        for name in places
+        if (needs := providers[name].reverse_needs) and not any(env.get(need) for need in needs)
+    )
+    return places, signed
 
 
-def _is_own(url: SplitResult, provider: Provider) -> bool:
-    return url.scheme == "https" and url.hostname in provider.hosts and url.port in (None, 443)
+def _unseen(provider: Provider) -> str:
+    return (
+        f"calls to {provider.base_url_env} are signed for their host and cannot be seen in reverse"
+        f" mode; use --mode forward, or one of {', '.join(provider.reverse_needs)}"
+    )
 
 
 def _forwarded_host(provider: Provider, url: str) -> str:

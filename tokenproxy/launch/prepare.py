@@ -135,6 +135,7 @@ def proxy_config(
         ca_cert_pem=authority.cert_pem if authority else None,
         ca_key_pem=authority.key_pem if authority else None,
         upstream_ca=upstream_ca,
+        inject_include_usage=given.options.inject_include_usage,
         drain_s=DRAIN_S,
     )
 

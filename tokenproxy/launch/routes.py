@@ -89,6 +89,14 @@ def is_host(host: str) -> bool:
     return is_address(host) or _HOST.fullmatch(host) is not None
 
 
+def is_here(host: str) -> bool:
+    """Whether ``host`` means this machine, as a client or as a server is told it."""
+    if not is_address(host):
+        return host == "localhost"
+    address = ipaddress.ip_address(host)
+    return address.is_loopback or address.is_unspecified
+
+
 def is_address(host: str) -> bool:
     """Whether ``host`` is a literal IP address."""
     try:

@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from tokenproxy.config import IterationEnd, RunContext, Summary
-from tokenproxy.launch import child, environment, listener, proven, proxy_process
+from tokenproxy.launch import child, environment, java, listener, proven, proxy_process
 from tokenproxy.launch.authority import make_authority
 from tokenproxy.launch.conductor import Conductor
 from tokenproxy.launch.errors import PROXY_FAILED, SIGNALLED, CannotRunError
@@ -189,9 +189,15 @@ class _Run:
         direct: tuple[str, ...] = ()
         trust: dict[str, str] = {}
         authority = None
-        if plan.mode == "forward":
+        if plan.hosts:
             authority = make_authority(plan.hosts)
             trust = write_trust(run_dir, authority.cert_pem, self._given.env)
+            trust |= java.for_child(
+                run_dir,
+                authority.cert_pem,
+                self._given.env,
+                listener.port_of(self._listener),
+            )
             direct = telemetry_hosts(self._given.env)
         self._proxy.configure(
             proxy_config(

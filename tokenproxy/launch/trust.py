@@ -1,6 +1,6 @@
 """CA files for the command: what it would trust without us, and the run's CA.
 
-Two kinds of variable lead clients to CA files. ``NODE_EXTRA_CA_CERTS`` *adds* to
+Two kinds of variable lead clients to CA files. Those of ``EXTRA`` *add* to
 what a client trusts anyway. The others *replace* it, so each gets a file of its
 own base: the certificates that the same client would have read from the user's
 variables, or else the system's (and certifi's, which Python clients use).
@@ -15,14 +15,24 @@ from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-EXTRA = "NODE_EXTRA_CA_CERTS"
+EXTRA = ("NODE_EXTRA_CA_CERTS", "DENO_CERT")
+"""Node and Bun; Deno."""
 
 BASES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     # What each client reads: the first group with a variable that is set.
     "SSL_CERT_FILE": (("SSL_CERT_FILE",),),
     "REQUESTS_CA_BUNDLE": (("REQUESTS_CA_BUNDLE",), ("CURL_CA_BUNDLE",)),
     "CURL_CA_BUNDLE": (("CURL_CA_BUNDLE",), ("SSL_CERT_FILE", "SSL_CERT_DIR")),
+    "AWS_CA_BUNDLE": (("AWS_CA_BUNDLE",),),
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": (("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",),),
 }
+"""OpenSSL, Go, Ruby, rustls-native-certs and Python's ssl (httpx, aiohttp); requests; curl;
+boto3 and the AWS CLI; gRPC."""
+
+WHERE_SET: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "CODEX_CA_CERTIFICATE": (("CODEX_CA_CERTIFICATE",),),
+}
+"""Variables that come before one of the above, so that they matter only where they are set."""
 
 SYSTEM_FILES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine, Arch
@@ -46,9 +56,13 @@ def write_trust(run_dir: Path, ca_pem: str, env: Mapping[str, str]) -> dict[str,
             read count as empty: their clients have said so, or will.
     """
     ours = ca_pem.encode()
-    variables = {EXTRA: _write(run_dir / "extra.pem", (*_named((EXTRA,), env), ours))}
+    variables = {
+        name: _write(run_dir / f"{name.lower()}.pem", (*_named((name,), env), ours))
+        for name in EXTRA
+    }
     common: str | None = None
-    for variable, groups in BASES.items():
+    where_set = {name: groups for name, groups in WHERE_SET.items() if env.get(name)}
+    for variable, groups in {**BASES, **where_set}.items():
         group = next((names for names in groups if any(env.get(name) for name in names)), None)
         if group is not None:
             path = run_dir / f"{variable.lower()}.pem"
@@ -67,8 +81,13 @@ def write_upstream_trust(run_dir: Path, env: Mapping[str, str]) -> str:
     of a company's inspecting proxy, say). Never the run's own CA.
     """
     variables = (
-        EXTRA,
-        *dict.fromkeys(name for group in BASES.values() for names in group for name in names),
+        *EXTRA,
+        *dict.fromkeys(
+            name
+            for groups in (*BASES.values(), *WHERE_SET.values())
+            for names in groups
+            for name in names
+        ),
     )
     blocks = (*system_certificates(), *_named(variables, env))
     return _write(run_dir / "upstream.pem", blocks)
@@ -76,7 +95,7 @@ def write_upstream_trust(run_dir: Path, env: Mapping[str, str]) -> str:
 
 def remove_trust(run_dir: Path) -> None:
     """Take the files away again."""
-    for path in run_dir.glob("*.pem"):
+    for path in (*run_dir.glob("*.pem"), *run_dir.glob("*.p12")):
         path.unlink(missing_ok=True)
 
 

@@ -1,9 +1,13 @@
-"""Where a request goes: the provider it is for, the address that gets it.
+"""Where a request goes, and what it is: the address that gets it, the call that it makes.
 
 One listener speaks both ways. A request that came through CONNECT already
 names its host (forward). One that was sent to us as to a server is told apart
 by its path (reverse): ``/anthropic/v1/messages`` names the provider,
 ``/v1/messages`` implies it.
+
+Whose host it is decides how a request is read, whatever variable led there: an
+``OPENAI_BASE_URL`` that names DeepSeek makes DeepSeek's calls. A host that is
+nobody's is a gateway, and read by its paths.
 """
 
 from __future__ import annotations
@@ -29,10 +33,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     path: str
     """Path and query as sent upstream."""
-    api_path: str
-    """Path and query as the provider's API knows them, without any gateway's prefix."""
+    route: routes.Route | None
+    """None: no model call; pass through."""
     provider: str | None
-    """None: not a model API; pass through."""
+    """The ledger's name of whose host it is; None: nobody's that we know."""
     server_address: str
     """The provider's own host, whatever the route."""
     server_port: int
@@ -79,40 +83,56 @@ class Director:
         self._proxy = Base.parse(upstream_proxy) if upstream_proxy else None
         self._no_proxy = tuple(no_proxy)
 
-    def forward(self, scheme: str, host: str, port: int, path: str) -> Target:
+    def forward(self, scheme: str, host: str, port: int, method: str, path: str) -> Target:
         """The way of a request whose own host is known (it came through CONNECT)."""
         # A name may end in a dot (the DNS root); it is the same host.
         name = host.lower().rstrip(".")
-        provider = self._gateway_hosts.get(name) or routes.provider_of_host(name)
         base = self._routes.get(name)
-        api_path = path
-        if name in self._gateway_hosts and provider in self._upstreams:
-            # A gateway may serve the API below a prefix of its own.
-            prefix = self._upstreams[provider].prefix
-            api_path = path.removeprefix(prefix) if path.startswith(prefix + "/") else path
+        owner = routes.provider_of_host(f"{name}:{port}")
+        if owner is not None:
+            route = routes.match(owner, method, path)
+        else:
+            spoken = self._gateway_hosts.get(name)
+            route = routes.match_gateway(name, method, self._below_prefix(spoken, path), spoken)
         return Target(
             scheme=base.scheme if base else scheme,
             host=base.host if base else host,
             port=base.port if base else port,
             path=base.prefix + path if base else path,
-            api_path=api_path,
-            provider=provider,
+            route=route,
+            provider=routes.PROVIDERS[owner].name if owner else None,
             server_address=name,
             server_port=port,
         )
+
+    def _below_prefix(self, spoken: str | None, path: str) -> str:
+        """A gateway's path as the API that it speaks knows it: the prefix is the gateway's own."""
+        base = self._upstreams.get(spoken or "")
+        if spoken is None or base is None or not path.startswith(base.prefix + "/"):
+            return path
+        return routes.PROVIDERS[spoken].base_path + path.removeprefix(base.prefix)
 
     def reverse(self, method: str, path: str) -> Target | None:
         """The way of a request sent to us as to a server; None if it names no provider."""
         name, _, rest = path.removeprefix("/").partition("/")
         plain = name.partition("?")[0]
         if plain in routes.PROVIDERS:
-            provider: str | None = plain
+            key: str | None = plain
             path = "/" + rest if plain == name else "/?" + name.partition("?")[2]
         else:
-            provider = routes.provider_of_path(method, path)
-        if provider is None:
+            key = routes.provider_of_path(method, path)
+        base = self._base(key)
+        if key is None or base is None:
             return None
-        base = self._upstreams.get(provider) or Base.parse(routes.PROVIDERS[provider].base_url)
+        # Clients are told a base URL that ends as the provider's own; some append to it, and
+        # some know the API's whole path by themselves.
+        inner = routes.PROVIDERS[key].base_path
+        tail = path.removeprefix(inner) if inner and path.startswith(inner + "/") else path
+        owner = routes.provider_of_host(f"{base.host}:{base.port}")
+        if owner is not None:
+            route = routes.match(owner, method, base.prefix + tail)
+        else:
+            route = routes.match_gateway(base.host, method, inner + tail, key)
         routed = self._routes.get(base.host.lower())
         way = routed or base
         prefix = (routed.prefix if routed else "") + base.prefix
@@ -120,12 +140,21 @@ class Director:
             scheme=way.scheme,
             host=way.host,
             port=way.port,
-            path=prefix + path,
-            api_path=path,
-            provider=provider,
+            path=prefix + tail,
+            route=route,
+            provider=routes.PROVIDERS[owner].name if owner else None,
             server_address=base.host,
             server_port=base.port,
         )
+
+    def _base(self, key: str | None) -> Base | None:
+        """Where an API lives: the user's gateway, or the provider's own place."""
+        if key is None:
+            return None
+        if key in self._upstreams:
+            return self._upstreams[key]
+        own = routes.PROVIDERS[key].base_url_in()
+        return Base.parse(own) if own else None
 
     def via(self, scheme: str, host: str) -> Via | None:
         """The user's own proxy on the way to ``host``: HTTPS_PROXY, so for https alone."""

@@ -41,6 +41,7 @@ class Gateway:
             recorder=recorder,
             port=port,
             upstream_proxy=config.upstream_proxy,
+            inject_include_usage=config.inject_include_usage,
             warn=warn,
         )
         opened = config.intercept_hosts if config.ca_cert_pem else ()

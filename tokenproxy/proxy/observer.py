@@ -5,30 +5,29 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
-import time
 from collections.abc import Callable
-from contextlib import suppress
 from urllib.parse import unquote, urlsplit
 
 from mitmproxy import http, tls
 from mitmproxy.connection import ConnectionState
 
-from tokenproxy import ids
 from tokenproxy.config import RunContext
+from tokenproxy.proxy.calls import Calls
 from tokenproxy.proxy.director import LOOPBACK, Director, Target
 from tokenproxy.proxy.http1 import is_absolute_form
-from tokenproxy.proxy.tap import CLIENT_LEFT, STOPPED, UNREACHABLE, UPSTREAM_LEFT, Tap
-from tokenproxy.record.call import CallStart
+from tokenproxy.proxy.injection import inject, removes_from, without_extra_chunk
+from tokenproxy.proxy.settle import CLIENT_LEFT, STOPPED, UNREACHABLE, UPSTREAM_LEFT
+from tokenproxy.proxy.sockets import SWITCHED, SocketTap
+from tokenproxy.proxy.tap import Tap
 from tokenproxy.record.recorder import Recorder
 from tokenproxy.wire import routes
-from tokenproxy.wire.attribution import read_attribution
+from tokenproxy.wire.dialect import SocketDialect
 
 logger = logging.getLogger(__name__)
 
-JOURNAL_WAIT_S = 0.25
-"""How long a request may wait for its journal entry; a stuck disk must not hold calls."""
-
 _TAP = "tokenproxy.tap"
+_UPGRADE = "tokenproxy.upgrade"
+_INJECTED = "tokenproxy.injected"
 
 
 class Observer:
@@ -42,16 +41,16 @@ class Observer:
         recorder: Recorder,
         port: int,
         upstream_proxy: str | None = None,
+        inject_include_usage: bool = False,
         warn: Callable[[str], None] = logger.warning,
     ) -> None:
-        self._run = run
         self._director = director
         self._recorder = recorder
+        self._calls = Calls(run, recorder)
         self._port = port
         self._proxy_auth = _basic_auth(upstream_proxy)
+        self._inject = inject_include_usage
         self._warn = warn
-        self._live: set[Tap] = set()
-        self._none_open = asyncio.Event()
         self._closed = asyncio.Event()
 
     # -- requests ---------------------------------------------------------
@@ -71,50 +70,39 @@ class Observer:
         via = self._director.via(target.scheme, target.host)
         if via is not None:
             flow.server_conn.via = via
-        if target.provider is None:
-            return
-        route = routes.match(target.provider, request.method, target.api_path)
-        if route is None:
-            return
         headers = _lower(request.headers)
-        attribution = read_attribution(headers)
-        start = CallStart(
-            call_id=ids.uuid7(),
-            trace_id=self._trace_id(attribution.turn_id),
-            span_id=ids.new_span_id(),
-            started_ns=time.time_ns(),
-            provider=route.provider,
-            dialect=route.dialect,
-            operation=route.operation,
-            kind=route.kind,
-            server_address=target.server_address,
-            server_port=target.server_port,
-            attribution=attribution,
-        )
-        loop = asyncio.get_running_loop()
-        tap = Tap(start, self._recorder, loop.call_soon)
+        upgrade = headers.get("upgrade", "").lower() == "websocket"
+        if target.route is None or target.route.socket != upgrade:
+            if target.provider is not None:
+                self._recorder.passed(target.provider, target.server_address)
+        elif upgrade:
+            # What it will carry are the calls; only a refusal is one itself.
+            flow.metadata[_UPGRADE] = target, headers
+        else:
+            await self._tap(flow, target, headers)
+
+    async def _tap(self, flow: http.HTTPFlow, target: Target, headers: dict[str, str]) -> None:
+        if target.route is None:
+            return
+        start = self._calls.start(target.route, target, headers)
+        tap = Tap(start, self._recorder, asyncio.get_running_loop().call_soon)
         tap.request_headers(headers)
         flow.metadata[_TAP] = tap
         flow.request.stream = tap.request_chunk
-        self._live.add(tap)
-        journaled = asyncio.Event()
-
-        def acknowledge() -> None:
-            with suppress(RuntimeError):  # the loop has ended meanwhile
-                loop.call_soon_threadsafe(journaled.set)
-
-        self._recorder.opened(start, acknowledge)
-        try:
-            await asyncio.wait_for(journaled.wait(), JOURNAL_WAIT_S)
-        except TimeoutError:
-            logger.warning("call %s: sent before its journal entry was written", start.call_id)
+        if self._inject and target.route.usage_on_request:
+            flow.request.stream = False
+            flow.metadata[_INJECTED] = False
+        self._calls.add(tap)
+        await self._calls.journaled(start)
         if self._closed.is_set():
             flow.kill()  # type: ignore[no-untyped-call] # mitmproxy's
 
     def _target(self, flow: http.HTTPFlow) -> Target | None:
         request = flow.request
         if flow.client_conn.tls or self._named(request):
-            return self._director.forward(request.scheme, request.host, request.port, request.path)
+            return self._director.forward(
+                request.scheme, request.host, request.port, request.method, request.path
+            )
         return self._director.reverse(request.method, request.path)
 
     def _named(self, request: http.Request) -> bool:
@@ -122,29 +110,39 @@ class Observer:
         ourselves = request.port == self._port and request.host in LOOPBACK
         return is_absolute_form(request) and not ourselves
 
-    def _trace_id(self, turn_id: str | None) -> str:
-        if not self._run.gateway:
-            return self._run.trace_id
-        return ids.derived_trace_id("turn", turn_id) if turn_id else ids.new_trace_id()
-
     def request(self, flow: http.HTTPFlow) -> None:
         """The request is complete."""
         tap = _tap(flow)
-        if tap is not None:
-            tap.request_over()
+        if tap is None:
+            return
+        if _INJECTED in flow.metadata:
+            tap.request_chunk(flow.request.raw_content or b"")
+            flow.metadata[_INJECTED] = inject(flow.request)
+        tap.request_over()
 
     # -- responses --------------------------------------------------------
 
-    def responseheaders(self, flow: http.HTTPFlow) -> None:
+    async def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Stream every response; read those of calls."""
         if flow.response is None:
             return
         flow.response.stream = True  # first: whatever befalls us, nothing is held back
+        if flow.response.status_code != SWITCHED:
+            await self._refused(flow)
         tap = _tap(flow)
         if tap is None:
             return
         tap.response_headers(flow.response.status_code, _lower(flow.response.headers))
         flow.response.stream = tap.response_chunk
+        if flow.metadata.get(_INJECTED) and removes_from(flow.response):
+            flow.response.stream = without_extra_chunk(tap.response_chunk)
+
+    async def _refused(self, flow: http.HTTPFlow) -> None:
+        """A WebSocket that was asked for and not opened: an attempt that failed."""
+        upgrade = flow.metadata.pop(_UPGRADE, None)
+        if upgrade is not None:
+            target, headers = upgrade
+            await self._tap(flow, target, headers)
 
     def response(self, flow: http.HTTPFlow) -> None:
         """The response is complete as far as HTTP knows."""
@@ -152,8 +150,10 @@ class Observer:
         if tap is not None:
             self._over(tap, None)
 
-    def error(self, flow: http.HTTPFlow) -> None:
+    async def error(self, flow: http.HTTPFlow) -> None:
         """One side broke off: the client, or the provider."""
+        if flow.websocket is None:
+            await self._refused(flow)
         tap = _tap(flow)
         if tap is None:
             return
@@ -165,6 +165,49 @@ class Observer:
             self._over(tap, UNREACHABLE)
         else:
             self._over(tap, UPSTREAM_LEFT)
+
+    # -- WebSockets -------------------------------------------------------
+
+    def websocket_start(self, flow: http.HTTPFlow) -> None:
+        """The provider agreed: tap the connection."""
+        upgrade = flow.metadata.pop(_UPGRADE, None)
+        if upgrade is None or flow.response is None:
+            return
+        target, headers = upgrade
+        dialect = routes.dialect(target.route.dialect)
+        if isinstance(dialect, SocketDialect):
+            flow.metadata[_TAP] = SocketTap(
+                dialect=dialect,
+                route=target.route,
+                target=target,
+                request_headers=headers,
+                response_headers=_lower(flow.response.headers),
+                calls=self._calls,
+                call_soon=asyncio.get_running_loop().call_soon,
+            )
+
+    async def websocket_message(self, flow: http.HTTPFlow) -> None:
+        """A whole message, before it is sent on."""
+        if flow.websocket is None:
+            return
+        message = flow.websocket.messages[-1]
+        flow.websocket.messages.clear()  # mitmproxy would keep them all
+        tap = flow.metadata.get(_TAP)
+        if not isinstance(tap, SocketTap):
+            return
+        if message.from_client:
+            if self._closed.is_set():
+                flow.kill()  # type: ignore[no-untyped-call] # mitmproxy's
+                return
+            await tap.from_client(message.content)
+        else:
+            tap.from_server(message.content)
+
+    def websocket_end(self, flow: http.HTTPFlow) -> None:
+        """The connection is over."""
+        tap = flow.metadata.get(_TAP)
+        if isinstance(tap, SocketTap) and flow.websocket is not None:
+            tap.over(CLIENT_LEFT if flow.websocket.closed_by_client else UPSTREAM_LEFT)
 
     # -- connections ------------------------------------------------------
 
@@ -183,22 +226,16 @@ class Observer:
 
     async def idle(self, timeout_s: float) -> None:
         """Wait until no call is open, but no longer than ``timeout_s``."""
-        if self._live:
-            self._none_open.clear()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._none_open.wait(), timeout_s)
+        await self._calls.idle(timeout_s)
 
     def close(self) -> None:
         """Let no more requests through, and account for the calls that are still open."""
         self._closed.set()
-        for tap in list(self._live):
-            self._over(tap, STOPPED)
+        self._calls.close(STOPPED)
 
     def _over(self, tap: Tap, broken: str | None) -> None:
         tap.over(broken)
-        self._live.discard(tap)
-        if not self._live:
-            self._none_open.set()
+        self._calls.remove(tap)
 
 
 def _tap(flow: http.HTTPFlow) -> Tap | None:

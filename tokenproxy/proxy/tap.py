@@ -13,25 +13,19 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
-import msgspec
-
-from tokenproxy.record.call import CallEnd, CallStart, Outcome
+from tokenproxy.proxy.settle import copy_of, settle
+from tokenproxy.record.call import CallEnd, CallStart
 from tokenproxy.record.recorder import Recorder
 from tokenproxy.wire import decoding, notes, routes
+from tokenproxy.wire.bodyreader import BodyReader
 from tokenproxy.wire.dialect import Head, ResponseParser
 from tokenproxy.wire.usage import Reading, ResponseFacts
 
 logger = logging.getLogger(__name__)
 
-REQUEST_LIMIT = 64 * 1024 * 1024
-"""Bytes of a request kept for reading; a larger one is passed on and not read."""
-
-CLIENT_LEFT = "client_disconnected"
-UPSTREAM_LEFT = "upstream_disconnected"
-UNREACHABLE = "upstream_unreachable"
-STOPPED = "proxy_stopped"
-MALFORMED = "malformed_response"
-TRUNCATED = "stream_truncated"
+REQUEST_KEPT = 1024 * 1024
+"""Bytes of a request that are kept to be read when it is over; what comes on top is read,
+and reduced to what may matter, as it comes."""
 
 
 class Tap:
@@ -44,7 +38,8 @@ class Tap:
         self._recorder = recorder
         self._call_soon = call_soon
         self._dialect = routes.dialect(start.dialect)
-        self._request: list[bytes] | None = []
+        self._request: list[bytes] = []
+        self._reader: BodyReader | None = None
         self._asked = False
         self._request_bytes = 0
         self._request_encoding = ""
@@ -67,11 +62,20 @@ class Tap:
     def request_chunk(self, data: bytes) -> bytes:
         """Stream callback of the request. An HTTP/2 client may send empty pieces in between."""
         self._request_bytes += len(data)
-        if self._request is not None:
+        if self._reader is not None:
+            self._call_soon(self._read_request, data)
+        else:
             self._request.append(data)
-            if self._request_bytes > REQUEST_LIMIT:
-                self._request = None
+            if self._request_bytes > REQUEST_KEPT:
+                self._reader = BodyReader(self._request_encoding)
+                for piece in self._request:
+                    self._call_soon(self._read_request, piece)
+                self._request = []
         return data
+
+    def _read_request(self, data: bytes) -> None:
+        if self._reader is not None and not self._asked:
+            self._reader.feed(data)
 
     def request_over(self) -> None:
         """The request is complete."""
@@ -81,9 +85,12 @@ class Tap:
         if self._asked:
             return
         self._asked = True
-        chunks, self._request = self._request, None
-        body = None if chunks is None else b"".join(chunks)
-        self._recorder.requested(self.start.call_id, body, self._request_encoding)
+        if self._reader is not None:
+            body, self._reader = self._reader.take(), None
+            self._recorder.requested(self.start.call_id, body)
+        else:
+            body, self._request = b"".join(self._request), []
+            self._recorder.requested(self.start.call_id, body, self._request_encoding)
 
     # -- the response -----------------------------------------------------
 
@@ -120,7 +127,7 @@ class Tap:
             news = self._parser.feed(decoded) if decoded else False
             self._note(arrived_ns)
             if news:
-                self._recorder.progressed(self.start.call_id, _copy(self._parser.reading))
+                self._recorder.progressed(self.start.call_id, copy_of(self._parser.reading))
         except Exception:
             # Invariant 1: a fault of ours never harms the call. The row will say less.
             logger.exception("call %s: response not read further", self.start.call_id)
@@ -134,6 +141,11 @@ class Tap:
             self._first_content_ns = arrived_ns
         if self.start.kind == "batch_results":
             self._items.extend(parser.take_items())
+
+    def _take_replay(self, reading: Reading) -> None:
+        """An earlier answer that was fetched is a result of its own, if its usage is told."""
+        if self.start.kind == "replay" and reading.parts:
+            self._items.append(copy_of(reading))
 
     # -- the end ----------------------------------------------------------
 
@@ -151,6 +163,7 @@ class Tap:
                 self._parser.close()
                 self._note(ended_ns)
                 reading = self._parser.reading
+                self._take_replay(reading)
         except Exception:
             logger.exception("call %s: end of response not read", self.start.call_id)
         self._done = True
@@ -181,51 +194,3 @@ class Tap:
                 response=self._facts,
             ),
         )
-
-
-def settle(
-    *,
-    status: int | None,
-    broken: str | None,
-    reading: Reading,
-    readable: bool,
-    stream: bool,
-    undecodable: bool = False,
-) -> tuple[Outcome, str | None]:
-    """What became of a call, and its error type.
-
-    Args:
-        status: HTTP status, None if no response began.
-        broken: Which side broke the exchange off, None if HTTP ended as it should.
-        reading: What the response said.
-        readable: The body should have been a model's answer (not a count, not a batch file).
-        stream: The response was an event stream.
-        undecodable: Its encoding kept us from reading it, so that only HTTP tells its end.
-    """
-    # A client may hang up as soon as it has the protocol's end; that call is whole.
-    if broken is not None and not reading.ended:
-        return _broken_off(status, broken, reading)
-    if status is None:
-        return "error", UNREACHABLE
-    if status >= 400:  # noqa: PLR2004 - HTTP: client and server errors begin at 400
-        return "error", reading.error or f"http_{status}"
-    if reading.error is not None:
-        return "error", reading.error
-    if readable and not reading.ended and not undecodable:
-        return ("truncated", TRUNCATED) if stream else ("error", MALFORMED)
-    return "complete", None
-
-
-def _broken_off(status: int | None, broken: str, reading: Reading) -> tuple[Outcome, str]:
-    if broken == CLIENT_LEFT:
-        return "aborted", broken
-    if broken == STOPPED:
-        return "lost", broken
-    if status is None:
-        return "error", broken
-    return "truncated", reading.error or broken
-
-
-def _copy(reading: Reading) -> Reading:
-    """A snapshot for another thread: the parser goes on writing to its own."""
-    return msgspec.structs.replace(reading, usage=list(reading.usage))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from mitmproxy.proxy import context, layer, layers, tunnel
@@ -10,11 +9,12 @@ from mitmproxy.proxy.layers.http import _upstream_proxy
 
 from tokenproxy.proxy.director import Director
 from tokenproxy.proxy.engine import next_layer
+from tokenproxy.wire.endpoints import host_pattern
 
 
 def host_patterns(hosts: Iterable[str]) -> list[str]:
-    """Patterns for mitmproxy's ``allow_hosts`` that match exactly these hosts, any port."""
-    patterns = [rf"^{re.escape(host)}\.?:\d+$" for host in hosts]
+    """Patterns for mitmproxy's ``allow_hosts`` that match these hosts alone, on any port."""
+    patterns = [rf"^{host_pattern(host)}\.?:\d+$" for host in hosts]
     # With no pattern at all mitmproxy opens everything; this one matches nothing.
     return patterns or [r"^(?!)"]
 

@@ -23,7 +23,14 @@ from tokenproxy.config import IterationEnd, RunContext
 from tokenproxy.record import journal as wal
 from tokenproxy.record import ledger as book
 from tokenproxy.record.call import Call, CallEnd, CallStart
-from tokenproxy.record.ended import Ended, billed, journaled, take_written
+from tokenproxy.record.ended import (
+    Ended,
+    billed,
+    counted,
+    journaled,
+    take_written,
+    without_usage,
+)
 from tokenproxy.record.lineage import Lineage, Link
 from tokenproxy.record.make_row import surely_row
 from tokenproxy.record.price import Prices
@@ -32,7 +39,7 @@ from tokenproxy.record.row import encode
 from tokenproxy.record.seen import SeenResults
 from tokenproxy.record.sink import Sink, Sinks
 from tokenproxy.record.tally import Tally, rows_of_run
-from tokenproxy.wire.decoding import decode_all
+from tokenproxy.wire.bodyreader import BodyReader
 from tokenproxy.wire.dialect import Dialect
 from tokenproxy.wire.usage import Reading, RequestFacts
 
@@ -41,8 +48,6 @@ logger = logging.getLogger(__name__)
 BATCH = 1_000
 """Calls settled with one append at most."""
 
-BODY_LIMIT = 64 * 1024 * 1024
-"""Bytes of a request once its encoding is undone; a larger one is not read."""
 KEPT_UNSETTLED = 10_000
 """Ended calls kept in mind while the ledger refuses them; the older are the journal's."""
 
@@ -109,11 +114,23 @@ class Account:
         if pending is None:
             return
         request = RequestFacts()
-        if body is not None and encoding:
-            body = decode_all(body, encoding, BODY_LIMIT)
+        if body is not None:
+            reader = BodyReader(encoding)
+            reader.feed(body)
+            body = reader.take()
         if body is not None:
             request = self._dialects(pending.start.dialect).read_request(body)
         self._ask(pending, request)
+
+    def asked(self, call_id: str, request: RequestFacts) -> None:
+        """What a request says, read already."""
+        pending = self._open.get(call_id)
+        if pending is not None:
+            self._ask(pending, request)
+
+    def passed(self, provider: str, server_address: str) -> None:
+        """A request to a provider that is no model call went by."""
+        self._sinks.passed(provider, server_address)
 
     def progress(self, call_id: str, reading: Reading, at_ns: int) -> None:
         """What is known of a response at a moment."""
@@ -131,10 +148,12 @@ class Account:
             return
         if not pending.asked:
             self._ask(pending, RequestFacts())
+        provider = pending.start.provider
         if end.items:
-            end = msgspec.structs.replace(
-                end, items=self._seen.new(pending.start.provider, end.items)
-            )
+            end = msgspec.structs.replace(end, items=self._seen.new(provider, end.items))
+        elif pending.request.background and not self._seen.new(provider, [end.reading]):
+            # Whoever looked at it in the meantime has counted it.
+            end = msgspec.structs.replace(end, reading=without_usage(end.reading))
         link = pending.link
         self._end(
             Call(
@@ -181,6 +200,12 @@ class Account:
 
     def _ask(self, pending: wal.Pending, request: RequestFacts) -> None:
         start = pending.start
+        # Some APIs name the model, and whether they stream, in the path alone.
+        request = msgspec.structs.replace(
+            request,
+            model=request.model or start.path_model,
+            stream=request.stream if start.path_stream is None else start.path_stream,
+        )
         link = Link(attempt=start.attribution.attempt)
         if start.kind == "inference":
             link = self._lineage.begun(start, request)
@@ -296,7 +321,7 @@ class Account:
         self.flush()
         for ended in batch:
             self._ended.popleft()
-            self._seen.keep(ended.call.start.provider, ended.call.end.items)
+            self._seen.keep(ended.call.start.provider, counted(ended.call))
             self._tell(ended)
 
     def _be_patient(self, error: book.LedgerError) -> None:

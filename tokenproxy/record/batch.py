@@ -1,4 +1,4 @@
-"""Results of a batch: one download, many calls.
+"""Results of a batch: one download, many calls. And an earlier answer fetched: one call.
 
 A message batch is asked for in one request and answered days later by a file
 with one result a line. Each result was a model call and becomes a call and a
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from tokenproxy.ids import derived_span_id
+from tokenproxy.ids import DERIVED_VERSION, derived_span_id
 from tokenproxy.record.call import Call
 from tokenproxy.wire.usage import Reading, RequestFacts
 
@@ -27,6 +27,7 @@ def split(call: Call) -> Iterator[Call]:
     """The calls in a finished download of batch results."""
     for number, item in enumerate(call.end.items):
         failed = item.error is not None
+        batch = call.start.kind == "batch_results"
         yield Call(
             start=msgspec.structs.replace(
                 call.start,
@@ -41,11 +42,11 @@ def split(call: Call) -> Iterator[Call]:
                 call.end,
                 outcome="error" if failed else "complete",
                 error=item.error,
-                # The download's own status and bytes say nothing of this result.
-                status_code=None,
-                stream=False,
+                # A download's own status and bytes say nothing of a result in it.
+                status_code=None if batch else call.end.status_code,
+                stream=False if batch else call.end.stream,
                 first_content_ns=None,
-                reading=_at_batch_tier(item),
+                reading=_at_batch_tier(item) if batch else item,
                 items=[],
             ),
             request=RequestFacts(),
@@ -53,12 +54,9 @@ def split(call: Call) -> Iterator[Call]:
 
 
 def result_call_id(provider: str, response_id: str) -> str:
-    """A UUID that follows from the provider's id of a result.
-
-    Version 8 (RFC 9562: "of the maker's own making"): nothing in it is a time.
-    """
+    """A UUID that follows from the provider's id of a result; nothing in it is a time."""
     words = f"{provider}\0{response_id}".encode(errors="replace")
-    return _uuid(int.from_bytes(hashlib.blake2b(words, digest_size=16).digest()), 8)
+    return _uuid(int.from_bytes(hashlib.blake2b(words, digest_size=16).digest()), DERIVED_VERSION)
 
 
 def derived_call_id(call_id: str, number: int) -> str:

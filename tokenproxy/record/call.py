@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -11,6 +11,10 @@ from tokenproxy.wire.usage import Attribution, Reading, RequestFacts, ResponseFa
 Outcome = Literal["complete", "error", "aborted", "truncated", "lost", "blocked"]
 Kind = Literal["inference", "count", "batch_results", "replay"]
 """As of a route (:mod:`tokenproxy.wire.endpoints`)."""
+
+
+RESULTS: Final = ("batch_results", "replay")
+"""Kinds that fetch earlier answers: each of those is a row of its own."""
 
 
 class CallStart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

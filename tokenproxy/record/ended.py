@@ -9,6 +9,8 @@ import msgspec
 from tokenproxy.record.batch import split
 from tokenproxy.record.call import Call
 from tokenproxy.record.row import Row
+from tokenproxy.wire import notes
+from tokenproxy.wire.usage import Reading
 
 
 class Ended(msgspec.Struct):
@@ -30,10 +32,26 @@ def billed(call: Call) -> Iterable[Call]:
     match call.start.kind:
         case "inference":
             return (call,)
-        case "batch_results":
+        case "batch_results" | "replay":
             return split(call)
         case _:
             return ()
+
+
+def counted(call: Call) -> Sequence[Reading]:
+    """Answers that have their rows now and may be fetched again."""
+    reading = call.end.reading
+    if call.start.replayable and reading.parts:
+        return (reading,)
+    return call.end.items
+
+
+def without_usage(reading: Reading) -> Reading:
+    """A reading whose usage has a row already, and must not count a second time."""
+    said = dict.fromkeys([*reading.notes, notes.COUNTED_BEFORE])
+    return msgspec.structs.replace(
+        reading, parts=(), usage=[], completeness="none", notes=tuple(said)
+    )
 
 
 def take_written(batch: Sequence[Ended], written: int) -> Sequence[Ended]:

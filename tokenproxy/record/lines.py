@@ -9,12 +9,14 @@ zero (``"cost_usd": .060000``), which no strict JSON parser accepts.
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 
+from tokenproxy.ids import DERIVED_VERSION
 from tokenproxy.record.row import SCHEMA, Row
 
 LONGEST_LINE = 64 * 1024 * 1024
@@ -133,13 +135,21 @@ def verify(path: Path) -> Verification:
             found.legacy += 1
         call_id = line.row.get("call_id")
         if isinstance(call_id, str):
-            if call_id in seen and line.row.get("operation") == "batch_results":
+            if call_id in seen and _is_derived(call_id):
                 found.refetched += 1
             elif call_id in seen:
                 twice[call_id] = None
             seen.add(call_id)
     found.duplicates = list(twice)
     return found
+
+
+def _is_derived(call_id: str) -> bool:
+    """Whether it is made from a response's id: of an answer that can be fetched again."""
+    try:
+        return uuid.UUID(call_id).version == DERIVED_VERSION
+    except ValueError:
+        return False
 
 
 def _violation(row: dict[str, Any]) -> str | None:

@@ -30,7 +30,7 @@ from tokenproxy.record.call import CallEnd, CallStart
 from tokenproxy.record.recovery import Recovery, recover
 from tokenproxy.record.sink import Sink
 from tokenproxy.wire.dialect import Dialect
-from tokenproxy.wire.usage import Reading
+from tokenproxy.wire.usage import Reading, RequestFacts
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +61,16 @@ class _Requested(msgspec.Struct, frozen=True):
     encoding: str
 
 
+class _Asked(msgspec.Struct, frozen=True):
+    call_id: str
+    request: RequestFacts
+
+
+class _Passed(msgspec.Struct, frozen=True):
+    provider: str
+    server_address: str
+
+
 class _Progressed(msgspec.Struct, frozen=True):
     call_id: str
     reading: Reading
@@ -78,7 +88,7 @@ class _Finish(msgspec.Struct, frozen=True):
     """On the monotonic clock, seconds."""
 
 
-type _Event = _Opened | _Requested | _Progressed | _Closed | Recovery | _Finish
+type _Event = _Opened | _Requested | _Asked | _Passed | _Progressed | _Closed | Recovery | _Finish
 
 
 class Recorder:
@@ -151,6 +161,14 @@ class Recorder:
             encoding: Its ``Content-Encoding``; undone in our thread.
         """
         self._queue.put(_Requested(call_id, body, encoding))
+
+    def asked(self, call_id: str, request: RequestFacts) -> None:
+        """A request that was read already (a WebSocket's message)."""
+        self._queue.put(_Asked(call_id, request))
+
+    def passed(self, provider: str, server_address: str) -> None:
+        """A request to a provider that is no model call went by."""
+        self._queue.put(_Passed(provider, server_address))
 
     def progressed(self, call_id: str, reading: Reading) -> None:
         """News of a response; ``reading`` is a copy."""
@@ -235,6 +253,10 @@ class Recorder:
         match event:
             case _Requested():
                 self._account.request(event.call_id, event.body, event.encoding)
+            case _Asked():
+                self._account.asked(event.call_id, event.request)
+            case _Passed():
+                self._account.passed(event.provider, event.server_address)
             case _Progressed():
                 self._account.progress(event.call_id, event.reading, event.at_ns)
             case _Closed():

@@ -24,7 +24,7 @@ import msgspec
 from tokenproxy.config import RunContext
 from tokenproxy.record import journal, ledger
 from tokenproxy.record.batch import split
-from tokenproxy.record.call import Call, CallEnd
+from tokenproxy.record.call import RESULTS, Call, CallEnd
 from tokenproxy.record.leftovers import abandoned, tidy
 from tokenproxy.record.make_row import surely_row
 from tokenproxy.record.price import Prices
@@ -185,7 +185,7 @@ def _calls(pending: journal.Pending) -> Iterable[Call]:
     call = pending.ended
     if call is None:
         return [lost(pending)] if pending.start.kind == "inference" else []
-    return split(call) if call.start.kind == "batch_results" else [call]
+    return split(call) if call.start.kind in RESULTS else [call]
 
 
 def _earliest(marks: Collection[ledger.Mark]) -> ledger.Mark:

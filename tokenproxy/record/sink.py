@@ -33,6 +33,10 @@ class Sink(Protocol):
         """Our run has had these calls already, told by a recorder that was killed. Comes first."""
         ...
 
+    def passed(self, provider: str, server_address: str) -> None:
+        """A request to a provider that is no model call went by unread."""
+        ...
+
     def finish(self, end: IterationEnd | None) -> tuple[str, ...]:
         """The run is over. Flush within one second; return sentences worth telling the user."""
         ...
@@ -67,6 +71,12 @@ class Sinks(Sink):
         for sink in self._sinks:
             with _logged("the run's earlier calls"):
                 sink.resumed(rows)
+
+    def passed(self, provider: str, server_address: str) -> None:
+        """Tell all."""
+        for sink in self._sinks:
+            with _logged("a request that passed"):
+                sink.passed(provider, server_address)
 
     def finish(self, end: IterationEnd | None) -> tuple[str, ...]:
         """Tell all; what any of them has to say."""

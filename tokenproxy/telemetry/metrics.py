@@ -14,7 +14,7 @@ from opentelemetry.context import Context
 from opentelemetry.metrics import Counter, Histogram, Meter
 
 from tokenproxy.config import RunContext
-from tokenproxy.record.call import Call
+from tokenproxy.record.call import RESULTS, Call
 from tokenproxy.record.row import Row
 from tokenproxy.telemetry import attributes as tell
 from tokenproxy.telemetry import semconv as names
@@ -60,8 +60,8 @@ class Metrics:
         if error is not None:
             failed[names.ERROR_TYPE] = tell.text(error)
         model = self._model(call.end.reading.model)
-        if row is None or call.start.kind != "batch_results":
-            # A batch's results have the download's time, not their own.
+        if row is None or call.start.kind not in RESULTS:
+            # Answers that were fetched have the download's time, not their own.
             self._durations(call, row, {**base, **server, **model}, failed, context)
         if row is None:
             return
@@ -86,6 +86,17 @@ class Metrics:
             },
             context,
         )
+
+        for note in dict.fromkeys(note.partition(":")[0] for note in row.notes or ()):
+            self._add(names.DISCREPANCIES, 1, {**base, names.NOTE: note}, context)
+
+    def passed(self, provider: str, server_address: str) -> None:
+        """Count a request that went by unread."""
+        labels: Labels = {
+            self._semconv.provider: names.provider_name(provider),
+            names.SERVER_ADDRESS: tell.text(server_address),
+        }
+        self._add(names.PASSED, 1, labels, None)
 
     def group(self, group: Group, context: Context | None, *, failed: str | None = None) -> None:
         """Measure how long an agent worked, where the dialect has a metric for it."""

@@ -133,6 +133,11 @@ class Telemetry:
         with self._lock:
             self._own.resume(rows)
 
+    def passed(self, provider: str, server_address: str) -> None:
+        """Count a request that was no call."""
+        with self._lock:
+            self._own.passed(provider, server_address)
+
     def finish(self, end: IterationEnd | None) -> tuple[str, ...]:
         """The run is over: export what is left, within :data:`DEADLINE_S` seconds.
 

@@ -32,6 +32,11 @@ class RunScope:
             if self._metrics:
                 self._metrics.tool(tool, context)
 
+    def passed(self, provider: str, server_address: str) -> None:
+        """Count a request that was no call."""
+        if self._metrics:
+            self._metrics.passed(provider, server_address)
+
     def resume(self, rows: Iterable[Row]) -> None:
         """Add calls that a killed proxy told before to the iteration's sums."""
         for row in rows:

@@ -68,6 +68,8 @@ LINKS: Final = ("client", "retry_of")
 CALL_ID: Final = "tokenproxy.call.id"
 OUTCOME: Final = "tokenproxy.outcome"
 COMPLETENESS: Final = "tokenproxy.completeness"
+NOTE: Final = "tokenproxy.note"
+"""A note's word, without its detail."""
 RETRY_OF: Final = "tokenproxy.retry_of"
 ATTEMPT: Final = "tokenproxy.attempt"
 FALLBACK_USED: Final = "tokenproxy.fallback_used"
@@ -177,7 +179,19 @@ COST: Final = Metric(
     "Cost in 1e-9 US dollars. Whole numbers add up the same in any order; floats do not.",
 )
 CALLS: Final = Metric("tokenproxy.calls", "counter", "{call}", "Calls, each one row of the ledger.")
-OWN_METRICS: Final = (TOKENS, REASONING, COST, CALLS)
+PASSED: Final = Metric(
+    "tokenproxy.passed_requests",
+    "counter",
+    "{request}",
+    "Requests to a provider's host that are no model call and leave no row.",
+)
+DISCREPANCIES: Final = Metric(
+    "tokenproxy.discrepancies",
+    "counter",
+    "{note}",
+    "What a provider's own numbers left open, by the ledger's notes.",
+)
+OWN_METRICS: Final = (TOKENS, REASONING, COST, CALLS, PASSED, DISCREPANCIES)
 
 
 class UsageCounters(msgspec.Struct, frozen=True):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Final, Literal
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from tokenproxy.wire.dialect import Dialect
+
+NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
 
 Kind = Literal["inference", "count", "batch_results", "replay"]
 """``inference``: a model answers. ``count``: tokens are counted, free of charge. ``batch_results``:
@@ -33,6 +37,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     """The answer can be fetched again under its id."""
     socket: bool = False
     """Calls come as messages of a WebSocket that a GET of this path opens."""
+    usage_on_request: bool = False
+    """A stream's usage comes only if the request has ``stream_options.include_usage``."""
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,10 +56,20 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """The variable by which its clients are pointed elsewhere."""
     regions: tuple[str, ...] = ()
     """Variables that name the region, the first that is set wins; the last item is the default."""
+    region_hosts: Mapping[str, str] = NOWHERE
+    """What stands for ``{region}``, by region; for those not listed what stands under ``*``,
+    with their name in the star's place."""
     reverse_needs: tuple[str, ...] = ()
     """Variables one of which must be set for reverse mode to work: without them the client
     signs its requests for the host that it believes to talk to."""
     endpoints: tuple[Endpoint, ...] = ()
+
+    def base_url_in(self, env: Mapping[str, str] = NOWHERE) -> str:
+        """``base_url`` in the region that the environment names, else in the default one."""
+        *variables, default = self.regions or ("",)
+        region = next((env[name] for name in variables if env.get(name)), default)
+        host = self.region_hosts.get(region) or self.region_hosts.get("*", "*")
+        return self.base_url.replace("{region}", host.replace("*", region))
 
     @property
     def base_path(self) -> str:
@@ -77,6 +93,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool | None = None
     replayable: bool = False
     socket: bool = False
+    usage_on_request: bool = False
 
 
 _SEGMENTS: Final = re.compile(r"[^/?#]+")
@@ -112,6 +129,7 @@ def route_of(provider: Provider, endpoint: Endpoint, found: re.Match[str]) -> Ro
         stream=endpoint.stream,
         replayable=endpoint.replayable,
         socket=endpoint.socket,
+        usage_on_request=endpoint.usage_on_request,
     )
 
 

@@ -19,6 +19,17 @@ _RESPONSES: Final = "openai.responses"
 _GENERATE: Final = "google.generate_content"
 
 
+_USAGE_ON_REQUEST: Final = (_CHAT, "deepseek.chat", "openrouter.chat", "xai.chat")
+"""Dialects whose streams state their usage only on request; the others' do so by themselves."""
+
+_VERTEX_HOSTS: Final = {
+    "global": "aiplatform",
+    "us": "aiplatform.us.rep",
+    "eu": "aiplatform.eu.rep",
+    "*": "*-aiplatform",
+}
+
+
 def _messages(prefix: str = "") -> tuple[Endpoint, ...]:
     """Anthropic's Messages API below a prefix."""
     return (
@@ -36,9 +47,12 @@ def _messages(prefix: str = "") -> tuple[Endpoint, ...]:
 
 def _chat(prefix: str, dialect: str = _CHAT) -> tuple[Endpoint, ...]:
     """OpenAI's chat completions below a prefix."""
+    asks = dialect in _USAGE_ON_REQUEST
     return (
-        Endpoint("POST", f"{prefix}/chat/completions", dialect),
-        Endpoint("POST", f"{prefix}/completions", dialect, "text_completion"),
+        Endpoint("POST", f"{prefix}/chat/completions", dialect, usage_on_request=asks),
+        Endpoint(
+            "POST", f"{prefix}/completions", dialect, "text_completion", usage_on_request=asks
+        ),
         Endpoint("POST", f"{prefix}/embeddings", "openai.embeddings", "embeddings"),
     )
 
@@ -353,16 +367,18 @@ PROVIDERS: Final[dict[str, Provider]] = {
             "aiplatform.*.rep.googleapis.com",
             "aiplatform.mtls.googleapis.com",
         ),
-        base_url="https://{region}aiplatform.googleapis.com",
+        base_url="https://{region}.googleapis.com",
         base_url_env="GOOGLE_VERTEX_BASE_URL",
         regions=("GOOGLE_CLOUD_LOCATION", "GOOGLE_CLOUD_REGION", "global"),
+        region_hosts=_VERTEX_HOSTS,
         endpoints=_vertex(),
     ),
     "vertex-anthropic": Provider(
         name="gcp.vertex_ai",
-        base_url="https://{region}aiplatform.googleapis.com/v1",
+        base_url="https://{region}.googleapis.com/v1",
         base_url_env="ANTHROPIC_VERTEX_BASE_URL",
         regions=("CLOUD_ML_REGION", "global"),
+        region_hosts=_VERTEX_HOSTS,
         endpoints=_vertex(),
     ),
     "azure": Provider(

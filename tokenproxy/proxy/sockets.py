@@ -1,0 +1,174 @@
+"""A WebSocket's tap: its messages are read, and each answer that is asked for is a call.
+
+mitmproxy hands over whole messages, before it sends them on. A message that
+begins a call waits for its journal entry, as a request does; what the provider
+says is read after it was sent on.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from tokenproxy.proxy.calls import Calls
+from tokenproxy.proxy.director import Target
+from tokenproxy.proxy.settle import copy_of, settle
+from tokenproxy.record.call import CallEnd, CallStart
+from tokenproxy.wire.dialect import Head, SocketDialect, SocketNews
+from tokenproxy.wire.endpoints import Route
+from tokenproxy.wire.usage import Reading, RequestFacts
+
+logger = logging.getLogger(__name__)
+
+SWITCHED = 101
+"""The HTTP status of the answer that opened the connection: that of its calls too."""
+
+
+_BLIND = "a WebSocket to %s is not read further"
+"""Invariant 1: a fault of ours never harms the connection. The rows will say less."""
+
+
+class _Open(msgspec.Struct):
+    """A call that is under way."""
+
+    start: CallStart
+    reading: Reading
+    request_bytes: int = 0
+    response_bytes: int = 0
+    first_content_ns: int | None = None
+
+
+class SocketTap:
+    """Reads one connection. All methods run on the event loop; none raises."""
+
+    def __init__(
+        self,
+        *,
+        dialect: SocketDialect,
+        route: Route,
+        target: Target,
+        request_headers: Mapping[str, str],
+        response_headers: Mapping[str, str],
+        calls: Calls,
+        call_soon: Callable[..., object],
+    ) -> None:
+        self._route = route
+        self._target = target
+        self._headers = request_headers
+        self._facts = dialect.read_response_headers(response_headers)
+        self._parser = dialect.open_socket(
+            Head(
+                status=SWITCHED,
+                headers=response_headers,
+                operation=route.operation,
+                model=route.model,
+                first_party=target.provider == route.provider,
+            )
+        )
+        self._calls = calls
+        self._call_soon = call_soon
+        self._open: dict[str, _Open] = {}
+        self._blind = False
+
+    async def from_client(self, message: bytes) -> None:
+        """A message that is about to be sent to the provider."""
+        try:
+            news = None if self._blind else self._parser.client_message(message)
+            if news is not None and news.event == "begun":
+                begun = self._begin(news)
+                begun.request_bytes = len(message)
+                await self._calls.journaled(begun.start)
+                self._asked(begun.start, news)
+        except Exception:
+            logger.exception(_BLIND, self._target.server_address)
+            self._blind = True
+
+    def from_server(self, message: bytes) -> None:
+        """A message that is about to be sent to the client."""
+        self._call_soon(self._read, message, time.time_ns())
+
+    def over(self, broken: str | None = None) -> None:
+        """The connection is over: so are the calls that it leaves open."""
+        self._call_soon(self._finish_all, broken, time.time_ns())
+
+    def _read(self, message: bytes, arrived_ns: int) -> None:
+        if self._blind:
+            return
+        try:
+            news = self._parser.server_message(message)
+            if news is not None:
+                self._take(news, len(message), arrived_ns)
+        except Exception:
+            logger.exception(_BLIND, self._target.server_address)
+            self._blind = True
+
+    def _take(self, news: SocketNews, size: int, arrived_ns: int) -> None:
+        call = self._open.get(news.key)
+        if call is None:
+            # The provider began it by itself (a successor, an answer to speech).
+            call = self._begin(news)
+            self._calls.recorder.opened(call.start)
+            self._asked(call.start, news)
+        call.reading = news.reading or call.reading
+        call.response_bytes += size
+        if call.first_content_ns is None and call.reading.content_started:
+            call.first_content_ns = arrived_ns
+        if news.event == "ended":
+            self._finish(news.key, None, arrived_ns, status=news.error_status)
+        elif news.changed:
+            self._calls.recorder.progressed(call.start.call_id, copy_of(call.reading))
+
+    def _begin(self, news: SocketNews) -> _Open:
+        if not self._open:
+            self._calls.add(self)
+        start = self._calls.start(self._route, self._target, self._headers)
+        call = _Open(start, news.reading or Reading())
+        self._open[news.key] = call
+        return call
+
+    def _asked(self, start: CallStart, news: SocketNews) -> None:
+        self._calls.recorder.asked(start.call_id, news.request or RequestFacts(stream=True))
+
+    def _finish(
+        self, key: str, broken: str | None, ended_ns: int, *, status: int | None = None
+    ) -> None:
+        call = self._open.pop(key)
+        if not self._open:
+            self._calls.remove(self)
+        outcome, error = settle(
+            status=status or SWITCHED,
+            broken=broken,
+            reading=call.reading,
+            readable=True,
+            stream=True,
+        )
+        self._calls.recorder.closed(
+            call.start.call_id,
+            CallEnd(
+                ended_ns=ended_ns,
+                outcome=outcome,
+                error=error,
+                status_code=status or SWITCHED,
+                stream=True,
+                first_content_ns=call.first_content_ns,
+                request_bytes=call.request_bytes,
+                response_bytes=call.response_bytes,
+                reading=call.reading,
+                response=self._facts,
+            ),
+        )
+
+    def _finish_all(self, broken: str | None, ended_ns: int) -> None:
+        try:
+            if not self._blind:
+                for news in self._parser.close():
+                    if news.key in self._open and news.reading is not None:
+                        self._open[news.key].reading = news.reading
+        except Exception:
+            logger.exception(_BLIND, self._target.server_address)
+            self._blind = True
+        for key in list(self._open):
+            self._finish(key, broken, ended_ns)
