@@ -39,6 +39,10 @@ class Messages(Wire):
         """An error event."""
         return (Piece(messages.error_event(failure.kind, failure.text).encode()),)
 
+    def keep_alive(self, _request: Request) -> bytes:
+        """A ping event."""
+        return Event("ping", {"type": "ping"}).encode()
+
     def garbage(self) -> tuple[Piece, ...]:
         """Events that are none."""
         return (

@@ -84,7 +84,8 @@ def agent(request: Request) -> Reply:
 @answers("slow")
 def slow(request: Request) -> Reply:
     """A ping and an event in turn, one each 100 ms."""
-    return keep_alive_gaps(answer(request, plain_message(request)), gap_s=0.1)
+    ping = wire_of(request).keep_alive(request)
+    return keep_alive_gaps(answer(request, plain_message(request)), gap_s=0.1, ping=ping)
 
 
 @answers("huge-headers")

@@ -16,6 +16,7 @@ from tokenproxy.simulator import delivery
 from tokenproxy.simulator.exchange import Exchange
 from tokenproxy.simulator.headers import headers_of
 from tokenproxy.simulator.reply import Reply, Request, error_reply
+from tokenproxy.simulator.websocket import BrokenError, WebSocket
 
 READ_SIZE = 1 << 16
 HEAD_LIMIT = 1 << 20
@@ -23,6 +24,7 @@ HEAD_LIMIT = 1 << 20
 RESET_AFTER_S = 0.05
 """A reset may overtake bytes that the peer has not read yet; let them arrive."""
 
+SWITCHING = 101
 Answer = Callable[[Request], Exchange]
 """Numbers the request, decides its reply and files both."""
 
@@ -50,7 +52,11 @@ class Connection:
         """Answer requests one after another."""
         try:
             while (request := await self._read_request()) is not None:
-                if not await self._respond(self._answer(request)):
+                exchange = self._answer(request)
+                if exchange.reply.status == SWITCHING:
+                    await self._upgrade(exchange)
+                    return
+                if not await self._respond(exchange):
                     return
                 if h11.MUST_CLOSE in (self._http.our_state, self._http.their_state):
                     return
@@ -144,14 +150,27 @@ class Connection:
         await self._send(h11.EndOfMessage())
         return True
 
+    async def _upgrade(self, exchange: Exchange) -> None:
+        """Go on as a WebSocket."""
+        ahead, _ = self._http.trailing_data
+        opened = WebSocket(self._reader, self._writer, exchange, self._answer, self._ended)
+        try:
+            await opened.serve(ahead)
+        except BrokenError as error:
+            if error.reset:
+                await self._reset()
+
     async def _break(self, exchange: Exchange) -> bool:
         exchange.ended = "cut"
         if exchange.reply.ending == "reset":
-            await asyncio.sleep(RESET_AFTER_S)
-            raw: socket.socket = self._writer.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self._writer.transport.abort()
+            await self._reset()
         return False
+
+    async def _reset(self) -> None:
+        await asyncio.sleep(RESET_AFTER_S)
+        raw: socket.socket = self._writer.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._writer.transport.abort()
 
     async def _refuse(self, error: h11.RemoteProtocolError) -> None:
         """Say what the client did wrong, as far as that can still be said."""

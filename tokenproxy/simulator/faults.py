@@ -7,7 +7,15 @@ import msgspec
 from tokenproxy.simulator import calls
 from tokenproxy.simulator.reply import Ending, Headers, Piece, Reply, Request, cut
 from tokenproxy.simulator.scenarios import Scenario, answers, calls_only, in_order, scenario
-from tokenproxy.simulator.wires import RATE_LIMITED, SERVER_ERROR, UNAVAILABLE, Failure, wire_of
+from tokenproxy.simulator.wires import (
+    RATE_LIMITED,
+    SERVER_ERROR,
+    UNAUTHORIZED,
+    UNAVAILABLE,
+    UPGRADE_REQUIRED,
+    Failure,
+    wire_of,
+)
 
 EVENTS_BEFORE_FAULT = 5
 """Whole events of a stream that arrive before its fault: message_start and some content."""
@@ -89,6 +97,23 @@ def unavailable(request: Request) -> Reply:
 def rate_limited_once() -> Scenario:
     """429 once with ``retry-after: 1``, then the scripted model."""
     return in_order(calls_only(lambda request: fail(request, RATE_LIMITED)), calls_only(_agent))
+
+
+@scenario("websocket-refused")
+def websocket_refused() -> Scenario:
+    """No WebSocket here (426); what is posted gets the scripted model."""
+    return _upgrades(UPGRADE_REQUIRED)
+
+
+@scenario("unauthorized")
+def unauthorized() -> Scenario:
+    """401, always, to a WebSocket too."""
+
+    def reply(request: Request) -> Reply | None:
+        asked = request.is_call or request.target.socket
+        return fail(request, UNAUTHORIZED) if asked else None
+
+    return reply
 
 
 @answers("error-mid-stream")
@@ -182,6 +207,15 @@ def html_413(_request: Request) -> Reply:
 
 def _body(body: bytes, content_type: str) -> Reply:
     return Reply(headers=(("Content-Type", content_type),), pieces=(Piece(body),), sized=True)
+
+
+def _upgrades(refusal: Failure) -> Scenario:
+    def reply(request: Request) -> Reply | None:
+        if request.target.socket:
+            return fail(request, refusal)
+        return _agent(request) if request.is_call else None
+
+    return reply
 
 
 def _cut(request: Request, ending: Ending) -> Reply:

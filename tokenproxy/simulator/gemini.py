@@ -111,6 +111,10 @@ class Generate(Wire):
             return (Piece(error + b"\n"),)
         return (Piece(b"," + error + b"\r\n"), Piece(b"]"))
 
+    def keep_alive(self, _request: Request) -> bytes:
+        """There is none."""
+        return b""
+
     def garbage(self) -> tuple[Piece, ...]:
         """An event that is none."""
         return (Piece(b'data: {"candidates": nonsense\xff}\n\n'),)

@@ -27,7 +27,7 @@ def status_of(failure: Failure) -> int:
 def envelope(flavour: str, failure: Failure) -> Json:
     """The body of an error."""
     status = status_of(failure)
-    kind, code = TYPES.get(status, TYPES[500])
+    kind, code = TYPES.get(status) or TYPES[400 if status < 500 else 500]
     match flavour:
         case "mistral":
             return {

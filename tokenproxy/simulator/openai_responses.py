@@ -23,6 +23,7 @@ from tokenproxy.simulator.openai_items import item_events, items_of
 from tokenproxy.simulator.reply import Piece, Reply, Request, Stored, json_reply
 from tokenproxy.simulator.wires import (
     NOT_FOUND,
+    UPGRADE_REQUIRED,
     WIRES,
     Failure,
     Tool,
@@ -108,6 +109,8 @@ class Responses(Wire):
 
     def aside(self, request: Request, past: Sequence[Exchange]) -> Reply | None:
         """A stored response again, whole or from an event on; counting; the rest of the API."""
+        if request.target.socket:
+            return accepted(request)
         if request.method != "GET" or not (wanted := request.target.rest):
             return openai_aside.answer(request)
         found = next(
@@ -244,6 +247,13 @@ class Compact(Responses):
             "usage": usage_of(tokens, request.target.flavour),
         }
         return whole(body, known=tokens)
+
+
+def accepted(request: Request) -> Reply:
+    """101 to who asks for a WebSocket, 426 to who does not."""
+    if (request.header("upgrade") or "").lower() == "websocket":
+        return Reply(status=101)
+    return failed(request, UPGRADE_REQUIRED)
 
 
 def lane_of(body: Json) -> Json:

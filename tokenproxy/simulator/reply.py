@@ -240,12 +240,11 @@ def cut(reply: Reply, *, keep: int, ending: Ending) -> Reply:
     )
 
 
-def keep_alive_gaps(reply: Reply, *, gap_s: float) -> Reply:
-    """``reply`` with a ping and ``gap_s`` seconds before every piece."""
-    ping = Event("ping", {"type": "ping"}).encode()
+def keep_alive_gaps(reply: Reply, *, gap_s: float, ping: bytes) -> Reply:
+    """``reply`` with ``ping`` and ``gap_s`` seconds before every piece."""
     pieces: list[Piece] = []
     for at, piece in enumerate(reply.pieces):
-        if at:
+        if at and ping:
             pieces.append(Piece(ping, gap_s))
         pieces.append(Piece(piece.data, gap_s, piece.known))
     return msgspec.structs.replace(reply, pieces=tuple(pieces))

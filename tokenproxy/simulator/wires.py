@@ -45,6 +45,10 @@ UNAVAILABLE = Failure(
     headers=(("retry-after", "1"),),
 )
 NOT_FOUND = Failure(status=404, kind="not_found_error", text="Not found")
+UPGRADE_REQUIRED = Failure(
+    status=426, kind="invalid_request_error", text="This needs a WebSocket that is not served here."
+)
+UNAUTHORIZED = Failure(status=401, kind="authentication_error", text="Invalid credentials")
 OVERLOADED = 529
 """Anthropic's own status; 503 elsewhere."""
 
@@ -97,6 +101,10 @@ class Wire:
             Piece(b"event: astonishment\ndata: {}\n\n"),
             Piece(b": a comment\n\n"),
         )
+
+    def keep_alive(self, request: Request) -> bytes:
+        """What keeps a silent stream open; nothing where there is no such thing."""
+        return b": keep-alive\n\n" if request.streamed and request.method == "POST" else b""
 
     def aside(self, request: Request, past: Sequence[Exchange]) -> Reply | None:  # noqa: ARG002
         """Answer to a request of this API that asks no model; None: there is none."""
