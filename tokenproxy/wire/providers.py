@@ -127,6 +127,8 @@ def _vertex() -> tuple[Endpoint, ...]:
         found += [
             Endpoint("POST", f"{place}/publishers/google/models/{{model}}:predict",
                      "google.predict", "embeddings"),
+            Endpoint("GET", f"/ws/google.cloud.aiplatform.{version[1:]}.LlmBidiService"
+                     "/BidiGenerateContent", "google.live", "realtime", socket=True),
             Endpoint("POST", f"{claude}count-tokens:rawPredict", _MESSAGES, "count_tokens",
                      "count"),
             Endpoint("POST", f"{claude}{{model}}:rawPredict", _MESSAGES, stream=False),
@@ -154,6 +156,8 @@ def _gemini() -> tuple[Endpoint, ...]:
                      "interactions", "replay"),
             Endpoint("GET", f"{live}.BidiGenerateContent", "google.live", "realtime",
                      socket=True),
+            Endpoint("GET", f"{live}.BidiGenerateContentConstrained", "google.live",
+                     "realtime", socket=True),
         ]  # fmt: skip
     return tuple(found)
 
