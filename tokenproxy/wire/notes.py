@@ -17,6 +17,7 @@ BREAKDOWN_MISMATCH = "breakdown_mismatch"
 BYOK = "byok"
 CACHE_EXCEEDS_INPUT = "cache_exceeds_input"
 COUNTED_BEFORE = "counted_before"
+CACHE_KINDS_UNKNOWN = "cache_kinds_unknown"
 CACHE_SPLIT_EXCEEDS = "cache_split_exceeds_total"
 CACHE_SPLIT_REMAINDER = "cache_split_remainder"
 DECLINED_MODEL_UNKNOWN = "declined_model_unknown"
@@ -60,6 +61,7 @@ MEANING: Mapping[str, str] = {
     BYOK: "the upstream bills a key of the user's own; its charge is in the provider's cost",
     CACHE_EXCEEDS_INPUT: "more cached than input tokens were stated; the cached ones were left out",
     COUNTED_BEFORE: "the answer was looked at and counted before this call had ended",
+    CACHE_KINDS_UNKNOWN: "of what kind the cached tokens are is not stated",
     CACHE_SPLIT_EXCEEDS: "the split of cache writes by time to live is larger than their total",
     CACHE_SPLIT_REMAINDER: "cache writes without a stated time to live were taken as 5 minutes",
     DECLINED_MODEL_UNKNOWN: "an attempt that declined does not say which model ran it",

@@ -20,8 +20,10 @@ from tokenproxy.wire import notes
 from tokenproxy.wire.dialect import Dialect
 from tokenproxy.wire.openai.accent import Accent, Cost, amount
 from tokenproxy.wire.openai.chat import ChatCompletions
-from tokenproxy.wire.openai.fields import CHAT_FIELDS
+from tokenproxy.wire.openai.fields import CHAT_FIELDS, RESPONSES_FIELDS
 from tokenproxy.wire.openai.merge import Path
+from tokenproxy.wire.openai.responses import OpenAIResponses
+from tokenproxy.wire.openai.responses_reading import Accent as ResponsesAccent
 
 TOOL_TABLES: Final[tuple[Path, ...]] = (("server_tool_use_details",), ("server_tool_use",))
 _UPSTREAM: Final = ("cost_details", "upstream_inference_cost")
@@ -40,3 +42,11 @@ def cost(usage: Mapping[str, Any]) -> Cost:
 _FIELDS: Final = msgspec.structs.replace(CHAT_FIELDS, server_tool_tables=TOOL_TABLES)
 
 CHAT: Dialect = ChatCompletions(Accent(name="openrouter.chat", fields=_FIELDS, cost=cost))
+
+RESPONSES: Dialect = OpenAIResponses(
+    "openrouter.responses",
+    ResponsesAccent(
+        fields=msgspec.structs.replace(RESPONSES_FIELDS, server_tool_tables=TOOL_TABLES),
+        cost=cost,
+    ),
+)

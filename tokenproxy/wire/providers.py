@@ -269,6 +269,7 @@ PROVIDERS: Final[dict[str, Provider]] = {
         endpoints=(
             *_chat("/v1", "xai.chat"),
             Endpoint("POST", "/v1/responses", "xai.responses", "responses", replayable=True),
+            Endpoint("GET", "/v1/responses", "xai.responses", "responses", socket=True),
             Endpoint("GET", "/v1/responses/{}", "xai.responses", "responses", "replay"),
             Endpoint("POST", "/v1/images/generations", "openai.images", "image_generation"),
             *_messages(),

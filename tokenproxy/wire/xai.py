@@ -14,10 +14,12 @@ from typing import Final
 
 import msgspec
 
-from tokenproxy.wire.dialect import Dialect
+from tokenproxy.wire.dialect import Dialect, SocketDialect
 from tokenproxy.wire.openai.accent import Accent, stated_cost
 from tokenproxy.wire.openai.chat import ChatCompletions
-from tokenproxy.wire.openai.fields import CHAT_FIELDS
+from tokenproxy.wire.openai.fields import CHAT_FIELDS, RESPONSES_FIELDS
+from tokenproxy.wire.openai.responses import OpenAIResponses
+from tokenproxy.wire.openai.responses_reading import Accent as ResponsesAccent
 
 TICKS_PER_USD: Final = 10**10
 COST: Final = stated_cost(("cost_in_usd_ticks",), TICKS_PER_USD)
@@ -33,3 +35,16 @@ _FIELDS: Final = msgspec.structs.replace(
 )
 
 CHAT: Dialect = ChatCompletions(Accent(name="xai.chat", fields=_FIELDS, cost=COST))
+
+RESPONSES: SocketDialect = OpenAIResponses(
+    "xai.responses",
+    ResponsesAccent(
+        # Reasoning is in the output here; the tools stand where chat has them.
+        fields=msgspec.structs.replace(
+            RESPONSES_FIELDS,
+            server_tools=_FIELDS.server_tools,
+            server_tool_tables=_FIELDS.server_tool_tables,
+        ),
+        cost=COST,
+    ),
+)
