@@ -7,6 +7,7 @@ chunk of a stream, are a check on the answer's own.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from tokenproxy.wire import notes
 from tokenproxy.wire.anthropic.reading import MessageReading
@@ -49,20 +50,23 @@ class ChunksParser(EventsParser):
         self._head = head
         self._anthropic: StreamParser | None = None
         self._vendor: VendorReading | None = None
+        self._metrics: dict[str, Any] | None = None
         self._over = False
+        """The last event of a vendor's stream came: it has metrics, Nova's ``metadata`` too."""
+        self._unreadable = False
 
     def _event(self, name: str, payload: bytes) -> bool:
         if name != "chunk":
             return False
         chunk = PAYLOAD.decode(payload)
-        if chunk is None or chunk.bytes is None:
-            say(self.reading, notes.EVENT_UNREADABLE)
+        if chunk is None or chunk.data is None:
+            self._unreadable = True
             return False
-        kind = type_of(chunk.bytes)
+        kind = type_of(chunk.data)
         if self._vendor is None and kind in _ANTHROPIC:
-            changed = self._take_anthropic(kind, chunk.bytes)
+            changed = self._take_anthropic(kind, chunk.data)
         else:
-            changed = self._take_vendor(chunk.bytes)
+            changed = self._take_vendor(chunk.data)
         self.reading.model = served(self._head.model, self.reading.model)
         return changed
 
@@ -76,21 +80,19 @@ class ChunksParser(EventsParser):
         changed = self._anthropic.take(kind, data)
         if kind == b"message_stop":
             stop = KIND.decode(data)
-            metrics = stop.metrics if stop is not None else None
-            if metrics is not None:
-                keep(self.reading, metrics)
-                check_metrics(self.reading, metrics)
+            self._metrics = stop.metrics if stop is not None else None
         return changed
 
     def _take_vendor(self, data: bytes) -> bool:
         answer = ANSWER.decode(data)
         if answer is None:
-            say(self.reading, notes.EVENT_UNREADABLE)
+            self._unreadable = True
             return False
         if self._vendor is None:
             self._vendor = VendorReading(self.reading, self._head)
         changed = self._vendor.take(answer)
-        self._over = self._over or answer.metrics is not None
+        self._metrics = answer.metrics or self._metrics
+        self._over = self._over or answer.metrics is not None or answer.metadata is not None
         return changed
 
     def _end(self) -> None:
@@ -99,6 +101,12 @@ class ChunksParser(EventsParser):
         if self._anthropic is not None:
             self._anthropic.close()
             self.reading.model = served(self._head.model, self.reading.model)
+            if self._metrics is not None:
+                keep(self.reading, self._metrics)
+                check_metrics(self.reading, self._metrics)
+        # Only now: the dialects that read the answer rewrite its notes as they go.
+        if self._unreadable:
+            say(self.reading, notes.EVENT_UNREADABLE)
 
 
 class Invoke:

@@ -76,7 +76,7 @@ class Converse(msgspec.Struct, rename="camel"):
 class Payload(msgspec.Struct):
     """The data of a ``chunk`` event. Beside it stands padding, ``p``."""
 
-    bytes: bytes | None = None
+    data: bytes | None = msgspec.field(default=None, name="bytes")
     """Base64 in the JSON."""
 
 
@@ -151,7 +151,7 @@ class Answer(msgspec.Struct):
     # Amazon Nova
     output: Output | None = None
     nova_stop: str | None = msgspec.field(default=None, name="stopReason")
-    message_start: msgspec.Raw | None = msgspec.field(default=None, name="messageStart")
+    message_start: msgspec.Raw = msgspec.field(default=msgspec.Raw(), name="messageStart")
     message_stop: Stop | None = msgspec.field(default=None, name="messageStop")
     block_start: BlockStart | None = msgspec.field(default=None, name="contentBlockStart")
     metadata: Metadata | None = None
@@ -161,8 +161,8 @@ class Answer(msgspec.Struct):
     titan_stop: str | None = msgspec.field(default=None, name="completionReason")
     results: list[Result] | None = None
     # embeddings
-    embedding: msgspec.Raw | None = None
-    embeddings: msgspec.Raw | None = None
+    embedding: msgspec.Raw = msgspec.Raw()
+    embeddings: msgspec.Raw = msgspec.Raw()
 
 
 class Kind(msgspec.Struct):

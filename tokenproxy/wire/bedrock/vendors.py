@@ -54,8 +54,8 @@ class VendorReading:
         add_tools(reading, _tool_uses(answer))
         self._usage.update(_usage(answer))
         self._metrics.update(answer.metrics or {})
-        self._embeds = self._embeds or (answer.embedding or answer.embeddings) is not None
-        reading.content_started = reading.content_started or answer.message_start is None
+        self._embeds = self._embeds or bool(bytes(answer.embedding) or bytes(answer.embeddings))
+        reading.content_started = reading.content_started or not bytes(answer.message_start)
         self._bill()
         return before != (
             reading.model,
