@@ -7,7 +7,6 @@ Elsewhere it is a skip that says how to get it.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from pathlib import Path
 
@@ -47,13 +46,15 @@ def python_of(name: str) -> Path:
 
 
 def _installed(manager: str, name: str, inside: str) -> Path:
-    """A file in what scripts/install-clients has put into the cache, whole."""
+    """A file in what scripts/install-clients has put into the cache, whole and as pinned."""
     pins = (ROOT / "scripts" / "clients" / "pins").read_text()
-    line = next(line for line in pins.splitlines() if line.split()[:2] == [manager, name])
-    versions = [re.sub(r".*[@=]", "", package) for package in line.split()[2:]]
+    lines = (line.split(maxsplit=2) for line in pins.splitlines())
+    pinned = {(line[0], line[1]): line[2] for line in lines if len(line) == 3}
     base = os.environ.get("TOKENPROXY_CACHE")
     if not base:
         home_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         base = str(Path(home_cache) / "tokenproxy-dev")
-    directory = Path(base) / manager / "-".join([name, *versions])
-    return require(directory / inside if (directory / ".whole").exists() else None, name)
+    directory = Path(base) / manager / name
+    whole = directory / ".whole"
+    fit = whole.exists() and whole.read_text().strip() == pinned[manager, name]
+    return require(directory / inside if fit else None, name)
