@@ -30,7 +30,8 @@ def serve(
     """Be a shared gateway that records the calls of many commands.
 
     One port speaks both ways: as a proxy (HTTPS_PROXY) and as the API itself
-    (ANTHROPIC_BASE_URL, OPENAI_BASE_URL, …). Ctrl-C or SIGTERM ends it once the open calls are recorded.
+    (ANTHROPIC_BASE_URL, OPENAI_BASE_URL, …). Ctrl-C or SIGTERM ends it once the open
+    calls are recorded.
     """
     from tokenproxy import ids, no_proxy, paths
     from tokenproxy.config import ProxyConfig, RunContext

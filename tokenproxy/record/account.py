@@ -22,7 +22,7 @@ import msgspec
 from tokenproxy.config import IterationEnd, RunContext
 from tokenproxy.record import journal as wal
 from tokenproxy.record import ledger as book
-from tokenproxy.record.call import Call, CallEnd, CallStart
+from tokenproxy.record.call import Call, CallEnd, CallStart, identified
 from tokenproxy.record.ended import (
     Ended,
     billed,
@@ -206,6 +206,7 @@ class Account:
             model=request.model or start.path_model,
             stream=request.stream if start.path_stream is None else start.path_stream,
         )
+        start = identified(start, request)
         link = Link(attempt=start.attribution.attempt)
         if start.kind == "inference":
             link = self._lineage.begun(start, request)

@@ -46,6 +46,16 @@ class CallStart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     attribution: Attribution = msgspec.field(default_factory=Attribution)
 
 
+def identified(start: CallStart, request: RequestFacts) -> CallStart:
+    """The call with the session and turn that its body names, where no header did."""
+    who = start.attribution
+    session, turn = who.session_id or request.session_id, who.turn_id or request.turn_id
+    if (session, turn) == (who.session_id, who.turn_id):
+        return start
+    named = msgspec.structs.replace(who, session_id=session, turn_id=turn)
+    return msgspec.structs.replace(start, attribution=named)
+
+
 class CallEnd(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How the call ended. Built on the event loop, completed in the recorder's thread."""
 

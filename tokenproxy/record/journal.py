@@ -28,7 +28,7 @@ from typing import IO, ClassVar
 import msgspec
 
 from tokenproxy.config import RunContext
-from tokenproxy.record.call import Call, CallStart
+from tokenproxy.record.call import Call, CallStart, identified
 from tokenproxy.record.ledger import Mark
 from tokenproxy.record.lineage import Link
 from tokenproxy.record.row import UNENCODABLE, encode_lines
@@ -242,6 +242,7 @@ class Pending:
         """Take in what a record tells."""
         if isinstance(record, Asked):
             self.request, self.link, self.asked = record.request, record.link, True
+            self.start = identified(self.start, record.request)
         else:
             self.reading, self.last_ns = record.reading, record.at_ns
 

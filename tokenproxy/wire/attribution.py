@@ -1,11 +1,33 @@
-"""Who calls, from a request's headers, whatever client sent them and to whichever API."""
+"""Who calls, from a request's headers, whatever client sent them and to whichever API.
+
+A client is known by the headers that it sends, not by its name: gateways and
+forks keep the one and change the other. Sources: Claude Code's "LLM gateway
+protocol"; Codex (:mod:`tokenproxy.wire.codex`); opencode, Copilot and Kilo by
+what they are seen to send; the providers' SDKs (``x-stainless-retry-count``);
+W3C Trace Context.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
-from tokenproxy.wire import claude_code
+from tokenproxy.wire import codex
+from tokenproxy.wire.claude_code import tool_durations
 from tokenproxy.wire.usage import Attribution
+from tokenproxy.wire.words import word
+
+_SESSION = (
+    "x-claude-code-session-id",
+    "x-opencode-session",
+    "x-client-session-id",  # GitHub Copilot
+    "x-kilocode-taskid",
+)
+_TURN = ("x-claude-code-prompt-id", "x-interaction-id")  # the latter: GitHub Copilot
+_REQUEST = ("x-client-request-id", "x-opencode-request")
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[!-~]{1,128})?")
+_MAX_DIGITS = 5
 
 
 def read_attribution(headers: Mapping[str, str]) -> Attribution:
@@ -14,4 +36,43 @@ def read_attribution(headers: Mapping[str, str]) -> Attribution:
     Args:
         headers: the request's, names lower-cased.
     """
-    return claude_code.read_attribution(headers)
+    get = headers.get
+    thread = codex.read_thread(headers)
+    request_id = _first(headers, _REQUEST)
+    return Attribution(
+        session_id=_first(headers, _SESSION) or thread.session_id,
+        turn_id=_first(headers, _TURN) or thread.turn_id,
+        agent_id=word(get("x-claude-code-agent-id")) or thread.agent_id,
+        parent_agent_id=word(get("x-claude-code-parent-agent-id")) or thread.parent_agent_id,
+        agent_type=word(get("x-claude-code-agent-type")) or thread.agent_type,
+        request_class=word(get("x-claude-code-request-class")) or thread.request_class,
+        compaction=word(get("x-claude-code-compaction")),
+        context_compacted=word(get("x-claude-code-context-compacted")),
+        # Codex sends its thread's id under this name: that tells no request from another.
+        client_request_id=None if request_id in thread.ids else request_id,
+        attempt=_attempt(get("x-stainless-retry-count")),
+        tool_durations_ms=tool_durations(get("x-claude-code-prev-tool-durations")),
+        client=_product(get("user-agent")),
+        traceparent=_traceparent(get("traceparent")),
+        tracestate=word(get("tracestate"), 512) if "traceparent" in headers else None,
+    )
+
+
+def _first(headers: Mapping[str, str], names: tuple[str, ...]) -> str | None:
+    return next((found for name in names if (found := word(headers.get(name)))), None)
+
+
+def _attempt(value: str | None) -> int | None:
+    text = (value or "").strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
+
+
+def _product(user_agent: str | None) -> str | None:
+    """``claude-cli/2.1.330`` of ``claude-cli/2.1.330 (external, sdk-cli)``."""
+    tokens = (user_agent or "").split(maxsplit=1)
+    return word(tokens[0]) if tokens else None
+
+
+def _traceparent(value: str | None) -> str | None:
+    text = (value or "").strip()
+    return text if _TRACEPARENT.fullmatch(text) else None

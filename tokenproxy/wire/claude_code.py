@@ -1,23 +1,19 @@
-"""Who calls: the headers that Claude Code and the Anthropic SDKs send with a request.
+"""What Claude Code tells in forms of its own: its session, and how long its tools took.
 
-Sources: Claude Code's "LLM gateway protocol" page (session, agent and hint
-headers), the SDK (``x-stainless-retry-count``), W3C Trace Context. The hint
-headers come by default only on direct connections to the Anthropic API.
+Source: Claude Code's "LLM gateway protocol" page. The hint headers come by
+default only on direct connections to the Anthropic API.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 
 import msgspec
 
 from tokenproxy.wire.lenient import Lenient
-from tokenproxy.wire.usage import Attribution
 from tokenproxy.wire.words import word
 
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[!-~]{1,128})?")
 _LEGACY_SESSION = re.compile(r"_session_(.+)$")
 
 
@@ -29,32 +25,6 @@ _IDENTITY = Lenient(_Identity)
 
 _MAX_TOOLS = 256
 """Tool durations that are read from one header."""
-_MAX_DIGITS = 5
-
-
-def read_attribution(headers: Mapping[str, str]) -> Attribution:
-    """Who made the call.
-
-    Args:
-        headers: the request's, names lower-cased.
-    """
-    get = headers.get
-    return Attribution(
-        session_id=word(get("x-claude-code-session-id")),
-        turn_id=word(get("x-claude-code-prompt-id")),
-        agent_id=word(get("x-claude-code-agent-id")),
-        parent_agent_id=word(get("x-claude-code-parent-agent-id")),
-        agent_type=word(get("x-claude-code-agent-type")),
-        request_class=word(get("x-claude-code-request-class")),
-        compaction=word(get("x-claude-code-compaction")),
-        context_compacted=word(get("x-claude-code-context-compacted")),
-        client_request_id=word(get("x-client-request-id")),
-        attempt=_attempt(get("x-stainless-retry-count")),
-        tool_durations_ms=_durations(get("x-claude-code-prev-tool-durations")),
-        client=_product(get("user-agent")),
-        traceparent=_traceparent(get("traceparent")),
-        tracestate=word(get("tracestate"), 512) if "traceparent" in headers else None,
-    )
 
 
 def session_of_user_id(user_id: str) -> str | None:
@@ -70,12 +40,7 @@ def session_of_user_id(user_id: str) -> str | None:
     return word(legacy[1]) if legacy else None
 
 
-def _attempt(value: str | None) -> int | None:
-    text = (value or "").strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
-
-
-def _durations(value: str | None) -> tuple[tuple[str, float], ...]:
+def tool_durations(value: str | None) -> tuple[tuple[str, float], ...]:
     """``Bash=742;Read=9`` or ``Bash=1094, Agent=22``: names and milliseconds, in order."""
     found: list[tuple[str, float]] = []
     for entry in re.split(r"[;,]", value or "")[:_MAX_TOOLS]:
@@ -90,14 +55,3 @@ def _durations(value: str | None) -> tuple[tuple[str, float], ...]:
         if math.isfinite(duration) and duration >= 0:
             found.append((tool, duration))
     return tuple(found)
-
-
-def _product(user_agent: str | None) -> str | None:
-    """``claude-cli/2.1.330`` of ``claude-cli/2.1.330 (external, sdk-cli)``."""
-    tokens = (user_agent or "").split(maxsplit=1)
-    return word(tokens[0]) if tokens else None
-
-
-def _traceparent(value: str | None) -> str | None:
-    text = (value or "").strip()
-    return text if _TRACEPARENT.fullmatch(text) else None
