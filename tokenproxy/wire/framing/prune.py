@@ -19,8 +19,8 @@ The rules:
 Theory of operation. Outside of what may be replaced, one regular expression
 passes over as much as it can: it takes plain bytes, strings that are surely
 short and number arrays that are. Where it stops, a string or an array begins that
-goes on beyond the chunk or needs counting; its end is found by ``find``, or by
-a second expression if it has escapes.
+may be long or goes on beyond the chunk; its end is found by ``find``, or by a
+second expression if it has escapes.
 """
 
 from __future__ import annotations
@@ -89,10 +89,18 @@ class Pruner:
         return reduced
 
     def _read_outside(self, chunk: bytes, position: int) -> int:
-        end = match_end(_VERBATIM, chunk, position)
-        self._write(memoryview(chunk)[position : end + 1])
-        if end < len(chunk):
-            self._read = self._read_string if chunk.startswith(b'"', end) else self._read_numbers
+        start = position
+        while True:
+            end = match_end(_VERBATIM, chunk, position)
+            if not chunk.startswith(b'"', end):
+                self._read = self._read_numbers if end < len(chunk) else self._read_outside
+                break
+            closing = string_end(chunk, end + 1)
+            if closing >= len(chunk) or closing - end - 1 > LONGEST:
+                self._read = self._read_string
+                break
+            position = closing + 1
+        self._write(memoryview(chunk)[start : end + 1])
         return end + 1
 
     def _read_string(self, chunk: bytes, position: int) -> int:
