@@ -50,6 +50,7 @@ class ChatReading:
         self._tier_of_usage: str | None = None
         self._last_word = False
         """The usage came with or after a finish reason."""
+        self._promised = False
         self._told_output: int | None = None
         self._calls: dict[tuple[int, int], list[Call]] = {}
         self._said: dict[str, None] = {}
@@ -83,6 +84,10 @@ class ChatReading:
             self.end()
         return news
 
+    def promise(self) -> None:
+        """Usage is still to come: until it does, there is a null in its place."""
+        self._promised = True
+
     def fail(self, error: ErrorWord) -> None:
         """Take an error."""
         self.reading.error = error.word
@@ -98,8 +103,8 @@ class ChatReading:
         """The body is over.
 
         Some gateways send no end of their own. With a finish reason and the usage that came
-        with it nothing is missing. Without usage, whether something is depends on how the
-        body ended, which others know.
+        with or after it nothing is missing. With a finish reason alone something is if usage
+        was promised; if it was not, that depends on how the body ended, which others know.
 
         Args:
             orderly: as far as can be seen here, nothing was cut off.
@@ -107,7 +112,7 @@ class ChatReading:
         """
         if not self.reading.ended and self.reading.stop_reason is not None:
             self.reading.ended = self._last_word
-            self.reading.answered = orderly and not self._last_word
+            self.reading.answered = orderly and not (self._last_word or self._promised)
         self._settle()
         whole = self.reading.ended or self.reading.answered
         if whole and self.reading.error is None and not self.reading.parts:

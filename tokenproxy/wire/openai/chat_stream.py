@@ -6,6 +6,8 @@ identified and content has begun: then a chunk is decoded only if a key in it
 that can matter has a value other than null. A quote inside a JSON string is
 always escaped, so such a key cannot be mistaken for content. What is passed over
 is not checked: that it was no JSON at all goes unnoticed.
+
+OpenAI's chunks have ``"usage": null`` while the usage that was asked for is to come.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ DONE = b"[DONE]"
 
 _KEYS = ("usage", "finish_reason", "tool_calls", "error")
 _TIER = "service_tier"
+_PROMISE = re.compile(rb'"usage"\s*:\s*null')
 _NO_CHUNK = rb'"object"\s*:\s*"error"'
 
 
@@ -91,6 +94,8 @@ class ChatStreamParser:
             return False
         piece = self._accent.piece(answer)
         self.reading.content_started = self.reading.content_started or piece.content
+        if piece.finish_reason is not None and _PROMISE.search(data) is not None:
+            self._chat.promise()
         return self._chat.take(piece)
 
     def _passed_over(self, data: bytes) -> bool:
