@@ -9,10 +9,8 @@ import socket
 import struct
 import zlib
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
-
-from tokenproxy.simulator.server import Simulator
 
 Json = dict[str, Any]
 
@@ -20,13 +18,20 @@ TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
 TAIL = b"\x00\x00\xff\xff"
 
 
+class HasUrl(Protocol):
+    """Whatever listens: the simulator, or a proxy before it."""
+
+    @property
+    def url(self) -> str: ...
+
+
 class Client:
     """One connection; ``deflate`` offers permessage-deflate."""
 
     def __init__(
-        self, sim: Simulator, path: str = "/v1/responses", *, deflate: bool = False
+        self, server: HasUrl, path: str = "/v1/responses", *, deflate: bool = False
     ) -> None:
-        parts = urlsplit(sim.url)
+        parts = urlsplit(server.url)
         self._socket = socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10)
         self._file = self._socket.makefile("rb")
         offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"

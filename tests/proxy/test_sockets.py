@@ -1,0 +1,129 @@
+"""WebSockets through the proxy: messages pass as they are, and each answer is a call."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from tests.proxy.harness import Proxy
+from tests.simulator.sockets import CLOSE, Client
+from tests.simulator.test_websocket import create
+from tokenproxy.simulator.server import Simulator
+
+PATH = "/openai/v1/responses"
+
+
+@pytest.mark.parametrize("deflate", [False, True])
+@pytest.mark.parametrize("boundaries", ["", "+random:3"])
+def test_several_answers_on_one_connection(deflate: bool, boundaries: str) -> None:
+    with (
+        Simulator("plain" + boundaries) as sim,
+        Proxy(upstreams={"openai": sim.url + "/v1"}) as proxy,
+        Client(proxy, PATH, deflate=deflate) as client,
+    ):
+        assert (client.status, client.deflated) == (101, deflate)
+        for model in ("gpt-6-sol", "gpt-6-luna"):
+            client.send(create(model=model))
+            events = client.events()
+            assert events[0]["type"] == "response.created"
+        ended = proxy.recorder.wait(2)
+        assert [call.request.method for call in sim.calls] == ["WS", "WS"]
+    for (start, end), model in zip(ended, ("gpt-6-sol", "gpt-6-luna"), strict=True):
+        assert (start.operation, start.kind) == ("responses", "inference")
+        assert proxy.recorder.asks[start.call_id].model == model
+        assert (end.outcome, end.status_code, end.stream) == ("complete", 101, True)
+        [part] = end.reading.parts
+        assert (part.uncached_input_tokens or 0) + (part.cache_read_input_tokens or 0) > 0
+        assert end.reading.completeness == "final"
+        assert end.request_bytes > 0
+        assert end.response_bytes > 0
+        assert end.first_content_ns is not None
+        assert start.started_ns < end.first_content_ns <= end.ended_ns
+
+
+def test_lanes_are_calls_of_their_own() -> None:
+    with (
+        Simulator("stream") as sim,
+        Proxy(upstreams={"openai": sim.url + "/v1"}) as proxy,
+        Client(proxy, PATH) as client,
+    ):
+        client.send(create(stream_id="a"), create(stream_id="b"), create(stream_id="a"))
+        client.events(until=3)
+        ended = proxy.recorder.wait(3)
+        billed = sim.billed()["gpt-6-sol"]
+    assert {end.outcome for _, end in ended} == {"complete"}
+    assert sum(end.reading.parts[0].output_tokens or 0 for _, end in ended) == billed.output
+    assert len({end.reading.response_id for _, end in ended}) == 3
+
+
+@pytest.mark.parametrize(
+    ("scenario", "status"), [("websocket-refused", 426), ("unauthorized", 401)]
+)
+def test_a_refused_connection_is_an_attempt(scenario: str, status: int) -> None:
+    with (
+        Simulator(scenario) as sim,
+        Proxy(upstreams={"openai": sim.url + "/v1"}) as proxy,
+        Client(proxy, PATH) as client,
+    ):
+        assert client.status == status
+        assert client.body()["error"]
+        ((_, end),) = proxy.recorder.wait()
+    assert (end.outcome, end.status_code) == ("error", status)
+    assert end.reading.parts == ()
+
+
+def test_an_unused_connection_is_no_call() -> None:
+    with (
+        Simulator("plain") as sim,
+        Proxy(upstreams={"openai": sim.url + "/v1"}) as proxy,
+        Client(proxy, PATH) as client,
+    ):
+        client.frame(CLOSE, b"\x03\xe8")
+        assert client.receive() == (CLOSE, b"\x03\xe8")
+        assert proxy.recorder.starts == {}
+
+
+@pytest.mark.parametrize("by_client", [True, False])
+def test_who_breaks_off_is_told(by_client: bool) -> None:
+    with (
+        Simulator("stall" if by_client else "cut-fin") as sim,
+        Proxy(upstreams={"openai": sim.url + "/v1"}) as proxy,
+    ):
+        with Client(proxy, PATH) as client:
+            client.send(create())
+            assert json.loads(client.receive()[1])["type"] == "response.created"  # type: ignore[index] # it answers
+            if not by_client:
+                while client.receive() is not None:
+                    pass
+        ((_, end),) = proxy.recorder.wait()
+    assert end.outcome == ("aborted" if by_client else "truncated")
+    assert end.reading.completeness == "none"
+
+
+def test_calls_that_are_open_at_the_end_are_accounted_for() -> None:
+    with (
+        Simulator("stall") as sim,
+        Proxy(upstreams={"openai": sim.url + "/v1"}) as proxy,
+        Client(proxy, PATH) as client,
+    ):
+        client.send(create())
+        client.receive()
+        proxy.close_account()
+        ((_, end),) = proxy.recorder.wait()
+    assert (end.outcome, end.error) == ("lost", "proxy_stopped")
+
+
+def test_a_call_is_journaled_before_it_is_sent() -> None:
+    with (
+        Simulator("plain") as sim,
+        Proxy(upstreams={"openai": sim.url + "/v1"}) as proxy,
+        Client(proxy, PATH) as client,
+    ):
+        proxy.recorder.ack_delay_s = 0.15
+        begun = time.monotonic()
+        client.send(create())
+        client.events()
+        assert time.monotonic() - begun > 0.14
+        proxy.recorder.wait()
