@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tokenproxy.simulator import messages, openai_usage
+from tokenproxy.simulator import messages, openai_usage, script
 from tokenproxy.simulator.messages import Event, Message, Tokens
 from tokenproxy.simulator.reply import Piece, Reply, Request, error_reply, message_reply
 from tokenproxy.simulator.wires import OVERLOADED, WIRES, Failure, Wire
@@ -20,6 +20,10 @@ WRITELESS = frozenset({"deepseek", "xai", "moonshot", "zai", "minimax"})
 
 class Messages(Wire):
     """``/v1/messages``."""
+
+    def scripted(self, request: Request) -> Message:
+        """The script that knows Claude Code."""
+        return script.answer(request)
 
     def reply(self, request: Request, message: Message) -> Reply:
         """A message, whole or as events."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from tokenproxy.simulator import agents, messages, script
+from tokenproxy.simulator import messages, script
 from tokenproxy.simulator.messages import Json, Message, Tokens
 from tokenproxy.simulator.reply import Reply, Request, keep_alive_gaps
 from tokenproxy.simulator.scenarios import answers
@@ -73,12 +73,17 @@ def tool_use(request: Request) -> Reply:
     return answer(request, message)
 
 
+@answers("max-tokens")
+def max_tokens(request: Request) -> Reply:
+    """The answer ends where the request's limit is."""
+    message = msgspec.structs.replace(plain_message(request), stop_reason="max_tokens")
+    return answer(request, message)
+
+
 @answers("agent")
 def agent(request: Request) -> Reply:
     """The scripted model for real agent clients, see ``script``."""
-    if request.target.wire == "anthropic.messages":
-        return answer(request, script.answer(request))
-    return answer(request, agents.answer(wire_of(request).turn(request), request.model))
+    return answer(request, wire_of(request).scripted(request))
 
 
 @answers("slow")

@@ -34,12 +34,14 @@ BATCH_MESSAGES = tuple(
 def answer(request: Request, past: Sequence[Exchange] = ()) -> Reply:
     """Reply to a request that the scenario left alone; ``past`` is all that was before it."""
     route = request.target.route
-    key = (request.method, route.removeprefix("/anthropic").removeprefix("/api/v1"))
-    if key in _EXACT:
-        return _EXACT[key](request)
-    for prefix, handler in _PREFIXES.items():
-        if route.removeprefix("/anthropic").startswith(prefix):
+    for path in (route, route.removeprefix("/anthropic"), route.removeprefix("/api")):
+        if handler := _EXACT.get((request.method, path)):
             return handler(request)
+        for prefix, handler in _PREFIXES.items():
+            if path.startswith(prefix):
+                return handler(request)
+    if route.endswith("/count-tokens:rawPredict"):
+        return count_tokens(request)
     wire = wire_of(request)
     return wire.aside(request, past) or wire.failure(request, NOT_FOUND)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tokenproxy.simulator import calls
+from tokenproxy.simulator.eventstream import broken
 from tokenproxy.simulator.reply import Ending, Headers, Piece, Reply, Request, cut
 from tokenproxy.simulator.scenarios import Scenario, answers, calls_only, in_order, scenario
 from tokenproxy.simulator.wires import (
@@ -133,6 +134,27 @@ def error_mid_stream(request: Request) -> Reply:
         billed=known.parts if known else (),
         stored=None,
     )
+
+
+@answers("response-failed")
+def response_failed(request: Request) -> Reply:
+    """A Responses stream that ends as failed, without usage; elsewhere an error in mid-stream."""
+    if request.target.wire != "openai.responses" or request.json.get("stream") is False:
+        return error_mid_stream(request)
+    message = msgspec.structs.replace(calls.plain_message(request), stop_reason="failed")
+    return msgspec.structs.replace(calls.answer(request, message), billed=())
+
+
+@answers("bad-checksum")
+def bad_checksum(request: Request) -> Reply:
+    """An event stream with one broken checksum in the midst; elsewhere a sound stream."""
+    whole = calls.stream(request)
+    if not request.target.wire.startswith("bedrock.") or len(whole.pieces) <= EVENTS_BEFORE_FAULT:
+        return whole
+    pieces = list(whole.pieces)
+    sound = pieces[EVENTS_BEFORE_FAULT]
+    pieces[EVENTS_BEFORE_FAULT] = msgspec.structs.replace(sound, data=broken(sound.data))
+    return msgspec.structs.replace(whole, pieces=tuple(pieces))
 
 
 @answers("cut-fin")

@@ -37,8 +37,11 @@ from tokenproxy.simulator.wires import (
 
 RESULTS = "_output"
 """Ends the types of input items that bring a tool's result."""
-TERMINAL = {"max_tokens": "incomplete"}
+TERMINAL = {"max_tokens": "incomplete", "failed": "failed"}
 """Stop reason -> status; any other is completed."""
+
+
+FAILED = {"code": "server_error", "message": "The model failed."}
 
 
 class Responses(Wire):
@@ -164,7 +167,7 @@ class Made(msgspec.Struct, frozen=True):
             "status": status,
             "background": body.get("background") is True,
             "completed_at": CREATED + 3,
-            "error": None,
+            "error": FAILED if status == "failed" else None,
             "incomplete_details": {"reason": "max_output_tokens"}
             if status == "incomplete"
             else None,
@@ -183,7 +186,7 @@ class Made(msgspec.Struct, frozen=True):
             "tools": [],
             "top_p": 1.0,
             "truncation": "disabled",
-            "usage": usage_of(tokens, request.target.flavour),
+            "usage": None if status == "failed" else usage_of(tokens, request.target.flavour),
             "metadata": {},
         }
         events = tuple(_numbered(_events(final, pads=_pads(body))))

@@ -24,6 +24,8 @@ CITED = 120
 """Citation tokens behind an answer of Perplexity's."""
 WRITES_APART = frozenset({"openai", "azure", "foundry", "copilot", "openrouter", "bedrock"})
 """Flavours that count cache writes; elsewhere a write is plain input."""
+CACHELESS = frozenset({"perplexity", "ollama"})
+"""Flavours that say nothing of a cache."""
 STATES_COST = frozenset({"xai", "openrouter", "perplexity"})
 REASONING_STATED = frozenset(
     {"openai", "azure", "foundry", "copilot", "openrouter", "deepseek", "xai", "groq", "perplexity"}
@@ -34,7 +36,7 @@ def billed(tokens: Tokens, flavour: str) -> Tokens:
     """``tokens`` as the provider of ``flavour`` can bill them."""
     if flavour in WRITES_APART:
         own = tokens.written_for_30m()
-    elif flavour == "perplexity":
+    elif flavour in CACHELESS:
         own = tokens.uncached()
     else:
         own = tokens.written_free()
@@ -78,14 +80,18 @@ def openai(tokens: Tokens) -> Json:
     }
 
 
-def compatible(tokens: Tokens) -> Json:
-    """The plain three counts, cached input within."""
+def plain(tokens: Tokens) -> Json:
+    """The plain three counts."""
     return {
         "prompt_tokens": tokens.all_input,
         "completion_tokens": tokens.output,
         "total_tokens": tokens.all_input + tokens.output,
-        "prompt_tokens_details": {"cached_tokens": tokens.cache_read},
     }
+
+
+def compatible(tokens: Tokens) -> Json:
+    """Those three, and the cached part of the input."""
+    return plain(tokens) | {"prompt_tokens_details": {"cached_tokens": tokens.cache_read}}
 
 
 def deepseek(tokens: Tokens) -> Json:
@@ -147,18 +153,18 @@ def openrouter(tokens: Tokens) -> Json:
 
 
 def perplexity(tokens: Tokens) -> Json:
-    """Reasoning and citations outside ``completion_tokens``; searches counted; a cost."""
+    """Reasoning and citations outside completion and total; searches counted; a cost."""
     reasoning = tokens.thinking or 0
-    usd = float(tokens.cost_usd or 0)
+    visible = tokens.output - reasoning - CITED
     return {
         "prompt_tokens": tokens.all_input,
-        "completion_tokens": tokens.output - reasoning - CITED,
-        "total_tokens": tokens.all_input + tokens.output,
+        "completion_tokens": visible,
+        "total_tokens": tokens.all_input + visible,
         "citation_tokens": CITED,
         "reasoning_tokens": reasoning,
         "num_search_queries": SEARCHES,
         "search_context_size": "low",
-        "cost": {"total_cost": usd},
+        "cost": {"total_cost": float(tokens.cost_usd or 0)},
     }
 
 
@@ -173,6 +179,7 @@ STATED: dict[str, Stated] = {
     "groq": groq,
     "openrouter": openrouter,
     "perplexity": perplexity,
+    "ollama": plain,
 }
 """By flavour; any other is ``compatible``."""
 

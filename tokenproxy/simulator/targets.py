@@ -108,12 +108,17 @@ def _rule(
     return _Rule(method, re.compile(pattern), wire, flavour, call, socket, stream)
 
 
-_GOOGLE_MODELS = r"/v1\w*/(?P<place>projects/[^/]+/locations/[^/]+/)?(?:publishers/google/)?(?:tuned)?[mM]odels/(?P<model>[^/:]+)"  # noqa: E501 - one pattern
+_GOOGLE_MODELS = (
+    r"/v1\w*/(?:projects/[^/]+/locations/[^/]+/)?(?:publishers/google/)?"
+    r"(?:m|tunedM)odels/(?P<model>[^/:]+)"
+)
 _PARTNER = r"/v1\w*/projects/[^/]+/locations/[^/]+/publishers/{}/models/(?P<model>[^/:]+)"
 _BEDROCK = r"/model/(?P<model>[^/]+)"
 
 _RULES: Final = (
     _rule("POST", r".*/v1/messages", "anthropic.messages"),
+    _rule("POST", r".*/publishers/anthropic/models/count-tokens:rawPredict",
+          "anthropic.messages", "vertex", call=False),
     _rule("POST", _PARTNER.format("anthropic") + ":rawPredict", "anthropic.messages", "vertex",
           stream=False),
     _rule("POST", _PARTNER.format("anthropic") + ":streamRawPredict", "anthropic.messages",
@@ -133,6 +138,8 @@ _RULES: Final = (
     _rule("POST", r".*/openai/deployments/(?P<model>[^/]+)/embeddings", "openai.embeddings",
           "azure"),
     _rule("POST", r".*/openai/deployments/(?P<model>[^/]+)/images/\w+", "openai.images", "azure"),
+    _rule("POST", r".*/openai/deployments/(?P<model>[^/]+)/audio/speech", "openai.speech",
+          "azure"),
     _rule("POST", r".*/openai/deployments/(?P<model>[^/]+)/audio/\w+", "openai.audio", "azure"),
     _rule("POST", r"/api/chat", "ollama.chat", "ollama"),
     _rule("POST", r"/api/generate", "ollama.generate", "ollama"),
@@ -174,6 +181,10 @@ _BY_PREFIX: Final = (
     ("/anthropic/", "foundry"),
     ("/chat/", "deepseek"),
     ("/beta/", "deepseek"),
+    ("/v1/projects/", "vertex"),
+    ("/v1beta1/projects/", "vertex"),
+    ("/v1/publishers/", "vertex"),
+    ("/v1beta1/publishers/", "vertex"),
     ("/v1beta/", "google"),
 )
 """Prefixes that only one provider's SDK uses."""
@@ -210,7 +221,7 @@ def target_of(method: str, path: str) -> Target:
         if rule.method == method and (found := rule.pattern.fullmatch(route)):
             groups = found.groupdict()
             return Target(
-                flavour=flavour or rule.flavour or _flavour(rule, route, groups),
+                flavour=flavour or rule.flavour or _flavour(rule, route),
                 route=route,
                 wire=rule.wire,
                 call=rule.call,
@@ -224,8 +235,6 @@ def target_of(method: str, path: str) -> Target:
     return Target(flavour=flavour, route=route, query=asked)
 
 
-def _flavour(rule: _Rule, route: str, groups: dict[str, str | None]) -> str:
-    if groups.get("place"):
-        return "vertex"
+def _flavour(rule: _Rule, route: str) -> str:
     known = next((name for start, name in _BY_PREFIX if route.startswith(start)), "")
     return known or _BY_WIRE.get(rule.wire.partition(".")[0], "openai")

@@ -82,6 +82,13 @@ class Wire:
         """What ``request`` asks."""
         return Turn()
 
+    def scripted(self, request: Request) -> Message:
+        """The scripted model's answer to ``request``."""
+        # Here because the script reads what this module describes.
+        from tokenproxy.simulator import agents
+
+        return agents.answer(self.turn(request), request.model)
+
     def reply(self, request: Request, message: Message) -> Reply:
         """``message``, as a stream or whole, as the request asks for it."""
         raise NotImplementedError
@@ -122,8 +129,13 @@ def load() -> None:
     # Here because the wires need this module.
     from tokenproxy.simulator import (  # noqa: F401
         anthropic,
+        bedrock,
+        bedrock_invoke,
+        cohere,
         gemini,
+        ollama,
         openai_chat,
+        openai_media,
         openai_responses,
     )
 
@@ -134,6 +146,11 @@ _BY_FLAVOUR = {
     "google": "google.generate",
     "code-assist": "google.generate",
     "vertex": "google.generate",
+    "vertex-anthropic": "google.generate",
+    "bedrock": "bedrock.converse",
+    "bedrock-sdk": "bedrock.converse",
+    "ollama": "ollama.chat",
+    "cohere": "cohere.chat",
 }
 """Flavour -> the wire whose envelope its errors have on paths that nobody knows."""
 
