@@ -13,6 +13,7 @@ LOOP_DIR = ".claude-loop"
 
 STATE_DIR_VARIABLE = "TOKENPROXY_STATE_DIR"
 LEDGER_VARIABLE = "TOKENPROXY_LEDGER"
+CONFIG_VARIABLE = "TOKENPROXY_CONFIG"
 
 
 def state_dir(env: Mapping[str, str] | None = None) -> Path:
@@ -36,6 +37,23 @@ def state_dir(env: Mapping[str, str] | None = None) -> Path:
             raise OSError(errno.ENOENT, str(error), "~") from None
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     return directory
+
+
+def config_file(env: Mapping[str, str] | None = None) -> Path | None:
+    """The user's configuration: ``TOKENPROXY_CONFIG``, or ``config.toml`` in their directory.
+
+    None if there is none; one that is named is returned whether it is there or not.
+    """
+    named = (os.environ if env is None else env).get(CONFIG_VARIABLE)
+    if named:
+        return Path(named)
+    import platformdirs
+
+    try:
+        usual = platformdirs.user_config_path("tokenproxy", appauthor=False) / "config.toml"
+        return usual if usual.exists() else None
+    except (OSError, RuntimeError):  # no HOME, or nothing of it that we may see
+        return None
 
 
 def runs_dir(state: Path) -> Path:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import genai_prices
 import msgspec
 import pytest
 
@@ -102,7 +105,7 @@ def test_a_whole_call(prices: Prices) -> None:
         "ttft_ms": 300.0,
         "request_bytes": 48_000,
         "response_bytes": 900,
-        "price_version": prices.version(),
+        "price_version": f"genai-prices/{genai_prices.__version__}",
         "notes": ("cache_split_remainder",),
         "trace_id": RUN.trace_id,
         "span_id": row.span_id,
@@ -321,3 +324,55 @@ def test_timestamps(unix_ns: int, text: str) -> None:
 def test_an_empty_reading_of_a_complete_call_is_no_usage() -> None:
     row = make_row(call(ended=end(read=Reading(completeness="final"))), RUN, None)
     assert row.completeness == "none"
+
+
+def test_what_the_provider_says_it_costs_is_kept_beside_our_own(prices: Prices) -> None:
+    row = make_row(call(ended=end(read=reading(provider_cost_usd=0.25))), RUN, prices)
+    assert (row.cost_usd, row.provider_cost_usd, row.spent_usd) == (0.000112, 0.25, 0.25)
+    free = make_row(call(ended=end(read=reading(provider_cost_usd=0.0))), RUN, prices)
+    assert free.spent_usd == 0.0
+    unheard = reading(model="unheard-of", provider_cost_usd=0.25)
+    row = make_row(call(ended=end(read=unheard)), RUN, prices)
+    assert (row.cost_usd, row.price_version, row.spent_usd) == (None, None, 0.25)
+
+
+def test_writes_by_every_time_to_live(prices: Prices) -> None:
+    used = part(cache_creation_30m_input_tokens=40, cache_creation_12h_input_tokens=2)
+    row = make_row(
+        call(ended=end(read=reading(used, part(role="advisor", model="x")))), RUN, prices
+    )
+    assert row.input_tokens == 3 + 42 + 3
+    assert row.cache_creation_30m_input_tokens == 40
+    assert row.cache_creation_12h_input_tokens == 2
+    assert row.parts is not None
+    assert row.parts[0].cache_creation_30m_input_tokens == 40
+    assert row.parts[0].cache_creation_12h_input_tokens == 2
+
+
+def test_a_gateways_call_is_priced_by_the_api_it_speaks(prices: Prices) -> None:
+    begun = msgspec.structs.replace(start(provider="llm.corp.example"), family="anthropic")
+    assert make_row(call(begun), RUN, prices).cost_usd == 0.000112
+
+
+def test_on_bedrock_the_place_in_the_request_makes_the_price(prices: Prices) -> None:
+    asked = RequestFacts(model=f"global.anthropic.{MODEL}")
+    row = make_row(call(start(provider="aws.bedrock"), request=asked), RUN, prices)
+    assert (row.model, row.cost_usd) == (MODEL, 0.000112)
+    near = RequestFacts(model=f"us.anthropic.{MODEL}")
+    assert make_row(call(start(provider="aws.bedrock"), request=near), RUN, prices).cost_usd == (
+        0.0001232
+    )
+
+
+def test_parts_from_several_price_lists_name_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[[prices]]\nmodel = "advisor"\ninput_mtok = 1\noutput_mtok = 1\n')
+    monkeypatch.setenv("TOKENPROXY_CONFIG", str(config))
+    advised = reading(part(), part(role="advisor", model="advisor"))
+    row = make_row(call(ended=end(read=advised)), RUN, Prices())
+    assert row.price_version is not None
+    library, own = row.price_version.split(" ")
+    assert library == f"genai-prices/{genai_prices.__version__}"
+    assert own.startswith("config/")

@@ -41,7 +41,44 @@ def test_sums() -> None:
         cost_usd=found.cost_usd,
         unpriced=1,
         incomplete=3,
+        warnings=("No price is known for unheard-of (anthropic): its calls are not in the cost.",),
     )
+
+
+def test_the_providers_own_figure_is_what_was_spent() -> None:
+    tally = Tally()
+    stated = reading(model="unheard-of", provider_cost_usd=0.25)
+    tally.count(make_row(call(ended=end(read=stated)), RUN, Prices()))
+    found = tally.summary()
+    assert (found.cost_usd, found.unpriced, found.warnings) == (0.25, 0, ())
+
+
+def test_a_model_without_a_price_is_told_once() -> None:
+    tally, prices = Tally(), Prices()
+    advised = reading(part(), part(model="unheard-of", role="advisor"))
+    for read in (advised, advised, reading(model="never-seen")):
+        tally.count(make_row(call(ended=end(read=read)), RUN, prices))
+    assert tally.summary().unpriced == 3
+    assert [sentence.split(":")[0] for sentence in tally.summary().warnings] == [
+        "No price is known for unheard-of (anthropic)",
+        "No price is known for never-seen (anthropic)",
+    ]
+
+
+def test_endless_models_without_a_price_are_told_of_a_few() -> None:
+    tally, prices = Tally(), Prices()
+    for number in range(module.UNPRICED_NAMED + 5):
+        unheard = reading(model=f"unheard-of-{number}")
+        tally.count(make_row(call(ended=end(read=unheard)), RUN, prices))
+    assert len(tally.summary().warnings) == module.UNPRICED_NAMED
+
+
+def test_where_nothing_has_a_price_no_model_is_told() -> None:
+    tally = Tally()
+    tally.no_prices = True
+    tally.count(make_row(call(), RUN, None))
+    assert tally.summary().unpriced == 1
+    assert tally.summary().warnings == ()
 
 
 def test_a_warning_is_said_once() -> None:

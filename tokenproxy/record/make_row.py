@@ -19,7 +19,7 @@ from decimal import Decimal
 
 from tokenproxy.config import RunContext
 from tokenproxy.record.call import Call
-from tokenproxy.record.price import Prices
+from tokenproxy.record.price import Cost, Prices, Seller, model_to_price
 from tokenproxy.record.row import SCHEMA, Row, RowPart, ToolDuration
 from tokenproxy.wire.usage import Completeness, Reading, UsagePart
 
@@ -96,6 +96,8 @@ def make_row(call: Call, run: RunContext, prices: Prices | None) -> Row:
         cache_creation_input_tokens=sums.cache_creation_input_tokens,
         cache_creation_5m_input_tokens=sums.cache_creation_5m_input_tokens,
         cache_creation_1h_input_tokens=sums.cache_creation_1h_input_tokens,
+        cache_creation_30m_input_tokens=sums.cache_creation_30m_input_tokens,
+        cache_creation_12h_input_tokens=sums.cache_creation_12h_input_tokens,
         reasoning_output_tokens=sums.reasoning_output_tokens,
         server_tool_use=sums.server_tool_use or None,
         service_tier=sums.service_tier,
@@ -113,7 +115,8 @@ def make_row(call: Call, run: RunContext, prices: Prices | None) -> Row:
         # Of a killed proxy nobody was left to count; one that was stopped knows them.
         request_bytes=(end.request_bytes or None) if lost else end.request_bytes,
         response_bytes=(end.response_bytes or None) if lost else end.response_bytes,
-        price_version=prices.version() if cost is not None and prices else None,
+        provider_cost_usd=reading.provider_cost_usd,
+        price_version=None if cost is None else _sources(costs),
         notes=reading.notes or None,
         trace_id=start.trace_id,
         span_id=start.span_id,
@@ -167,7 +170,15 @@ def input_total(part: UsagePart | RowPart) -> int | None:
     """All input tokens of a part; None if the uncached ones are not stated."""
     if part.uncached_input_tokens is None:
         return None
-    split = (part.cache_creation_5m_input_tokens or 0) + (part.cache_creation_1h_input_tokens or 0)
+    split = sum(
+        count or 0
+        for count in (
+            part.cache_creation_5m_input_tokens,
+            part.cache_creation_1h_input_tokens,
+            part.cache_creation_30m_input_tokens,
+            part.cache_creation_12h_input_tokens,
+        )
+    )
     writes = part.cache_creation_input_tokens
     return (
         part.uncached_input_tokens
@@ -180,28 +191,31 @@ def _output(part: UsagePart) -> int | None:
     return part.output_tokens
 
 
-def _costs(call: Call, model: str, prices: Prices) -> list[Decimal | None]:
+def _costs(call: Call, model: str, prices: Prices) -> list[Cost | None]:
+    start = call.start
+    seller = Seller(provider=start.provider, family=start.family, host=start.server_address)
+    priced = model_to_price(start.provider, model, call.request.model)
     # Only the reading's own word makes a lower bound: a final usage with a hole has no price.
     lower_bound = call.end.reading.completeness != "final"
     return [
-        prices.cost(
-            provider=call.start.provider,
-            model=part.model or model,
-            part=part,
-            at_ns=call.start.started_ns,
-            lower_bound=lower_bound,
-        )
+        prices.cost(seller, part.model or priced, part, start.started_ns, lower_bound=lower_bound)
         for part in call.end.reading.parts
     ]
 
 
-def _total(costs: Sequence[Decimal | None]) -> Decimal | None:
+def _total(costs: Sequence[Cost | None]) -> Decimal | None:
     total = Decimal(0)
     for cost in costs:
         if cost is None:
             return None
-        total += cost
+        total += cost.usd
     return total
+
+
+def _sources(costs: Sequence[Cost | None]) -> str | None:
+    """The price lists that were used, each once."""
+    used = dict.fromkeys(cost.source for cost in costs if cost is not None and cost.source)
+    return " ".join(used) or None
 
 
 def _all(parts: Sequence[UsagePart], count: Callable[[UsagePart], int | None]) -> int | None:
@@ -231,6 +245,12 @@ def _sum(billed: Sequence[UsagePart], parts: Sequence[UsagePart]) -> UsagePart:
         cache_creation_1h_input_tokens=_some(
             part.cache_creation_1h_input_tokens for part in billed
         ),
+        cache_creation_30m_input_tokens=_some(
+            part.cache_creation_30m_input_tokens for part in billed
+        ),
+        cache_creation_12h_input_tokens=_some(
+            part.cache_creation_12h_input_tokens for part in billed
+        ),
         reasoning_output_tokens=_some(part.reasoning_output_tokens for part in billed),
         server_tool_use=tools,
         service_tier=_first(part.service_tier for part in (*billed, *parts)),
@@ -250,7 +270,7 @@ def _first(values: Iterable[str | None]) -> str | None:
 
 
 def _parts(
-    parts: Sequence[UsagePart], model: str, costs: Sequence[Decimal | None]
+    parts: Sequence[UsagePart], model: str, costs: Sequence[Cost | None]
 ) -> tuple[RowPart, ...] | None:
     """The parts, if more than one model or role is among them or one is not billed."""
     if len(parts) == 1 and parts[0].billable is not False:
@@ -270,13 +290,15 @@ def _parts(
             cache_creation_input_tokens=part.cache_creation_input_tokens,
             cache_creation_5m_input_tokens=part.cache_creation_5m_input_tokens,
             cache_creation_1h_input_tokens=part.cache_creation_1h_input_tokens,
+            cache_creation_30m_input_tokens=part.cache_creation_30m_input_tokens,
+            cache_creation_12h_input_tokens=part.cache_creation_12h_input_tokens,
             reasoning_output_tokens=part.reasoning_output_tokens,
             server_tool_use=part.server_tool_use or None,
             service_tier=part.service_tier,
             speed=part.speed,
             inference_geo=part.inference_geo,
             billable=part.billable,
-            cost_usd=None if cost is None else float(cost),
+            cost_usd=None if cost is None else float(cost.usd),
         )
         for part, cost in zip(parts, priced, strict=True)
     )

@@ -1,10 +1,14 @@
 """What a usage part costs, in US dollars.
 
 Prices come from genai-prices: its data, its choice of model, its dated and
-conditional prices. The multiplication is done here, because the library's own
-calculator re-validates its units on every call (0.1 ms, longer than everything
-else that is done for a row); a test holds both to the same result for every
-model. What the library does not know is in :mod:`tokenproxy.record.price_rules`.
+conditional prices. What it does not know is in :mod:`tokenproxy.record.price_rules`,
+where its tables are wrong in ``prices.toml``; the user's own prices win over both
+(:mod:`tokenproxy.record.price_file`). The multiplication is done in
+:mod:`tokenproxy.record.price_rates`.
+
+Whose price it is: the provider's; of a gateway, whose rows bear its host's name, that
+of the provider whose API it speaks, else of the model's own vendor. A provider that is
+known and does not know the model has no price for it.
 
 Unknown is None, never 0: an unknown model, a tier, speed, geography or server
 tool without a price, a count that was not stated. The cost of a *partial* usage
@@ -18,50 +22,82 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from fnmatch import fnmatchcase
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from tokenproxy import __version__, paths
+from tokenproxy.record import price_file, price_rates
 from tokenproxy.record import price_rules as rules
+from tokenproxy.record.price_file import Override
+from tokenproxy.record.price_rates import Rates
 from tokenproxy.wire.usage import UsagePart
 
 if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot
-    from genai_prices.types import ModelPrice, TieredPrices
+    from genai_prices.types import ModelInfo, Provider
 
 logger = logging.getLogger(__name__)
-
-MILLION = Decimal(1_000_000)
-THOUSAND = Decimal(1_000)
-FREE = Decimal(0)
-ONE = Decimal(1)
 
 _MINUTE_NS = 60_000_000_000
 _CACHE_LIMIT = 4096
 
-type _Price = Decimal | TieredPrices | None
-type _Key = tuple[str, str, int, str | None, str | None, str | None]
+
+class Seller(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is paid for a call."""
+
+    provider: str
+    """The ledger's name; of a gateway, its host's."""
+    family: str | None = None
+    """The provider whose API a gateway speaks."""
+    host: str | None = None
+    """Where the call went."""
+
+    @property
+    def known(self) -> str:
+        """The provider that rules are about."""
+        return self.family or self.provider
 
 
-class _Rates(msgspec.Struct, frozen=True, kw_only=True):
-    """Prices of one model under one set of conditions, per million tokens."""
+class Cost(msgspec.Struct, frozen=True):
+    """A cost, and the price list it is from."""
 
-    input: _Price
-    cache_read: _Price
-    cache_write_5m: _Price
-    cache_write_1h: _Price
-    """None with a ``cache_write_5m``: the longer time to live has no known price."""
-    output: _Price
-    reasoning: _Price
-    search: _Price
-    """Per thousand web searches."""
-    request: _Price
-    """Per thousand requests."""
-    factor: Decimal
-    """On every token price: batch and geography, where the library has no price for them."""
+    usd: Decimal
+    source: str = ""
+    """``genai-prices/0.2.3``; empty where nothing was looked up."""
+
+
+_FREE = Cost(rules.FREE)
+
+
+class _Question(msgspec.Struct, frozen=True):
+    """What a price depends on."""
+
+    seller: Seller
+    model: str
+    minute: int
+    tier: str
+    speed: str | None
+    geo: str | None
+
+    @property
+    def at(self) -> datetime:
+        return datetime.fromtimestamp(self.minute * 60, UTC)
+
+
+def model_to_price(provider: str, served: str, requested: str | None) -> str:
+    """The name to look up for the model that served.
+
+    Where the price depends on a place that only the request's name has, that name.
+    """
+    if provider in rules.NAMED_WITH_PLACE and requested and served in requested:
+        return requested
+    return served
 
 
 class Prices:
@@ -69,12 +105,16 @@ class Prices:
 
     def __init__(self) -> None:
         self.problem: str | None = None
-        """Why there are no prices at all, one sentence; None while all is well."""
+        """What is wrong with the prices, one sentence; None while all is well."""
+        self.broken = False
+        """There are none at all."""
         self._loaded = threading.Event()
         self._warming: threading.Thread | None = None
         self._snapshot: DataSnapshot | None = None
         self._library = ""
-        self._cache: dict[_Key, _Rates | None] = {}
+        self._files: tuple[tuple[str, price_file.PriceFile], ...] = ()
+        """Sources and their entries, the most important first."""
+        self._cache: dict[_Question, Rates | None] = {}
 
     @property
     def ready(self) -> bool:
@@ -90,8 +130,12 @@ class Prices:
             self._warming.start()
 
     def load(self) -> None:
-        """Import the library now. A broken one is told by :attr:`problem`, not by an exception."""
+        """Import the library and read the price files now.
+
+        What is broken is told by :attr:`problem`, not by an exception.
+        """
         try:
+            self._read_files()
             import genai_prices
             from genai_prices import data_snapshot
 
@@ -99,46 +143,61 @@ class Prices:
             self._library = f"genai-prices/{genai_prices.__version__}"
         except Exception as error:
             logger.exception("the price library cannot be used")
+            self.broken = True
             self.problem = f"No prices: the price library cannot be used ({type(error).__name__})."
         finally:
             self._loaded.set()
 
-    def version(self) -> str | None:
-        """What the costs are made of: ``genai-prices/0.2.3``, and when its data was updated."""
-        snapshot = self._current()
-        if snapshot is None:
-            return None
-        if snapshot.from_auto_update:
-            return f"{self._library}+{snapshot.timestamp:%Y-%m-%dT%H:%M:%S}"
-        return self._library
-
     def cost(
-        self, *, provider: str, model: str, part: UsagePart, at_ns: int, lower_bound: bool = False
-    ) -> Decimal | None:
+        self, seller: Seller, model: str, part: UsagePart, at_ns: int, *, lower_bound: bool = False
+    ) -> Cost | None:
         """Cost of one part at the prices of its time, exact; None if unknown.
 
         Args:
-            provider: The ledger's provider name.
+            seller: Whose prices.
             model: The model that the part is billed to.
             part: The counts; a part that is not billable costs nothing.
             at_ns: When the call began, Unix nanoseconds.
             lower_bound: The usage is partial: price what is known of it.
         """
-        if part.billable is False:
-            return FREE
-        searches = _searches(part.server_tool_use)
+        if part.billable is False or _is_free(seller, model):
+            return _FREE
         counts = (part.uncached_input_tokens, part.output_tokens)
         missing = counts.count(None)
-        if searches is None or missing == len(counts) or (missing and not lower_bound):
+        if missing == len(counts) or (missing and not lower_bound):
             return None
-        rates = self._find(provider, model, part, at_ns)
-        return None if rates is None else _multiply(rates, part, searches)
+        rates = self._find(
+            _Question(
+                seller,
+                model,
+                # Prices change at the earliest by the minute (off-peak hours).
+                at_ns // _MINUTE_NS,
+                rules.tier_of(seller.known, part.service_tier),
+                part.speed if part.speed not in rules.STANDARD_SPEEDS else None,
+                part.inference_geo,
+            )
+        )
+        if rates is None:
+            return None
+        usd = price_rates.cost_of(rates, part, partial(rules.tool_price, seller.known))
+        return None if usd is None else Cost(usd, rates.source)
+
+    def _read_files(self) -> None:
+        files = [(f"tokenproxy/{__version__}", price_file.read(price_file.SHIPPED))]
+        own = paths.config_file()
+        try:
+            if own is not None:
+                read = price_file.read(own)
+                files.insert(0, (f"config/{read.digest}", read))
+        except price_file.PriceFileError as error:
+            self.problem = f"{error}. Its prices are not used."
+        self._files = tuple(files)
 
     def _current(self) -> DataSnapshot | None:
         """The library's price data, which it may replace while we run."""
         if not self.ready:
             self.load()
-        if self.problem is not None:
+        if self.broken:
             return None
         from genai_prices import data_snapshot
 
@@ -148,34 +207,102 @@ class Prices:
             self._cache.clear()
         return snapshot
 
-    def _find(self, provider: str, model: str, part: UsagePart, at_ns: int) -> _Rates | None:
+    def _find(self, asked: _Question) -> Rates | None:
         snapshot = self._current()
-        if snapshot is None or not model:
+        if snapshot is None or not asked.model:
             return None
-        # Prices change at the earliest by the minute (off-peak hours).
-        minute = at_ns // _MINUTE_NS
-        key = (provider, model, minute, part.service_tier, part.speed, part.inference_geo)
-        if key not in self._cache:
+        if asked not in self._cache:
             if len(self._cache) >= _CACHE_LIMIT:
                 self._cache.clear()
-            self._cache[key] = _look_up(snapshot, key)
-        return self._cache[key]
+            self._cache[asked] = self._look_up(snapshot, asked)
+        return self._cache[asked]
+
+    def _look_up(self, snapshot: DataSnapshot, asked: _Question) -> Rates | None:
+        names = (asked.seller.provider, asked.seller.family)
+        for source, file in self._files:
+            fitting = file.fitting(names, asked.model, asked.at)
+            if fitting:
+                return _own_rates(asked, fitting, source)
+        found = _model_of(snapshot, asked.seller, asked.model)
+        if found is None:
+            return None
+        owner, model = found
+        # A model borrowed from another provider has no conditional prices there.
+        own = any(model is listed for listed in owner.models)
+        return _library_rates(asked, owner, model, self._source(snapshot), own=own)
+
+    def _source(self, snapshot: DataSnapshot) -> str:
+        """The library's version, and when its data was updated."""
+        if snapshot.from_auto_update:
+            return f"{self._library}+{snapshot.timestamp:%Y-%m-%dT%H:%M:%S}"
+        return self._library
 
 
-def _look_up(snapshot: DataSnapshot, key: _Key) -> _Rates | None:
-    provider, model_ref, minute, tier, speed, geo = key
-    at = datetime.fromtimestamp(minute * 60, UTC)
-    library_provider = rules.LIBRARY_PROVIDERS.get(provider, provider)
-    try:
-        owner, model = snapshot.find_provider_model(model_ref, None, library_provider, None)
-    except LookupError:
+def _is_free(seller: Seller, model: str) -> bool:
+    if seller.provider in rules.LOCAL_PROVIDERS and seller.host in rules.LOCAL_HOSTS:
+        return True
+    given_away = rules.FREE_MODELS.get(seller.provider)
+    return given_away is not None and fnmatchcase(model, given_away)
+
+
+def _own_rates(asked: _Question, fitting: Sequence[Override], source: str) -> Rates | None:
+    """Rates by the entries of a file that fit, the last one first."""
+    by_tier = {entry.service_tier: entry for entry in reversed(fitting)}
+    entry, factor = by_tier.get(asked.tier), _place(asked, asked.model)
+    batch = rules.BATCH_FACTORS.get(asked.seller.known)
+    if entry is None and asked.tier == rules.BATCH and batch is not None and factor is not None:
+        entry, factor = by_tier.get(rules.STANDARD), factor * batch
+    if entry is None or not entry.prices or asked.speed is not None or factor is None:
         return None
-    context, required = _conditions(tier, speed)
+    return price_rates.make_rates(entry.prices.get, factor=factor, source=source)
+
+
+def _model_of(
+    snapshot: DataSnapshot, seller: Seller, model: str
+) -> tuple[Provider, ModelInfo] | None:
+    """The library's model, and the provider whose price it is."""
+    for library, name in _candidates(seller, model):
+        try:
+            return snapshot.find_provider_model(name, None, library, None)
+        except LookupError:
+            continue
+    return None
+
+
+def _candidates(seller: Seller, model: str) -> list[tuple[str | None, str]]:
+    """Where to look for a model, in order: (the library's provider or None for any, name)."""
+    known = seller.known
+    library = rules.LIBRARY_PROVIDERS.get(known, known)
+    last = model.rpartition("/")[2]
+    if known in rules.NAMED_WITH_PLACE:
+        # An ARN ends in the id; a name without its vendor says nothing of the place.
+        return [(library, last)] if "." in last else []
+    found: list[tuple[str | None, str]] = [(library, model)]
+    if library == "google":
+        found.append((library, last))  # models/gemini-..., publishers/google/models/gemini-...
+    if known == "huggingface" and ":" in model:
+        name, _, host = model.rpartition(":")
+        found.append((f"huggingface_{host}", name))
+    gateway = seller.family is not None
+    if gateway:
+        vendor, _, rest = model.partition("/")
+        if rest:
+            found.append((rules.LIBRARY_PROVIDERS.get(vendor, vendor), rest))
+    if gateway or known in rules.HOSTED_AT_THE_VENDORS_PRICE:
+        found += [(None, model), (None, last)]
+    return found
+
+
+def _library_rates(
+    asked: _Question, owner: Provider, model: ModelInfo, source: str, *, own: bool
+) -> Rates | None:
+    at, provider = asked.at, asked.seller.known
+    context, required = _conditions(asked)
+    if len(required) > 1:
+        return None
     standard = model.get_prices(at)
-    # A model borrowed from another provider has no conditional prices here.
-    own = any(model is listed for listed in owner.models)
     prices = model.get_prices(at, context) if own else standard
-    factor = _geo_factor(provider, model.id, geo)
+    factor = _place(asked, model.id)
     if factor is None:
         return None
     if required and prices == standard:
@@ -183,110 +310,29 @@ def _look_up(snapshot: DataSnapshot, key: _Key) -> _Rates | None:
         if required != {"processing"} or batch is None:
             return None
         factor *= batch
-    elif len(required) > 1:
-        return None
-    return _rates(prices, factor)
+    vendor = owner.id if own else ""
+    once = rules.ONE_SEARCH_A_CALL.get(owner.id, ())
+    return price_rates.make_rates(
+        vars(prices).get,
+        factor=factor,
+        factor_12h=rules.WRITES_12H.get(vendor),
+        one_search=any(fnmatchcase(model.id, pattern) for pattern in once),
+        source=source,
+    )
 
 
-def _conditions(tier: str | None, speed: str | None) -> tuple[dict[str, str], set[str]]:
+def _conditions(asked: _Question) -> tuple[dict[str, str], set[str]]:
     """The library's price context, and which of its keys must change the price to be believed."""
     context: dict[str, str] = {}
-    required: set[str] = set()
-    if tier == "batch":
-        context["processing"] = tier
-        required.add("processing")
-    elif tier is not None:
-        context["service_tier"] = tier
-        if tier not in rules.STANDARD_TIERS:
-            required.add("service_tier")
-    if speed is not None and speed not in rules.STANDARD_SPEEDS:
-        context["speed"] = speed
-        required.add("speed")
-    return context, required
+    if asked.tier == rules.BATCH:
+        context["processing"] = asked.tier
+    elif asked.tier != rules.STANDARD:
+        context["service_tier"] = asked.tier
+    if asked.speed is not None:
+        context["speed"] = asked.speed
+    return context, set(context)
 
 
-def _geo_factor(provider: str, model_id: str, geo: str | None) -> Decimal | None:
-    geo_rules = rules.GEO_RULES.get(provider)
-    if geo_rules is None or geo is None or geo in rules.STANDARD_GEOS:
-        return ONE
-    rule = geo_rules.get(geo)
-    if rule is None:
-        return None
-    return ONE if model_id in rule.not_for else rule.factor
-
-
-def _rates(prices: ModelPrice, factor: Decimal) -> _Rates:
-    write = prices.cache_write_mtok
-    return _Rates(
-        input=prices.input_mtok,
-        # A kind without a price of its own is billed as what it is part of.
-        cache_read=_either(prices.cache_read_mtok, prices.input_mtok),
-        cache_write_5m=_either(prices.cache_write_5m_mtok, _either(write, prices.input_mtok)),
-        cache_write_1h=_either(
-            prices.cache_write_1h_mtok, prices.input_mtok if write is None else None
-        ),
-        output=prices.output_mtok,
-        reasoning=_either(prices.output_reasoning_mtok, prices.output_mtok),
-        search=prices.web_searches_kcount,
-        request=prices.requests_kcount,
-        factor=factor,
-    )
-
-
-def _either(first: _Price, second: _Price) -> _Price:
-    return second if first is None else first
-
-
-def _searches(tools: Mapping[str, int]) -> int | None:
-    """Web searches to pay for; None if another server tool's price is not known."""
-    searches = 0
-    for tool, requests in tools.items():
-        if tool == rules.WEB_SEARCH:
-            searches = requests
-        elif requests and tool not in rules.FREE_SERVER_TOOLS:
-            return None
-    return searches
-
-
-def _multiply(rates: _Rates, part: UsagePart, searches: int) -> Decimal | None:
-    uncached = part.uncached_input_tokens or 0
-    read = part.cache_read_input_tokens or 0
-    hour = part.cache_creation_1h_input_tokens or 0
-    # Writes that no time to live was stated for are of the provider's default: five minutes.
-    short = max(
-        (part.cache_creation_input_tokens or 0) - hour, part.cache_creation_5m_input_tokens or 0
-    )
-    output = part.output_tokens or 0
-    reasoning = min(part.reasoning_output_tokens or 0, output)
-    inputs = uncached + read + short + hour
-    tokens = FREE
-    for count, price in (
-        (uncached, rates.input),
-        (read, rates.cache_read),
-        (short, rates.cache_write_5m),
-        (hour, rates.cache_write_1h),
-        (output - reasoning, rates.output),
-        (reasoning, rates.reasoning),
-    ):
-        if count:
-            if price is None:
-                return None
-            tokens += count * _at(price, inputs)
-    total = tokens / MILLION * rates.factor
-    if searches:
-        if rates.search is None:
-            return None
-        total += searches * _at(rates.search, inputs) / THOUSAND
-    if rates.request is not None:
-        total += _at(rates.request, inputs) / THOUSAND
-    return total
-
-
-def _at(price: Decimal | TieredPrices, inputs: int) -> Decimal:
-    """The price for a request of so many input tokens: a tier's price holds for all its tokens."""
-    if isinstance(price, Decimal):
-        return price
-    for tier in reversed(price.tiers):
-        if inputs > tier.start:
-            return tier.price
-    return price.base
+def _place(asked: _Question, model: str) -> Decimal | None:
+    seller = asked.seller
+    return rules.place_factor(seller.known, model, asked.geo, seller.host)

@@ -1,84 +1,275 @@
 """Price rules that the price library's data does not hold. Data only.
 
-Sources: Anthropic's documentation, pages "Pricing", "Data residency", "Batch
-processing" and "Server tools" (August 2026 and later).
+Sources, read in November 2026: Anthropic's documentation ("Pricing", "Data
+residency", "Batch processing", "Server tools"); OpenAI's ("Pricing", "Data
+residency", "Prompt caching"); Google's ("Gemini API pricing", "Agent platform
+pricing"); xAI's ("Pricing"); Groq's ("Flex processing", "Batch"); Mistral's
+("Batch inference"). Where two tables were compared, the second is LiteLLM's
+(``scripts/compare-prices``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from types import MappingProxyType
 
 import msgspec
-
-
-class GeoRule(msgspec.Struct, frozen=True, kw_only=True):
-    """A surcharge on all token prices for inference kept in one geography."""
-
-    factor: Decimal
-    not_for: frozenset[str]
-    """The library's ids of models that are older than the rule."""
-
 
 LIBRARY_PROVIDERS: Mapping[str, str] = MappingProxyType(
     {
         "aws.bedrock": "aws",
         "azure.ai.inference": "azure",
         "azure.ai.openai": "azure",
+        "fireworks_ai": "fireworks",
         "gcp.gemini": "google",
         "gcp.gen_ai": "google",
         "gcp.vertex_ai": "google",
+        "github_copilot": "github-copilot",
         "mistral_ai": "mistral",
+        "moonshot_ai": "moonshotai",
+        "together_ai": "together",
         "x_ai": "x-ai",
+        "z_ai": "zai",
     }
 )
-"""The ledger's provider name -> the library's id, where they differ."""
+"""The ledger's provider name -> the library's id, where they differ. A provider that the library
+does not know (``nvidia``, ``huggingface`` without a named host, ``ollama``) has no price there."""
 
-STANDARD_TIERS = frozenset({"standard", "default", "on_demand"})
-"""Service tiers at list price. ``batch`` has its own rule; any other needs a price of its own:
-without one (Anthropic's ``priority`` is sold by contract) the cost is unknown."""
+HOSTED_AT_THE_VENDORS_PRICE = frozenset({"azure.ai.inference", "azure.ai.openai", "gcp.vertex_ai"})
+"""Clouds that sell other vendors' models at list price. Amazon's prices are its own."""
+
+NAMED_WITH_PLACE = frozenset({"aws.bedrock"})
+"""Providers whose requests name a place (``us.anthropic.claude-opus-5-5``) that the answer's model
+name leaves out, and that the price depends on. A bare name has no price there."""
+
+# -- what costs nothing -----------------------------------------------------------------------
+
+LOCAL_PROVIDERS = frozenset({"ollama"})
+"""Free where they run on this machine. What they charge elsewhere is not known."""
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104 - compared, not bound
+
+FREE_MODELS: Mapping[str, str] = MappingProxyType({"openrouter": "*:free"})
+"""Provider -> pattern of model names that it gives away."""
+
+# -- tiers ------------------------------------------------------------------------------------
+
+STANDARD = "standard"
+BATCH = "batch"
+
+TIERS: Mapping[str, str] = MappingProxyType(
+    {
+        # OpenAI, Azure, Bedrock; "auto" is only echoed by servers that have no tiers
+        "default": STANDARD,
+        "auto": STANDARD,
+        "on_demand": STANDARD,
+        # Google's trafficType
+        "traffic_type_unspecified": STANDARD,
+        "service_tier_unspecified": STANDARD,
+        "on_demand_flex": "flex",
+        "on_demand_priority": "priority",
+    }
+)
+"""A provider's word for a service tier, in lower case -> the library's. Any other word is its own:
+without a price of its own (Anthropic's ``priority``, OpenAI's ``scale``, Google's
+``provisioned_throughput`` and Bedrock's ``reserved`` are sold by contract) the cost is unknown."""
+
+TIERS_AT_LIST_PRICE: Mapping[str, frozenset[str]] = MappingProxyType({"groq": frozenset({"flex"})})
+"""Provider -> tiers that cost what the standard one does ("Pricing matches the on-demand tier")."""
 
 STANDARD_SPEEDS = frozenset({"standard", "default"})
 """Speeds at list price; any other needs a price of its own."""
 
-BATCH_FACTORS: Mapping[str, Decimal] = MappingProxyType({"anthropic": Decimal("0.5")})
+BATCH_FACTORS: Mapping[str, Decimal] = MappingProxyType(
+    dict.fromkeys(("anthropic", "google", "groq", "mistral_ai", "openai"), Decimal("0.5"))
+)
 """Share of the token price in a batch, for models and dates without batch prices of their own.
-Anthropic halves every token price; web searches keep theirs."""
+Each halves every token price; server tools keep theirs."""
 
-_BEFORE_OPUS_4_6 = frozenset(
+# -- cache writes -----------------------------------------------------------------------------
+
+WRITES_12H: Mapping[str, Decimal] = MappingProxyType({"openai": Decimal(2)})
+"""The library's vendor -> price of a write kept for 12 hours, in prices of a usual one (30
+minutes). The library has only the usual price; LiteLLM's table has both, from GPT-5.6 on."""
+
+# -- places -----------------------------------------------------------------------------------
+
+
+class PlaceRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A surcharge on all token prices for inference kept in one place."""
+
+    factor: Decimal
+    only_for: tuple[str, ...] = ("*",)
+    """Patterns of the models it holds for, ``fnmatch`` style."""
+    not_for: tuple[str, ...] = ()
+    """Patterns of models that are older than the rule. Others are held to be newer."""
+
+    def at(self, model: str) -> Decimal:
+        """The factor for one model."""
+        held = any(fnmatchcase(model, pattern) for pattern in self.only_for) and not any(
+            fnmatchcase(model, pattern) for pattern in self.not_for
+        )
+        return self.factor if held else Decimal(1)
+
+
+_BEFORE_CLAUDE_4_5 = (
+    "claude-2*",
+    "claude-3-*",
+    "claude-4-*",
+    "claude-opus-4-0*",
+    "claude-opus-4-1*",
+    "claude-opus-4-2025*",
+    "claude-opus-4@*",
+    "claude-sonnet-4-0*",
+    "claude-sonnet-4-2025*",
+    "claude-sonnet-4@*",
+    "claude-v1*",
+)
+_CLAUDE_4_5 = ("claude-haiku-4-5*", "claude-opus-4-5*", "claude-sonnet-4-5*")
+
+_CLAUDE_IN_THE_US = PlaceRule(
+    factor=Decimal("1.1"), not_for=(*_BEFORE_CLAUDE_4_5, *_CLAUDE_4_5), only_for=("claude-*",)
+)
+
+GEO_RULES: Mapping[str, Mapping[str, PlaceRule]] = MappingProxyType(
     {
-        "claude-2",
-        "claude-3-5-haiku-latest",
-        "claude-3-5-sonnet",
-        "claude-3-7-sonnet-latest",
-        "claude-3-haiku",
-        "claude-3-opus-latest",
-        "claude-3-sonnet",
-        "claude-haiku-4-5",
-        "claude-opus-4-0",
-        "claude-opus-4-1",
-        "claude-opus-4-5",
-        "claude-sonnet-4-0",
-        "claude-sonnet-4-5",
-        "claude-v1",
+        "anthropic": {"us": _CLAUDE_IN_THE_US},
+        "azure.ai.inference": {"us": _CLAUDE_IN_THE_US},
     }
 )
-
-GEO_RULES: Mapping[str, Mapping[str, GeoRule]] = MappingProxyType(
-    {"anthropic": {"us": GeoRule(factor=Decimal("1.1"), not_for=_BEFORE_OPUS_4_6)}}
-)
-"""Provider -> ``inference_geo`` -> rule. "Claude Opus 4.6 and all subsequent models", first-party
-API only: on Bedrock and Vertex the region is part of the endpoint, not of the usage."""
+"""Provider -> ``inference_geo`` -> rule. "Claude Opus 4.6 and all subsequent models": on the
+vendor's own API, its platform on AWS, and Foundry's US data zone. On Bedrock the place is in the
+model's name, and the library has both prices; on Vertex it is in the host's."""
 
 STANDARD_GEOS = frozenset({"", "global", "not_available"})
 """Geographies at list price. For a provider with rules, one that is in neither is unknown."""
 
-WEB_SEARCH = "web_search_requests"
-"""The server tool with a price of its own in the library (per thousand)."""
 
-FREE_SERVER_TOOLS = frozenset(
-    {"web_fetch_requests", "code_execution_requests", "tool_search_requests"}
+class HostRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A place rule for calls to certain hosts."""
+
+    provider: str
+    hosts: str
+    """Pattern of the hosts."""
+    not_hosts: tuple[str, ...] = ()
+    rule: PlaceRule
+
+
+HOST_RULES = (
+    # Data residency: 10 % on models released on or after March 5, 2026, the day of GPT-5.4.
+    HostRule(
+        provider="openai",
+        hosts="*.api.openai.com",
+        rule=PlaceRule(
+            factor=Decimal("1.1"),
+            only_for=("gpt-*",),
+            not_for=(
+                *(f"gpt-{old}" for old in ("3*", "4*", "5", "5-*", "5.1*", "5.2*", "5.3*")),
+                *(f"gpt-{old}" for old in ("audio*", "image*", "oss*")),
+                *(f"gpt-{old}" for old in ("realtime", "realtime-mini*")),
+            ),
+        ),
+    ),
+    # Regional and multi-region endpoints cost 10 % more than the global one.
+    HostRule(
+        provider="gcp.vertex_ai",
+        hosts="*aiplatform*",
+        not_hosts=("aiplatform.googleapis.com", "aiplatform.mtls.googleapis.com"),
+        rule=PlaceRule(
+            factor=Decimal("1.1"),
+            only_for=(
+                "claude-*",
+                "gemini-3.1-flash-image*",
+                "gemini-3.1-flash-lite*",
+                "gemini-3.[5-9]-*",
+                "gemini-[4-9]*",
+            ),
+            not_for=_BEFORE_CLAUDE_4_5,
+        ),
+    ),
+    # The regional endpoint in the US costs 10 % more than the global one.
+    HostRule(
+        provider="x_ai", hosts="us*.api.x.ai", rule=PlaceRule(factor=Decimal("1.1"))
+    ),
+)  # fmt: skip
+
+# -- server tools -----------------------------------------------------------------------------
+
+FREE = Decimal(0)
+
+WEB_SEARCHES = "web_searches_kcount"
+STORAGE_SEARCHES = "storage_searches_kcount"
+
+type ToolPrice = Decimal | str | None
+"""US dollars per thousand requests, or the price key of the model's own; None: unknown."""
+
+SERVER_TOOLS: Mapping[str, ToolPrice] = MappingProxyType(
+    {
+        "web_search_requests": WEB_SEARCHES,
+        "web_fetch_requests": FREE,
+        "code_execution_requests": FREE,
+        "tool_search_requests": FREE,
+    }
 )
-"""Not charged by request. Code execution is charged by container hour beyond a monthly allowance,
-which no single response tells; it is not part of a call's cost."""
+"""Key of ``server_tool_use`` -> its price, with every provider that says nothing else below.
+Anthropic's code execution is charged by container hour beyond a monthly allowance, which no single
+response tells; it is not part of a call's cost."""
+
+SERVER_TOOLS_OF: Mapping[str, Mapping[str, ToolPrice]] = MappingProxyType(
+    {
+        # A search by Azure is Bing's, at a price of its own.
+        "azure.ai.openai": {"web_search_requests": None},
+        "openai": {
+            "file_search_requests": STORAGE_SEARCHES,
+            # Billed by tokens, or by the session of a container, which no response tells.
+            "code_execution_requests": None,
+            "code_interpreter_requests": None,
+        },
+        "x_ai": {
+            "web_search_requests": Decimal(5),
+            "x_search_requests": Decimal(5),
+            "code_execution_requests": Decimal(5),
+            "code_interpreter_requests": Decimal(5),
+            "attachment_search_requests": Decimal(10),
+            "collections_search_requests": Decimal("2.5"),
+            "file_search_requests": Decimal("2.5"),
+        },
+    }
+)
+"""Provider -> what it charges otherwise. A tool in neither table has no known price."""
+
+ONE_SEARCH_A_CALL: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"google": ("gemini-1*", "gemini-2*")}
+)
+"""The library's vendor -> models whose grounding is charged by prompt, not by search."""
+
+
+def tier_of(provider: str, word: str | None) -> str:
+    """The library's word for a tier; what the provider does not name is the standard one."""
+    if not word:
+        return STANDARD
+    tier = TIERS.get(word.lower(), word.lower())
+    return STANDARD if tier in TIERS_AT_LIST_PRICE.get(provider, ()) else tier
+
+
+def tool_price(provider: str, tool: str) -> ToolPrice:
+    """What a server tool costs with a provider."""
+    own = SERVER_TOOLS_OF.get(provider, {})
+    return own[tool] if tool in own else SERVER_TOOLS.get(tool)
+
+
+def place_factor(provider: str, model: str, geo: str | None, host: str | None) -> Decimal | None:
+    """What a place does to the token prices; None if that is not known."""
+    rules = GEO_RULES.get(provider)
+    if rules is not None and geo is not None and geo not in STANDARD_GEOS:
+        return rules[geo].at(model) if geo in rules else None
+    for rule in HOST_RULES:
+        if (
+            host is not None
+            and rule.provider == provider
+            and fnmatchcase(host, rule.hosts)
+            and host not in rule.not_hosts
+        ):
+            return rule.rule.at(model)
+    return Decimal(1)

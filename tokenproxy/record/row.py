@@ -39,6 +39,10 @@ class RowPart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The part of it that is kept for five minutes."""
     cache_creation_1h_input_tokens: int | None = None
     """The part of it that is kept for one hour."""
+    cache_creation_30m_input_tokens: int | None = None
+    """The part of it that is kept for thirty minutes."""
+    cache_creation_12h_input_tokens: int | None = None
+    """The part of it that is kept for twelve hours."""
     reasoning_output_tokens: int | None = None
     """The part of the output that is reasoning."""
     server_tool_use: dict[str, int] | None = None
@@ -143,6 +147,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The part of it that is kept for five minutes."""
     cache_creation_1h_input_tokens: int | None = None
     """The part of it that is kept for one hour."""
+    cache_creation_30m_input_tokens: int | None = None
+    """The part of it that is kept for thirty minutes."""
+    cache_creation_12h_input_tokens: int | None = None
+    """The part of it that is kept for twelve hours."""
     reasoning_output_tokens: int | None = None
     """The part of the output that is reasoning."""
     server_tool_use: dict[str, int] | None = None
@@ -170,7 +178,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     provider_cost_usd: float | None = None
     """Cost as the provider itself states it, US dollars."""
     price_version: str | None = None
-    """Price list that ``cost_usd`` was computed with."""
+    """Price list that ``cost_usd`` was computed with; several, if its parts were."""
     notes: tuple[str, ...] | None = None
     """Discrepancies seen in the provider's own numbers, machine words."""
     trace_id: str | None = None
@@ -185,6 +193,14 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Client's name and version."""
     usage: list[dict[str, Any]] | None = None
     """The provider's usage objects, verbatim."""
+
+    @property
+    def spent_usd(self) -> float | None:
+        """What the call adds to a sum of money: the provider's own figure where it states one.
+
+        The same rule in SQL is ``SPENT`` of :mod:`tokenproxy.insight.query`.
+        """
+        return self.cost_usd if self.provider_cost_usd is None else self.provider_cost_usd
 
 
 UNENCODABLE = (ValueError, TypeError, OverflowError, RecursionError, msgspec.MsgspecError)

@@ -13,6 +13,9 @@ from tokenproxy.record.row import Row
 TAIL_BYTES = 16 * 1024 * 1024
 """How far back a restarted recorder looks for its run's calls: some ten thousand."""
 
+UNPRICED_NAMED = 20
+"""Models without a price that are told by name."""
+
 _FIRST_ERROR_STATUS = 400
 
 
@@ -20,10 +23,13 @@ class Tally:
     """Sums over rows, and sentences for the user. One thread writes, any may read."""
 
     def __init__(self) -> None:
+        self.no_prices = False
+        """Nothing can be priced: that is told once, and not of each model."""
         self._calls = self._failed = self._unpriced = self._incomplete = 0
         self._input = self._output = self._read = self._written = 0
         self._cost = 0.0
         self._warnings: dict[str, None] = {}
+        self._unpriced_models: set[tuple[str, str]] = set()
 
     def count(self, row: Row) -> None:
         """Add a row."""
@@ -33,9 +39,10 @@ class Tally:
         self._output += row.output_tokens or 0
         self._read += row.cache_read_input_tokens or 0
         self._written += row.cache_creation_input_tokens or 0
-        self._cost += row.cost_usd or 0.0
-        used = row.completeness != "none"
-        self._unpriced += used and row.cost_usd is None
+        self._cost += row.spent_usd or 0.0
+        if row.completeness != "none" and row.spent_usd is None:
+            self._unpriced += 1
+            self._warn_of_price(row)
         answered = row.status_code is not None and row.status_code < _FIRST_ERROR_STATUS
         # A lost call's status died with its proxy; that it was cut short did not.
         self._incomplete += row.completeness != "final" and (answered or row.outcome == "lost")
@@ -43,6 +50,24 @@ class Tally:
     def warn(self, sentence: str) -> None:
         """Something worth telling the user, once."""
         self._warnings[sentence] = None
+
+    def _warn_of_price(self, row: Row) -> None:
+        """Once a model: its tokens are known and their price is not."""
+        if self.no_prices:
+            return
+        billed = tuple(part for part in row.parts or () if part.billable is not False)
+        for counts in billed or (row,):
+            known = counts.input_tokens is not None and counts.output_tokens is not None
+            if not known or counts.cost_usd is not None:
+                continue
+            model = counts.model or row.model or "an unnamed model"
+            if len(self._unpriced_models) < UNPRICED_NAMED:
+                self._unpriced_models.add((model, row.provider))
+            if (model, row.provider) in self._unpriced_models:
+                self.warn(
+                    f"No price is known for {model} ({row.provider}):"
+                    " its calls are not in the cost."
+                )
 
     def summary(self) -> Summary:
         """The sums so far."""
