@@ -26,6 +26,7 @@ from tokenproxy.wire.openai.responses import OpenAIResponses
 from tokenproxy.wire.openai.responses_reading import Accent as ResponsesAccent
 
 TOOL_TABLES: Final[tuple[Path, ...]] = (("server_tool_use_details",), ("server_tool_use",))
+SUMS: Final = frozenset({"tool_calls_requested", "tool_calls_executed"})
 _UPSTREAM: Final = ("cost_details", "upstream_inference_cost")
 
 
@@ -39,14 +40,16 @@ def cost(usage: Mapping[str, Any]) -> Cost:
     return Cost(known, (notes.BYOK,))
 
 
-_FIELDS: Final = msgspec.structs.replace(CHAT_FIELDS, server_tool_tables=TOOL_TABLES)
+_FIELDS: Final = msgspec.structs.replace(CHAT_FIELDS, server_tool_tables=TOOL_TABLES, no_tools=SUMS)
 
 CHAT: Dialect = ChatCompletions(Accent(name="openrouter.chat", fields=_FIELDS, cost=cost))
 
 RESPONSES: Dialect = OpenAIResponses(
     "openrouter.responses",
     ResponsesAccent(
-        fields=msgspec.structs.replace(RESPONSES_FIELDS, server_tool_tables=TOOL_TABLES),
+        fields=msgspec.structs.replace(
+            RESPONSES_FIELDS, server_tool_tables=TOOL_TABLES, no_tools=SUMS
+        ),
         cost=cost,
     ),
 )

@@ -47,6 +47,8 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True):
     """Requests by the name that the tool goes by here."""
     server_tool_tables: tuple[Path, ...] = ()
     """Objects whose keys are tools and whose values are requests; the first that is there."""
+    no_tools: frozenset[str] = frozenset()
+    """Keys of such objects that are none: sums."""
 
 
 def _details(details: str, *names: str) -> tuple[Path, ...]:

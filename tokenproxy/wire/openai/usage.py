@@ -31,6 +31,7 @@ from tokenproxy.wire.usage import UsagePart
 from tokenproxy.wire.words import count, word
 
 _KINDS: Final = ("audio", "image", "video")
+_REQUESTS: Final = "_requests"
 
 
 class Bill(NamedTuple):
@@ -189,8 +190,8 @@ class _Counts:
         table = next((each for each in tables if isinstance(each, Mapping)), {})
         for key, value in table.items():
             requests, tool = count(value), word(key)
-            if requests and tool is not None:
-                found[tool] = requests
+            if requests and tool is not None and tool not in self._fields.no_tools:
+                found[_requests_of(tool)] = requests
         for tool, path in self._fields.server_tools.items():
             requests = self._first(path)
             if requests:
@@ -266,3 +267,11 @@ class _Counts:
     def _doubt(self, note: str) -> None:
         self._said[note] = None
         self.balanced = False
+
+
+def _requests_of(tool: str) -> str:
+    """A tool's requests by the name that they have everywhere: ``web_search_requests``.
+
+    Providers also say ``web_search_calls``, or ``web_search`` alone.
+    """
+    return tool if tool.endswith(_REQUESTS) else tool.removesuffix("_calls") + _REQUESTS
