@@ -163,6 +163,45 @@ def test_bombs(name: str) -> None:
     assert decoder.failed
 
 
+@ENCODED
+def test_pieces_are_what_feed_gives_at_once(
+    encoding: str, encode: Callable[[bytes], bytes]
+) -> None:
+    decoder = open_decoder(encoding)
+    assert b"".join(decoder.pieces(encode(BODY))) == BODY
+    assert decoder.complete
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate", "raw deflate", "br", "zstd", "gzip then br"])
+def test_pieces_are_small_whatever_a_chunk_becomes(name: str) -> None:
+    encoding, encode = ENCODERS[name]
+    decoder = open_decoder(encoding)
+    sizes = [len(piece) for piece in decoder.pieces(encode(bytes(40 << 20)))]
+    assert sum(sizes) == 40 << 20
+    assert max(sizes) <= 4 << 20
+    assert decoder.complete
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate", "raw deflate", "br", "zstd"])
+def test_pieces_before_a_failure_are_valid(name: str) -> None:
+    encoding, encode = ENCODERS[name]
+    decoder = open_decoder(encoding, limit=5 << 20)
+    assert 0 < sum(map(len, decoder.pieces(encode(bytes(8 << 20))))) <= 5 << 20
+    assert decoder.failed
+    assert list(decoder.pieces(encode(BODY))) == []
+
+
+def test_a_zstd_window_is_eight_mebibytes_at_most() -> None:
+    for log, failed in ((23, False), (24, True)):
+        parameters = zstandard.ZstdCompressionParameters(window_log=log)
+        stream = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+        body = stream.compress(BODY) + stream.flush()
+        assert zstandard.get_frame_parameters(body).window_size == 1 << log
+        decoder = open_decoder("zstd")
+        assert decoder.feed(body) == (b"" if failed else BODY)
+        assert decoder.failed is failed
+
+
 def test_raw_deflate_is_told_from_zlib_by_its_first_bytes() -> None:
     _, raw = ENCODERS["raw deflate"]
     assert open_decoder("deflate").feed(raw(b"hello")) == b"hello"

@@ -12,7 +12,9 @@ The rules:
 * ``deflate`` means zlib (RFC 9110), but raw deflate is sent under that name
   too; the first bytes tell them apart.
 * Output is bounded. A chunk that inflates beyond the bound is a bomb or a
-  fault, and the decoder fails.
+  fault, and the decoder fails. Within the bound it comes in pieces, so whoever
+  takes them one by one never holds more than a few MiB.
+* A zstd window is 8 MiB at most (RFC 9659): more would be memory for nothing.
 
 A decoder that failed says so and returns nothing from then on: the tap goes
 blind for this body, the client gets its bytes all the same.
@@ -21,7 +23,7 @@ blind for this body, the client gets its bytes all the same.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 import brotli  # type: ignore[import-untyped] # it ships none
@@ -29,6 +31,18 @@ import zstandard
 
 FEED_LIMIT = 64 * 1024 * 1024
 """Most bytes that one chunk may become, unless told otherwise."""
+
+_PIECE = 256 * 1024
+"""About how large a piece may be that zlib or brotli give at once."""
+
+_SLICE = 16 * 1024
+"""Input that zlib or brotli are given at once: they copy what they do not get to each time."""
+
+_ZSTD_SLICE = 128
+"""Input that zstandard, which takes no bound, is given at once. The worst that it can become
+is 4 MiB: 128 KiB for each block of 4 bytes."""
+
+_ZSTD_WINDOW = 8 * 1024 * 1024
 
 _MAX_CHAIN = 4
 """Encodings on top of each other that are undone; more is no honest body."""
@@ -44,8 +58,8 @@ class _BrokenStreamError(Exception):
 class _Stage(Protocol):
     """Undoes one encoding."""
 
-    def feed(self, data: bytes, limit: int) -> bytes:
-        """Decode the next bytes to ``limit`` bytes at most, else raise _BrokenStreamError."""
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        """Decode the next bytes, piece by piece; raises _BrokenStreamError."""
         ...
 
     def ended(self) -> bool:
@@ -77,19 +91,34 @@ class Decoder:
 
     def feed(self, data: bytes) -> bytes:
         """Decode the next bytes; nothing once it failed. Never raises."""
-        if self.failed:
-            return b""
-        self._fed = self._fed or bool(data)
-        for stage in self._stages:
-            if not data:
-                break
-            try:
-                data = stage.feed(data, self._limit)
-            except _BrokenStreamError:
-                self.failed = True
-                self._stages = []
-                return b""
-        return data
+        decoded = b"".join(self.pieces(data))
+        return b"" if self.failed else decoded
+
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        """Decode the next bytes in pieces of some MiB at most. Never raises.
+
+        All of them must be taken before more is fed. Those before a failure are valid.
+        """
+        if self.failed or not data:
+            return
+        self._fed = True
+        try:
+            yield from self._undo(data, 0, [self._limit] * len(self._stages))
+        except _BrokenStreamError:
+            self.failed = True
+            self._stages = []
+
+    def _undo(self, data: bytes, level: int, room: list[int]) -> Iterator[bytes]:
+        """Undo the encodings from ``level`` on; ``room`` is what each may still give."""
+        if level == len(self._stages):
+            yield data
+            return
+        for piece in self._stages[level].pieces(data):
+            room[level] -= len(piece)
+            if room[level] < 0:
+                raise _BrokenStreamError
+            if piece:
+                yield from self._undo(piece, level + 1, room)
 
 
 def open_decoder(content_encoding: str, limit: int = FEED_LIMIT) -> Decoder:
@@ -114,46 +143,42 @@ def decode_all(body: bytes, content_encoding: str, limit: int) -> bytes | None:
 
 
 class _Member(Protocol):
-    """A decompressor of zlib or zstandard: it ends by itself and gives back what follows."""
+    """A decompressor that ends by itself and gives back what follows."""
 
-    def decompress(self, data: bytes, /) -> bytes: ...
     @property
     def eof(self) -> bool: ...
     @property
     def unused_data(self) -> bytes: ...
 
 
-class _Members:
+class _Members[M: _Member]:
     """Streams one after the other: gzip members, zstd frames.
 
     Args:
         open_member: a fresh decompressor.
-        step: input is taken in slices of this many bytes. A slice bounds what it
-            can become (gzip: 1032-fold; zstd: 128 KiB for 4 bytes), so the limit
-            is overshot by some 32 MiB at most before it is noticed.
+        decode: has it decode some bytes.
+        step: input is taken in slices of this many bytes.
     """
 
-    def __init__(self, open_member: Callable[[], _Member], step: int) -> None:
+    def __init__(
+        self,
+        open_member: Callable[[], M],
+        decode: Callable[[M, bytes], Iterator[bytes]],
+        step: int,
+    ) -> None:
         self._open = open_member
+        self._decode = decode
         self._step = step
         self._member = open_member()
         self._first = True
         self._produced = False
         self._ignoring = False
 
-    def feed(self, data: bytes, limit: int) -> bytes:
-        pieces: list[bytes] = []
-        room = limit
-        for start in range(0, len(data), self._step):
-            for piece in self._feed_slice(data[start : start + self._step]):
-                pieces.append(piece)
-                room -= len(piece)
-            if room < 0:
-                raise _BrokenStreamError
-        return b"".join(pieces)
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        for part in _slices(data, self._step):
+            yield from self._feed_slice(part)
 
-    def _feed_slice(self, data: bytes) -> list[bytes]:
-        pieces: list[bytes] = []
+    def _feed_slice(self, data: bytes) -> Iterator[bytes]:
         while data and not self._ignoring:
             if self._member.eof:
                 data = data.lstrip(b"\0")  # gzip files on tape are padded with zeros
@@ -162,16 +187,15 @@ class _Members:
                 self._member = self._open()
                 self._first = self._produced = False
             try:
-                piece = self._member.decompress(data)
+                for piece in self._decode(self._member, data):
+                    self._produced = self._produced or bool(piece)
+                    yield piece
             except (zlib.error, zstandard.ZstdError) as error:
                 if self._first or self._produced:
                     raise _BrokenStreamError from error
                 self._ignoring = True
                 break
-            self._produced = self._produced or bool(piece)
-            pieces.append(piece)
             data = self._member.unused_data
-        return pieces
 
     def ended(self) -> bool:
         return self._member.eof or self._ignoring
@@ -179,34 +203,33 @@ class _Members:
 
 class _Deflate:
     def __init__(self) -> None:
-        self._stream = zlib.decompressobj()
+        self._stream: _Inflater = zlib.decompressobj()
         self._head: bytes | None = b""
         """Input so far while it is open whether this is zlib or raw; None once it is settled."""
 
-    def feed(self, data: bytes, limit: int) -> bytes:
-        if self._stream.eof:
-            return b""
-        try:
-            decoded = self._decompress(data, limit)
-        except zlib.error as error:
-            raise _BrokenStreamError from error
-        if len(decoded) > limit:
-            raise _BrokenStreamError
-        return decoded
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        for part in _slices(data, _SLICE):
+            try:
+                yield from self._feed_slice(part)
+            except zlib.error as error:
+                raise _BrokenStreamError from error
 
-    def _decompress(self, data: bytes, limit: int) -> bytes:
-        if self._head is None:
-            return self._stream.decompress(data, limit + 1)
-        self._head += data
+    def _feed_slice(self, data: bytes) -> Iterator[bytes]:
+        if self._head is not None:
+            self._head += data
         try:
-            decoded = self._stream.decompress(data, limit + 1)
+            for piece in _inflate(self._stream, data):
+                if piece:
+                    self._head = None
+                yield piece
         except zlib.error:
+            if self._head is None:
+                raise
+            data, self._head = self._head, None
             self._stream = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
-            decoded = self._stream.decompress(self._head, limit + 1)
+            yield from _inflate(self._stream, data)
+        if self._head is not None and len(self._head) > _DEFLATE_HEAD:
             self._head = None
-        if decoded or (self._head is not None and len(self._head) > _DEFLATE_HEAD):
-            self._head = None
-        return decoded
 
     def ended(self) -> bool:
         return self._stream.eof
@@ -216,33 +239,67 @@ class _Brotli:
     def __init__(self) -> None:
         self._stream = brotli.Decompressor()
 
-    def feed(self, data: bytes, limit: int) -> bytes:
-        if self._stream.is_finished():
-            return b""
-        try:
-            decoded: bytes = self._stream.process(data, output_buffer_limit=limit + 1)
-        except brotli.error as error:
-            raise _BrokenStreamError from error
-        if len(decoded) > limit:
-            raise _BrokenStreamError
-        return decoded
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        for part in _slices(data, _SLICE):
+            rest, more = part, True
+            while more and not self._stream.is_finished():
+                try:
+                    piece: bytes = self._stream.process(rest, output_buffer_limit=_PIECE)
+                except brotli.error as error:
+                    raise _BrokenStreamError from error
+                rest, more = b"", len(piece) >= _PIECE
+                yield piece
 
     def ended(self) -> bool:
         return bool(self._stream.is_finished())
 
 
-def _open_gzip() -> _Stage:
-    return _Members(lambda: zlib.decompressobj(wbits=16 + zlib.MAX_WBITS), step=16 * 1024)
+class _Inflater(_Member, Protocol):
+    """A decompressor of zlib."""
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+    @property
+    def unconsumed_tail(self) -> bytes: ...
 
 
-def _open_zstd() -> _Stage:
-    return _Members(lambda: zstandard.ZstdDecompressor().decompressobj(), step=1024)
+def _inflate(stream: _Inflater, data: bytes) -> Iterator[bytes]:
+    full = True
+    while (data or full) and not stream.eof:
+        piece = stream.decompress(data, _PIECE)
+        data = stream.unconsumed_tail
+        full = len(piece) == _PIECE
+        yield piece
+
+
+def _slices(data: bytes, size: int) -> Iterator[bytes]:
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
+
+
+def _open_gunzip() -> _Inflater:
+    return zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+
+
+def _open_unzstd() -> zstandard.ZstdDecompressionObj:
+    return zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompressobj()
+
+
+def _unzstd(frame: zstandard.ZstdDecompressionObj, data: bytes) -> Iterator[bytes]:
+    yield frame.decompress(data)
+
+
+def _gzip() -> _Stage:
+    return _Members(_open_gunzip, _inflate, _SLICE)
+
+
+def _zstd() -> _Stage:
+    return _Members(_open_unzstd, _unzstd, _ZSTD_SLICE)
 
 
 _STAGES: Mapping[str, Callable[[], _Stage]] = {
-    "gzip": _open_gzip,
-    "x-gzip": _open_gzip,
+    "gzip": _gzip,
+    "x-gzip": _gzip,
     "deflate": _Deflate,
     "br": _Brotli,
-    "zstd": _open_zstd,
+    "zstd": _zstd,
 }
