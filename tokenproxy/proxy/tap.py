@@ -27,6 +27,9 @@ REQUEST_KEPT = 1024 * 1024
 """Bytes of a request that are kept to be read when it is over; what comes on top is read,
 and reduced to what may matter, as it comes."""
 
+_STREAMS = ("event-stream", "amazon.eventstream", "ndjson", "stream+json")
+"""What the media type of an answer that comes piece by piece has in it: SSE, AWS, JSON lines."""
+
 
 class Tap:
     """Reads one call and tells the recorder. All methods run on the event loop; none raises."""
@@ -98,7 +101,7 @@ class Tap:
         """Status and headers, names lower-cased."""
         self._status = status
         content_type = headers.get("content-type", "")
-        self._stream = "event-stream" in content_type
+        self._stream = any(mark in content_type.lower() for mark in _STREAMS)
         self._facts = self._dialect.read_response_headers(headers)
         self._decoder = decoding.open_decoder(headers.get("content-encoding", ""))
         self._parser = self._dialect.open_response(

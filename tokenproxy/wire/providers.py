@@ -334,8 +334,8 @@ PROVIDERS: Final[dict[str, Provider]] = {
         endpoints=(
             Endpoint("POST", "/api/chat", "ollama.chat"),
             Endpoint("POST", "/api/generate", "ollama.chat", "text_completion"),
-            Endpoint("POST", "/api/embed", "ollama.chat", "embeddings"),
-            Endpoint("POST", "/api/embeddings", "ollama.chat", "embeddings"),
+            Endpoint("POST", "/api/embed", "ollama.chat", "embeddings", stream=False),
+            Endpoint("POST", "/api/embeddings", "ollama.chat", "embeddings", stream=False),
             *_chat("/v1"),
             *_responses("/v1"),
             *_messages(),
