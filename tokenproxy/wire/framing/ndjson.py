@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-LIMIT = 32 * 1024 * 1024
+LIMIT = 8 * 1024 * 1024
 """Largest line that is kept, bytes."""
 
 

@@ -1,4 +1,10 @@
-"""A parser chosen by the body's first bytes, for gateways that mislabel what they send."""
+"""A parser chosen by the body's first bytes, for servers that mislabel what they send.
+
+What begins with ``event:`` or ``data:`` is a stream of events, what begins with
+``{`` or ``[`` is a document, whatever the media type says. For anything else it
+holds. ``document`` may read more than one value: over ``jsonstream`` it reads
+a streamed array, lines of JSON and one object (an error, say) alike.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +19,11 @@ _BLANK = b" \t\r\n\xef\xbb\xbf"
 
 
 class SniffingParser:
-    """Reads a body as a stream or as one document, whichever it looks like.
+    """Reads a body as a stream of events or as a document, whichever it looks like.
 
     Args:
         stream: opens a parser of events over the given reading.
-        document: opens a parser of one JSON document over it.
+        document: opens a parser of JSON that is in no events over it.
         declared_stream: what the media type says; holds unless the bytes say otherwise.
     """
 
@@ -60,7 +66,7 @@ class SniffingParser:
         if looks.startswith((b"event:", b"data:")):
             as_stream = True
         else:
-            as_stream = self._declared_stream and not looks.startswith(b"{")
+            as_stream = self._declared_stream and not looks.startswith((b"{", b"["))
         self._parser = (self._stream if as_stream else self._document)(self.reading)
         return self._parser
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-LIMIT = 16 * 1024 * 1024
+LIMIT = 8 * 1024 * 1024
 """Largest event that is kept, bytes."""
 
 _BOM = b"\xef\xbb\xbf"
