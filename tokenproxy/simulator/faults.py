@@ -139,7 +139,8 @@ def error_mid_stream(request: Request) -> Reply:
 @answers("response-failed")
 def response_failed(request: Request) -> Reply:
     """A Responses stream that ends as failed, without usage; elsewhere an error in mid-stream."""
-    if request.target.wire != "openai.responses" or request.json.get("stream") is False:
+    as_events = request.streamed or request.method == "WS"
+    if request.target.wire != "openai.responses" or not as_events:
         return error_mid_stream(request)
     message = msgspec.structs.replace(calls.plain_message(request), stop_reason="failed")
     return msgspec.structs.replace(calls.answer(request, message), billed=())

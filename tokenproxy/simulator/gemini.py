@@ -233,7 +233,7 @@ def _chunks(message: Message, tokens: Tokens) -> Iterator[tuple[Json, Known]]:
     parts = [
         part | {"text": text} if "text" in part else part
         for part in _parts_of(message)
-        for text in (cut_words(part["text"]) if "text" in part else [""])
+        for text in (cut_words(part["text"], 2) if "text" in part else [""])
     ] or [{"text": ""}]
     sparse = bool(message.interim_outputs)
     for at, part in enumerate(parts):

@@ -40,8 +40,8 @@ def billed(tokens: Tokens, flavour: str) -> Tokens:
         own = tokens.uncached()
     else:
         own = tokens.written_free()
-    if flavour in REASONING_STATED and own.thinking is None:
-        own = msgspec.structs.replace(own, thinking=0)
+    reasoning = own.thinking or 0 if flavour in REASONING_STATED else None
+    own = msgspec.structs.replace(own, thinking=reasoning)
     if flavour == "perplexity":
         own = msgspec.structs.replace(own, output=own.output + CITED)
     if flavour in STATES_COST:
