@@ -361,7 +361,8 @@ PROVIDERS: Final[dict[str, Provider]] = {
         base_url="https://bedrock-runtime.{region}.amazonaws.com",
         base_url_env="AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
         regions=("AWS_REGION", "AWS_DEFAULT_REGION", "us-east-1"),
-        reverse_needs=("AWS_BEARER_TOKEN_BEDROCK",),
+        # boto3 signs for the host it is told, and sends a bearer key over https alone.
+        reverse_needs=("AWS_ENDPOINT_URL_BEDROCK_RUNTIME",),
         endpoints=_bedrock(),
     ),
     "vertex": Provider(
