@@ -36,12 +36,16 @@ from tokenproxy.wire.usage import Reading, RequestFacts
 from tokenproxy.wire.words import MAX_WORD, word
 
 _ASKS: Final = "response.create"
-_BEGINS: Final = frozenset({"response.created", "response.queued", "response.in_progress"})
+_CREATED: Final = "response.created"
+_BEGINS: Final = frozenset({_CREATED, "response.queued", "response.in_progress"})
 _STEER_FAILED: Final = "response.steer.failed"
 _STEERED: Final = "steered"
 
 _ERRORS: Final = range(400, 600)
 """HTTP statuses that tell an error."""
+
+_REMEMBERED: Final = 64
+"""Ended responses whose late messages are known for what they are."""
 
 _MAX_LANES: Final = 256
 """Idle lanes beyond these are forgotten; only what a successor would inherit is lost."""
@@ -90,6 +94,8 @@ class ResponsesSocket:
         self._open: dict[str, _Call] = {}
         """Calls under way by their keys, in the order in which they began."""
         self._by_identity: dict[str, _Call] = {}
+        self._over: deque[str] = deque(maxlen=_REMEMBERED)
+        """Responses that have ended: an error may be followed by ``response.failed``."""
         self._calls = 0
 
     def client_message(self, message: bytes) -> SocketNews | None:
@@ -150,15 +156,14 @@ class ResponsesSocket:
             lane.steered = False
         response_id = event.response.id if event.response is not None else event.response_id
         identity = word(response_id)
-        if identity in self._by_identity:
-            return self._by_identity[identity]
+        known = self._by_identity.get(identity or "")
+        if known is not None or (identity in self._over and kind != _CREATED):
+            return known
         if kind in _BEGINS:
             return self._begin(self._lane(event.stream_id), identity)
-        if lane is None:
-            return None
-        if kind in ENDS and lane.asked and not _awaits(lane, identity):
+        if lane is not None and kind in ENDS and lane.asked and not _awaits(lane, identity):
             return self._begin(lane, identity)
-        return lane.running if _awaits(lane, identity) else None
+        return lane.running if lane is not None and _awaits(lane, identity) else None
 
     def _begin(self, lane: _Lane, identity: str | None) -> _Call:
         """The lane's next call, whose response begins."""
@@ -184,6 +189,7 @@ class ResponsesSocket:
         self._open.pop(call.key, None)
         if call.identity is not None:
             self._by_identity.pop(call.identity, None)
+            self._over.append(call.identity)
         if call.lane.running is call:
             call.lane.running = None
             call.lane.steered = call.reading.stop_reason == _STEERED
