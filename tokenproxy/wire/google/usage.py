@@ -37,15 +37,7 @@ _MEDIA: Mapping[str, str] = {
     "DOCUMENT": "image",
     "VIDEO": "video",
 }
-_TIERS: Mapping[str, str | None] = {
-    "on_demand_flex": "flex",
-    "on_demand_priority": "priority",
-    "traffic_type_unspecified": None,
-    "service_tier_unspecified": None,
-    "unspecified": None,
-}
-"""Vertex's traffic types in the Gemini API's words, which prices are listed by."""
-
+_NO_TIERS = ("traffic_type_unspecified", "service_tier_unspecified", "unspecified")
 _TIER = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _MAX_DETAILS = 32
 
@@ -184,12 +176,9 @@ def bill(held: Held, names: Names) -> Bill:
 
 
 def tier(value: Any) -> str | None:
-    """A service tier or traffic type as prices are listed by it."""
-    if not isinstance(value, str):
-        return None
-    lowered = value.strip().lower()
-    known = _TIERS.get(lowered, lowered)
-    return known if known is not None and _TIER.fullmatch(known) else None
+    """A service tier or traffic type, the provider's word in lower case."""
+    lowered = value.strip().lower() if isinstance(value, str) else ""
+    return lowered if _TIER.fullmatch(lowered) and lowered not in _NO_TIERS else None
 
 
 def _counts(usage: Mapping[str, Any], names: Names) -> _Counts:
