@@ -126,9 +126,10 @@ class Tap:
         if self._parser is None or self._decoder is None or self._done:
             return
         try:
-            decoded = self._decoder.feed(data)
-            news = self._parser.feed(decoded) if decoded else False
-            self._note(arrived_ns)
+            news = False
+            for piece in self._decoder.pieces(data):
+                news = self._parser.feed(piece) or news
+                self._note(arrived_ns)
             if news:
                 self._recorder.progressed(self.start.call_id, copy_of(self._parser.reading))
         except Exception:
