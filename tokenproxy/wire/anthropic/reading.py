@@ -157,6 +157,7 @@ class MessageReading:
         if bad_counts(usage):
             self.say(notes.BAD_COUNT)
         self._note_credit(usage)
+        self._take_cost()
         if not keepable(usage):
             self.say(notes.USAGE_NOT_KEPT)
             return
@@ -172,6 +173,16 @@ class MessageReading:
         else:
             self._usage["input_tokens"] = before
             self.say(notes.INPUT_ZERO_IGNORED)
+
+    def _take_cost(self) -> None:
+        """OpenRouter states its cost in the usage of this API too."""
+        if "cost" in self._usage:
+            from tokenproxy.wire.openrouter import cost
+
+            stated = cost(self._usage)
+            self.reading.provider_cost_usd = stated.usd
+            for note in stated.notes:
+                self.say(note)
 
     def _note_credit(self, usage: Mapping[str, Any]) -> None:
         """A redeemed credit reprices this response: list prices overstate it."""
