@@ -20,7 +20,14 @@ ROOMS = {
     "telemetry": {"wire", "record"},
     "proxy": {"wire", "record", "telemetry"},
     # The start-up path: types and tables, never the proxy; telemetry's switch, never its pipeline.
-    "launch": {"wire.providers", "wire.endpoints", "record.iteration", "record.ledger", "telemetry.switch"},
+    "launch": {
+        "wire.providers",
+        "wire.endpoints",
+        "record.iteration",
+        "record.ledger",
+        "record.price_file",
+        "telemetry.switch",
+    },
     "insight": {"record.ledger"},
     "simulator": set(),
 }

@@ -84,3 +84,21 @@ def test_a_home_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
         paths.state_dir({"TOKENPROXY_STATE_DIR": "~nobody-of-this-name/x"})
     with pytest.raises(OSError, match="home"):
         paths.ledger_path("~nobody-of-this-name/x", {}, tmp_path)
+
+
+def test_the_config_is_the_named_one_or_the_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone.toml"
+    assert paths.config_file({"TOKENPROXY_CONFIG": str(gone)}) == gone
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+    monkeypatch.delenv("TOKENPROXY_CONFIG", raising=False)
+    assert paths.config_file() is None
+    import platformdirs
+
+    usual = platformdirs.user_config_path("tokenproxy", appauthor=False)
+    usual.mkdir(parents=True)
+    (usual / "config.toml").touch()
+    assert paths.config_file({}) == usual / "config.toml"
+    assert tmp_path in usual.parents

@@ -77,3 +77,16 @@ def test_rows_of_the_ancestor_are_iterations_already(tmp_path: Path) -> None:
 @pytest.mark.parametrize("per_iteration", [True, False])
 def test_nothing_comes_of_nothing(tmp_path: Path, per_iteration: bool) -> None:
     assert export(tmp_path, [], per_iteration=per_iteration) == []
+
+
+def test_the_providers_own_figure_is_the_cost(tmp_path: Path) -> None:
+    calls = [
+        row("a", provider_cost_usd=0.25),
+        row("b", cost_usd=None, provider_cost_usd=0.5, model="dearest"),
+    ]
+    assert [made["cost_usd"] for made in export(tmp_path, calls, per_iteration=False)] == [
+        0.25,
+        0.5,
+    ]
+    (made,) = export(tmp_path, calls, per_iteration=True)
+    assert (made["cost_usd"], made["model"]) == (0.75, "dearest")

@@ -244,3 +244,39 @@ def test_the_total_does_not_depend_on_the_grouping(report: Any) -> None:
     assert (totals[0].calls, totals[0].unpriced) == (2, 1)
     lines = {line.keys: line.totals.cost_usd for line in report(rows, "model").lines}
     assert lines == {("claude-opus-5-5",): 0.01494, ("unheard-of",): None}
+
+
+def test_what_the_provider_states_is_what_was_spent(report: Any) -> None:
+    rows = [
+        row("c1", cost_usd=0.01, provider_cost_usd=0.25),
+        row("c2", cost_usd=None, provider_cost_usd=0.5),
+        row("c3", cost_usd=0.125),
+        row("c4", cost_usd=None),
+        row("c5", cost_usd=1.0, provider_cost_usd=0.0),
+    ]
+    total = report(rows).total
+    assert (total.cost_usd, total.unpriced) == (0.875, 1)
+
+
+def test_what_the_provider_states_is_divided_as_our_costs_are(report: Any) -> None:
+    def parts(*costs: float | None) -> list[dict[str, Any]]:
+        return [
+            {"model": f"m{number}", "input_tokens": 1, "output_tokens": 1, "cost_usd": cost}
+            for number, cost in enumerate(costs, 1)
+        ]
+
+    def by_model(*costs: float | None) -> dict[Any, tuple[float | None, int]]:
+        found = report([row("c1", provider_cost_usd=0.5, parts=parts(*costs))], "model")
+        assert found.total.cost_usd == 0.5
+        return {line.keys[0]: (line.totals.cost_usd, line.totals.unpriced) for line in found.lines}
+
+    assert by_model(0.03, 0.01) == {"m1": (0.375, 0), "m2": (0.125, 0)}
+    assert by_model(0.03, None) == {"m1": (0.5, 0), "m2": (0.0, 0)}
+    assert by_model(0.0, 0.0) == {"m1": (0.5, 0), "m2": (0.0, 0)}
+
+
+def test_a_model_without_a_price_stands_apart(report: Any) -> None:
+    rows = [row("c1"), row("c2", model="unheard-of", cost_usd=None)]
+    found = {line.keys: line.totals for line in report(rows, "model").lines}
+    assert found["unheard-of",].cost_usd is None
+    assert (found["unheard-of",].unpriced, found["claude-opus-5-5",].unpriced) == (1, 0)

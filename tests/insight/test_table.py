@@ -53,6 +53,17 @@ def test_several_lines_have_a_total_and_what_it_leaves_out(tmp_path: Path) -> No
     ]
 
 
+def test_calls_without_a_price_have_a_column_and_no_cost(tmp_path: Path) -> None:
+    rows = [row("a"), row("b", model="unheard-of", cost_usd=None)]
+    assert [line.rstrip() for line in printed(make(tmp_path, rows, "model"), 84).splitlines()] == [
+        "Model            Calls  Input  Cached  Written  Output     Cost  Unpriced     p95",
+        "claude-opus-5-5      1  17.1k   15.0k     2.0k      55  $0.0145            200 ms",
+        "unheard-of           1  17.1k   15.0k     2.0k      55                  1  200 ms",
+        "Total                2  34.1k   30.0k     4.1k     110  $0.0145         1  200 ms",
+        "Without a known price and not in the cost: 1 call.",
+    ]
+
+
 def test_without_dimensions_there_is_the_total(tmp_path: Path) -> None:
     lines = printed(make(tmp_path, [row("a")])).splitlines()
     assert lines[0].split()[0] == "Calls"

@@ -213,3 +213,15 @@ def test_json_leaves_out_what_is_unknown() -> None:
     assert "error" not in call
     assert "parts" not in call
     assert (agent["kind"], agent["agent_type"], agent["start_ms"]) == ("agent", "Explore", 10)
+
+
+def test_the_providers_own_figure_is_what_was_spent() -> None:
+    root = tree(
+        [
+            row("a", cost_usd=0.125, provider_cost_usd=0.25),
+            row("b", cost_usd=None, provider_cost_usd=0.5),
+            row("c", cost_usd=0.125),
+        ]
+    )
+    assert (root.sums.cost_usd, root.sums.unpriced) == (0.875, 0)
+    assert [call.row.spent_usd for call in root.calls()] == [0.25, 0.5, 0.125]

@@ -122,3 +122,9 @@ def test_a_terminal_without_unicode_gets_ascii() -> None:
 def test_names_from_outside_have_no_power_over_the_terminal() -> None:
     odd = row("a", model="\x1b[2J\n", story_id="\r\x07", project="p\n", turn_id="\x1b]0;x\x07")
     assert not any("\x1b" in line or "\x07" in line for line in printed([odd]))
+
+
+def test_the_providers_own_figure_is_shown() -> None:
+    lines = printed([row("a", provider_cost_usd=0.25)])
+    assert "$0.2500" in lines[2]
+    assert lines[-1].endswith("$0.2500")

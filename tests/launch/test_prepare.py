@@ -116,3 +116,15 @@ def test_telemetry_goes_directly_unless_the_user_has_a_proxy() -> None:
     assert telemetry_hosts(env) == ("otel.example",)
     assert telemetry_hosts({**env, "HTTPS_PROXY": "http://corp:3128"}) == ()
     assert telemetry_hosts({}) == ()
+
+
+def test_prices_that_cannot_be_used_are_refused_before_anything_runs(here: Path) -> None:
+    config = here / "config.toml"
+    config.write_text('[[prices]]\nmodel = "m"\ninptu_mtok = 1\n')
+    with pytest.raises(UsageError, match=r'config\.toml, line 3: "inptu_mtok" is no key') as caught:
+        prepared({"TOKENPROXY_CONFIG": str(config)})
+    assert caught.value.status == 2
+    config.write_text('[[prices]]\nmodel = "m"\ninput_mtok = 1\n')
+    prepared({"TOKENPROXY_CONFIG": str(config)})
+    with pytest.raises(UsageError, match=r"gone\.toml cannot be read"):
+        prepared({"TOKENPROXY_CONFIG": str(here / "gone.toml")})

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import gzip
 import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -552,13 +553,15 @@ def test_a_call_no_row_can_be_made_of_stays_in_the_journal(
 def test_broken_prices_are_told(
     account: Account, book: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(account._prices, "problem", "No prices: for a reason.")
-    account._prices._loaded.set()
+    monkeypatch.setitem(sys.modules, "genai_prices", None)
+    account._prices.load()
     account.open([start("c-1")])
     account.close("c-1", end())
     assert account.settle() is None
     assert rows(book)[0].cost_usd is None
-    assert account.tally.summary().warnings == ("No prices: for a reason.",)
+    assert account.tally.summary().warnings == (
+        "No prices: the price library cannot be used (ModuleNotFoundError).",
+    )
 
 
 def test_rows_of_a_dead_recorder_are_told_and_counted_where_they_belong(

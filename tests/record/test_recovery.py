@@ -334,3 +334,15 @@ def test_a_run_is_over_when_no_recorder_of_it_is_left(runs: Path, book: Path, di
     done = recover(runs).recovered
     assert [(one.row.call_id, one.run_over) for one in done] == [("c-1", False), ("c-2", True)]
     newer.close(settled=True)
+
+
+def test_prices_that_cannot_be_read_are_told(
+    runs: Path, die: Die, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKENPROXY_CONFIG", str(runs / "gone.toml"))
+    assert recover(runs).problems == ()
+    die(wal.Opened(start=start("c-1")), wal.Seen(id="c-1", at_ns=T0, reading=reading(part())))
+    (problem,) = recover(runs).problems
+    assert problem.endswith(
+        "gone.toml cannot be read: No such file or directory. Its prices are not used."
+    )

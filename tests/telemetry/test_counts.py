@@ -34,15 +34,21 @@ PART = st.builds(
     cache_creation_input_tokens=COUNT,
     cache_creation_5m_input_tokens=COUNT,
     cache_creation_1h_input_tokens=COUNT,
+    cache_creation_30m_input_tokens=COUNT,
+    cache_creation_12h_input_tokens=COUNT,
     reasoning_output_tokens=COUNT,
     billable=st.sampled_from([None, True, False]),
     cost_usd=COST,
 )
 
 
-@given(st.lists(PART, max_size=4), COUNT, COUNT, COST)
+@given(st.lists(PART, max_size=4), COUNT, COUNT, COST, COST)
 def test_whatever_the_parts_say_the_sum_is_the_row_s(
-    parts: list[RowPart], total: int | None, output: int | None, cost: float | None
+    parts: list[RowPart],
+    total: int | None,
+    output: int | None,
+    cost: float | None,
+    stated: float | None,
 ) -> None:
     row = msgspec.structs.replace(
         base(),
@@ -50,6 +56,7 @@ def test_whatever_the_parts_say_the_sum_is_the_row_s(
         input_tokens=total,
         output_tokens=output,
         cost_usd=cost,
+        provider_cost_usd=stated,
         model="m",
     )
     found = shares(row)
@@ -57,7 +64,8 @@ def test_whatever_the_parts_say_the_sum_is_the_row_s(
     for share in found:
         summed.update(share.kinds)
     assert +summed == +Counter(kinds(row))
-    assert sum(share.cost_nanos for share in found) == nanodollars(cost)
+    spent = cost if stated is None else stated
+    assert sum(share.cost_nanos for share in found) == nanodollars(spent)
     assert all(share.cost_nanos >= 0 for share in found)
 
 
@@ -68,6 +76,38 @@ def test_parts_that_add_up_are_kept_apart() -> None:
         ("claude-sonnet-4-5-20250929", 55),
         (scene.HAIKU, 30),
     ]
+
+
+def test_what_the_provider_states_is_divided_as_our_costs_are() -> None:
+    row = scene.row_of(scene.calls()[4])
+    assert row is not None
+    assert row.parts is not None
+    first, second = row.parts
+
+    def divided(*costs: float | None) -> list[int]:
+        parts = (
+            msgspec.structs.replace(first, cost_usd=costs[0]),
+            msgspec.structs.replace(second, cost_usd=costs[1]),
+        )
+        stated = msgspec.structs.replace(row, parts=parts, provider_cost_usd=0.5)
+        return [share.cost_nanos for share in shares(stated)]
+
+    assert divided(0.03, 0.01) == [375_000_000, 125_000_000]
+    assert divided(0.03, None) == [500_000_000, 0]
+    assert divided(0.0, 0.0) == [500_000_000, 0]
+
+
+def test_writes_by_every_time_to_live_are_kinds_of_their_own() -> None:
+    counts = RowPart(
+        cache_creation_input_tokens=100,
+        cache_creation_30m_input_tokens=60,
+        cache_creation_12h_input_tokens=30,
+    )
+    assert kinds(counts) == {
+        "cache_creation_30m": 60,
+        "cache_creation_12h": 30,
+        "cache_creation_other": 10,
+    }
 
 
 def test_a_part_that_is_not_charged_is_in_no_share() -> None:

@@ -39,6 +39,8 @@ def test_tokens_by_kind_are_the_ledger_s_columns(played: Memory) -> None:
         "cache_read": column("cache_read_input_tokens"),
         "cache_creation_5m": column("cache_creation_5m_input_tokens"),
         "cache_creation_1h": column("cache_creation_1h_input_tokens"),
+        "cache_creation_30m": 0,
+        "cache_creation_12h": 0,
         "cache_creation_other": column("cache_creation_input_tokens") - split,
         "input_other": 0,
         "output": column("output_tokens"),

@@ -79,7 +79,10 @@ def run(
     """Run a command and record every model call it makes.
 
     The exit status is the command's. 125: the proxy cannot start, 126 or 127: the
-    command cannot be run, 2: an option is wrong; the command was not run.
+    command cannot be run, 2: an option or a price of yours is wrong; the command was not run.
+
+    Prices of your own: [[prices]] in TOKENPROXY_CONFIG, else in config.toml in your
+    configuration directory.
     """
     from tokenproxy.launch import environment, options
     from tokenproxy.launch.errors import CannotRunError, UsageError

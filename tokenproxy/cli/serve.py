@@ -39,6 +39,7 @@ def serve(
     from tokenproxy.launch.errors import CannotRunError
     from tokenproxy.launch.gateway_authority import gateway_authority
     from tokenproxy.launch.plan import make_plan
+    from tokenproxy.launch.prepare import check_prices
     from tokenproxy.launch.run_dir import RunDir, check_ledger
     from tokenproxy.launch.trust import write_upstream_trust
 
@@ -50,6 +51,7 @@ def serve(
         )
         place = paths.ledger_path(ledger, env, paths.working_directory(env))
         check_ledger(place)
+        check_prices(env)
         state = paths.state_dir(env)
         authority, certificate = gateway_authority(state, plan.hosts)
         run = RunContext(

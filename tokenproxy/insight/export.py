@@ -4,7 +4,8 @@ Our rows are calls; its rows were iterations. Summed up by iteration:
 
 * ``timestamp`` is the first call's, ``latency_ms`` from there to the last call's end;
 * ``provider`` and ``model`` are those that used the most (by cost, then by tokens);
-* tokens and ``cost_usd`` are sums, absent where a call's share is not known;
+* tokens and ``cost_usd`` are sums, absent where a call's share is not known; what a
+  provider states that a call cost goes before what was computed;
 * ``success`` is the last call's (with its ``error``): an iteration that got over a
   failed call has succeeded;
 * ``fallback_used`` is true if it was in any call.
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokenproxy.insight.query import Ledger
+from tokenproxy.insight.query import SPENT, Ledger
 from tokenproxy.insight.report import UNPRICED
 
 FIELDS = (
@@ -34,21 +35,21 @@ FIELDS = (
 )
 """The twelve, and ``error``, which only some of its writers knew."""
 
-_CALLS = """
+_CALLS = f"""
     SELECT timestamp, story_id, iteration, provider, model, complexity, input_tokens,
-      output_tokens, cost_usd, latency_ms, success, fallback_used, error
+      output_tokens, {SPENT}, latency_ms, success, fallback_used, error
     FROM calls ORDER BY started, id
-"""
+"""  # noqa: S608 - our own words
 _ITERATIONS = f"""
     SELECT arg_min(timestamp, (started, id)), story_id, iteration,
       arg_max(provider, weight), arg_max(model, weight), max(complexity),
       sum(input_tokens), sum(output_tokens),
-      if(bool_or({UNPRICED}), NULL, fsum(cost_usd)),
+      if(bool_or({UNPRICED}), NULL, fsum({SPENT})),
       coalesce(max(epoch_ms(started) + latency_ms) - min(epoch_ms(started)), sum(latency_ms)),
       coalesce(arg_max(success, (ended, id)), false), coalesce(bool_or(fallback_used), false),
       arg_max_null(if(success, NULL, error), (ended, id))
     FROM (
-      SELECT *, (coalesce(cost_usd, 0), coalesce(input_tokens, 0), id) AS weight,
+      SELECT *, (coalesce({SPENT}, 0), coalesce(input_tokens, 0), id) AS weight,
         epoch_ms(started) + coalesce(latency_ms, 0) AS ended
       FROM calls)
     GROUP BY story_id, iteration, coalesce(run_id, id)

@@ -56,6 +56,7 @@ COLUMNS = {
     "reasoning_output_tokens": "BIGINT",
     "status_code": "BIGINT",
     "ttft_ms": "DOUBLE",
+    "provider_cost_usd": "DOUBLE",
     "project": "VARCHAR",
     "labels": "MAP(VARCHAR, VARCHAR)",
     "client": "VARCHAR",
@@ -64,6 +65,9 @@ COLUMNS = {
     " cache_creation_input_tokens BIGINT, reasoning_output_tokens BIGINT, cost_usd DOUBLE)[]",
 }
 """Key of the ledger row -> DuckDB type. All that any question needs; ``usage`` is not read."""
+
+SPENT = "coalesce(provider_cost_usd, cost_usd)"
+"""SQL over ``calls``: what a call adds to a sum of money, as ``Row.spent_usd``."""
 
 _BARE_FRACTION = re.compile(rb"([:\[,]\s*-?)\.(\d)")
 _IS_EMPTY = " AND ".join(f"{name} IS NULL" for name in COLUMNS)

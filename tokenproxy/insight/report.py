@@ -3,7 +3,8 @@
 What a total says:
 
 * ``calls`` are attempts; a retry is another call. ``failed`` is not success.
-* Tokens and money sum what is known. ``unpriced`` calls used tokens at no known
+* Tokens and money sum what is known; money is what the provider states, else what was
+  computed. ``unpriced`` calls used tokens at no known
   price; ``incomplete`` calls were or may have been billed for more than their
   row knows. With neither, the sums are exact; with either, lower bounds.
 * A call that billed several models (compaction, advisor, a declined attempt)
@@ -21,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from tokenproxy.insight.query import Ledger
+from tokenproxy.insight.query import SPENT, Ledger
 
 REPORT_SCHEMA = "tokenproxy.report/1"
 
@@ -146,13 +147,20 @@ _TOKENS = (
     "reasoning_output_tokens",
 )
 _USED = "coalesce(completeness <> 'none', input_tokens IS NOT NULL OR output_tokens IS NOT NULL)"
-UNPRICED = f"({_USED} AND cost_usd IS NULL)"
+UNPRICED = f"({_USED} AND {SPENT} IS NULL)"
 """SQL over ``calls``: the call used tokens at no known price."""
 _INCOMPLETE = (
     "coalesce(completeness = 'partial' OR (completeness = 'none' AND"
     " (status_code BETWEEN 200 AND 299 OR outcome IN ('aborted', 'truncated', 'lost'))), false)"
 )
 _BILLED = "list_filter(parts, lambda part: part.billable IS DISTINCT FROM false)"
+_SHARE = """
+    CASE WHEN provider_cost_usd IS NULL THEN part.cost_usd
+      WHEN computed > 0 THEN provider_cost_usd * part.cost_usd / computed
+      WHEN number = 1 THEN provider_cost_usd ELSE 0 END
+"""
+"""SQL: a part's share of the call's money. What the provider states for all of it is divided as
+our own costs are, and is the first part's where those are not known."""
 
 
 def make_report(
@@ -187,19 +195,21 @@ def _tells_models(dimensions: Sequence[Dimension]) -> bool:
 
 def _choose(ledger: Ledger, choice: Choice, *, split: bool) -> None:
     """Make the table ``chosen``: a record a call, or a record for each model that it billed."""
-    own = ", ".join(("model", *_TOKENS, "cost_usd"))
+    own = ", ".join(("model", *_TOKENS, f"{SPENT} AS cost_usd"))
     kept = (
         "id, started, story_id, iteration, run_id, project, provider, session_id, agent_id,"
         " agent_type, request_class, outcome, client, labels, success, latency_ms, ttft_ms"
     )
     source = f"SELECT {kept}, {_USED} AS used, {_INCOMPLETE} AS incomplete, {own} FROM calls"  # noqa: S608 - our own words
     if split:
-        of_part = ", ".join(f"part.{name}" for name in (*_TOKENS, "cost_usd"))
+        of_part = ", ".join((*(f"part.{name}" for name in _TOKENS), f"{_SHARE} AS cost_usd"))
+        costs = f"list_transform({_BILLED}, lambda part: part.cost_usd)"
+        computed = f"if(list_count({costs}) = len({costs}), list_sum({costs}), NULL)"
         source = (
             f"{source} WHERE coalesce(len({_BILLED}), 0) = 0 UNION ALL "  # noqa: S608 - our own words
             f"SELECT {kept}, used, incomplete, coalesce(part.model, model), {of_part} FROM "
-            f"(SELECT *, {_USED} AS used, {_INCOMPLETE} AS incomplete, "
-            f"unnest({_BILLED}) AS part FROM calls)"
+            f"(SELECT *, {_USED} AS used, {_INCOMPLETE} AS incomplete, {computed} AS computed, "
+            f"unnest({_BILLED}) AS part, generate_subscripts({_BILLED}, 1) AS number FROM calls)"
         )
     conditions, arguments = ["true"], []
     for moment, comparison in ((choice.since, ">="), (choice.until, "<")):

@@ -51,6 +51,7 @@ _COLUMNS = (
     _Column("Output", lambda of: _count(of.output_tokens), 8),
     _Column("Reasoning", lambda of: _count(of.reasoning_output_tokens), 1, optional=True),
     _Column("Cost", lambda of: "" if of.cost_usd is None else usd(of.cost_usd), 9),
+    _Column("Unpriced", lambda of: si(of.unpriced) if of.unpriced else "", 7, optional=True),
     _Column("Mean", lambda of: _time(of.latency_ms_mean), 0),
     _Column("p50", lambda of: _time(of.latency_ms_p50), 2),
     _Column("p95", lambda of: _time(of.latency_ms_p95), 4),

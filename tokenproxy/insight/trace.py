@@ -59,11 +59,17 @@ class TraceRow(msgspec.Struct, frozen=True, kw_only=True):
     cache_read_input_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
     cost_usd: float | None = None
+    provider_cost_usd: float | None = None
     ttft_ms: float | None = None
     parts: list[dict[str, Any]] = msgspec.field(default_factory=list)
     trace_id: str | None = None
     project: str | None = None
     client: str | None = None
+
+    @property
+    def spent_usd(self) -> float | None:
+        """What the provider states that it cost, else what was computed."""
+        return self.cost_usd if self.provider_cost_usd is None else self.provider_cost_usd
 
     @property
     def started_ms(self) -> float:
@@ -87,7 +93,7 @@ class Sums(msgspec.Struct, kw_only=True):
         """Count one more call."""
         self.calls += 1
         self.failed += not row.success
-        self.unpriced += row.cost_usd is None and row.completeness != "none"
+        self.unpriced += row.spent_usd is None and row.completeness != "none"
         self.input_tokens = _plus(self.input_tokens, row.input_tokens)
         self.output_tokens = _plus(self.output_tokens, row.output_tokens)
         self.cache_read_input_tokens = _plus(
@@ -96,8 +102,8 @@ class Sums(msgspec.Struct, kw_only=True):
         self.cache_creation_input_tokens = _plus(
             self.cache_creation_input_tokens, row.cache_creation_input_tokens
         )
-        if row.cost_usd is not None:
-            self.cost_usd = round((self.cost_usd or 0.0) + row.cost_usd, 12)
+        if row.spent_usd is not None:
+            self.cost_usd = round((self.cost_usd or 0.0) + row.spent_usd, 12)
 
 
 class CallNode(msgspec.Struct, kw_only=True):

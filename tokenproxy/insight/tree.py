@@ -141,6 +141,7 @@ def _lines(
 
 def _line(node: GroupNode | CallNode, prefix: str, numbers: dict[str, int]) -> _Line:
     used: Sums | TraceRow = node.row if isinstance(node, CallNode) else node.sums
+    spent = node.row.spent_usd if isinstance(node, CallNode) else node.sums.cost_usd
     cells = {
         "start": duration(node.start_ms),
         "took": duration(node.duration_ms),
@@ -148,7 +149,7 @@ def _line(node: GroupNode | CallNode, prefix: str, numbers: dict[str, int]) -> _
         "cached": _count(used.cache_read_input_tokens),
         "written": _count(used.cache_creation_input_tokens),
         "out": _count(used.output_tokens),
-        "cost": "" if used.cost_usd is None else usd(used.cost_usd),
+        "cost": "" if spent is None else usd(spent),
     }
     if isinstance(node, GroupNode):
         label = (

@@ -61,6 +61,7 @@ def prepare(options: RunOptions, env: Mapping[str, str]) -> Prepared:
     if _text(str(ledger)) != str(ledger) or _text(str(state)) != str(state):
         raise UsageError("the path of the ledger or of the state directory is not UTF-8")
     check_ledger(ledger)
+    check_prices(own)
     return Prepared(
         options=options,
         env=own,
@@ -71,6 +72,23 @@ def prepare(options: RunOptions, env: Mapping[str, str]) -> Prepared:
         state=state,
         named_ledger=str(ledger) if named else None,
     )
+
+
+def check_prices(env: Mapping[str, str]) -> None:
+    """Refuse a configuration whose prices cannot be used: costs would be silently others.
+
+    Raises:
+        UsageError: With the file, the line and what is wrong there.
+    """
+    config = paths.config_file(env)
+    if config is None:
+        return
+    from tokenproxy.record import price_file
+
+    try:
+        price_file.read(config)
+    except price_file.PriceFileError as error:
+        raise UsageError(str(error)) from None
 
 
 def identify(given: Prepared) -> RunContext:

@@ -272,6 +272,7 @@ class Account:
             return
         if self._prices.problem is not None:
             self.tally.warn(self._prices.problem)
+            self.tally.no_prices = self._prices.broken
         for _ in range(min(most, len(self._unpriced))):
             call = self._unpriced.popleft()
             try:

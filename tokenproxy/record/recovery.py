@@ -94,6 +94,8 @@ def recover(
             problems.append(f"The journal {path} cannot be settled ({type(error).__name__}).")
         finally:
             os.close(fd)
+    if settled and prices.problem is not None:
+        problems.append(prices.problem)
     # Between a proxy's death and its successor there is no journal, but a living launcher.
     over = {run_id for run_id, place in places.items() if abandoned(place)}
     recovered = [msgspec.structs.replace(one, run_over=one.run.run_id in over) for one in recovered]

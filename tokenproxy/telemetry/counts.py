@@ -38,7 +38,11 @@ def shares(row: Row) -> list[Share]:
     split = [_share(part, part.model or row.model) for part in billed]
     if _sum(split) != _sum([whole]):
         return [whole]
-    costs = _fit([share.cost_nanos for share in split], whole.cost_nanos)
+    costs = [share.cost_nanos for share in split]
+    if row.provider_cost_usd is not None:
+        known = all(part.cost_usd is not None for part in billed)
+        costs = _divided(whole.cost_nanos, costs, known=known)
+    costs = _fit(costs, whole.cost_nanos)
     return [
         msgspec.structs.replace(share, cost_nanos=cost)
         for share, cost in zip(split, costs, strict=True)
@@ -48,13 +52,17 @@ def shares(row: Row) -> list[Share]:
 def kinds(counts: Row | RowPart) -> dict[TokenKind, int]:
     """The stated tokens by disjoint kinds."""
     reads = counts.cache_read_input_tokens
-    short, long = counts.cache_creation_5m_input_tokens, counts.cache_creation_1h_input_tokens
+    writes: dict[TokenKind, int | None] = {
+        "cache_creation_5m": counts.cache_creation_5m_input_tokens,
+        "cache_creation_1h": counts.cache_creation_1h_input_tokens,
+        "cache_creation_30m": counts.cache_creation_30m_input_tokens,
+        "cache_creation_12h": counts.cache_creation_12h_input_tokens,
+    }
     found: dict[TokenKind, int | None] = {
         "uncached_input": counts.uncached_input_tokens,
         "cache_read": reads,
-        "cache_creation_5m": short,
-        "cache_creation_1h": long,
-        "cache_creation_other": _rest(counts.cache_creation_input_tokens, short, long),
+        **writes,
+        "cache_creation_other": _rest(counts.cache_creation_input_tokens, *writes.values()),
     }
     found["input_other"] = _rest(counts.input_tokens, *found.values())
     found["output"] = counts.output_tokens
@@ -70,15 +78,27 @@ def _share(counts: Row | RowPart, model: str) -> Share:
         cache_read=counts.cache_read_input_tokens,
         cache_write=counts.cache_creation_input_tokens,
         reasoning=counts.reasoning_output_tokens,
-        cost_nanos=nanodollars(counts.cost_usd),
+        cost_nanos=nanodollars(counts.spent_usd if isinstance(counts, Row) else counts.cost_usd),
     )
+
+
+def _divided(total: int, costs: list[int], *, known: bool) -> list[int]:
+    """What the provider states for all parts, divided as our own costs are.
+
+    Where those are not known the first part takes all. The report does the same
+    (``_SHARE`` in :mod:`tokenproxy.insight.report`).
+    """
+    computed = sum(costs)
+    if not known or not computed:
+        return [total, *(0 for _ in costs[1:])]
+    return [round(total * cost / computed) for cost in costs]
 
 
 def _fit(costs: list[int], total: int) -> list[int]:
     """The same costs, made to add up to ``total``.
 
     Each part was rounded by itself, so the dearest takes a difference of some 1e-9. If it
-    cannot (the row's cost is unknown, or the provider's own), the first part takes all.
+    cannot (the row's cost is unknown), the first part takes all.
     """
     fitted = list(costs)
     fitted[costs.index(max(costs))] += total - sum(costs)

@@ -71,7 +71,7 @@ class Metrics:
             self._standard(row, share, {**labels, **server}, failed, context)
         known: Labels = {}
         if row.completeness != "none":
-            known[names.COST_KNOWN] = row.cost_usd is not None
+            known[names.COST_KNOWN] = row.spent_usd is not None
         self._add(
             names.CALLS,
             1,

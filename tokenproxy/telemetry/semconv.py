@@ -87,6 +87,8 @@ NOTES: Final = "tokenproxy.notes"
 TOKENS_UNCACHED: Final = "tokenproxy.usage.uncached_input_tokens"
 TOKENS_CACHE_5M: Final = "tokenproxy.usage.cache_creation_5m_input_tokens"
 TOKENS_CACHE_1H: Final = "tokenproxy.usage.cache_creation_1h_input_tokens"
+TOKENS_CACHE_30M: Final = "tokenproxy.usage.cache_creation_30m_input_tokens"
+TOKENS_CACHE_12H: Final = "tokenproxy.usage.cache_creation_12h_input_tokens"
 OUTPUT_AT_LEAST: Final = "tokenproxy.usage.output_tokens_at_least"
 """Output seen of a response that was cut: a lower bound, so it has no standard name."""
 SERVER_TOOL_PREFIX: Final = "tokenproxy.usage.server_tool."
@@ -119,6 +121,8 @@ TokenKind = Literal[
     "cache_read",
     "cache_creation_5m",
     "cache_creation_1h",
+    "cache_creation_30m",
+    "cache_creation_12h",
     "cache_creation_other",
     "input_other",
     "output",
@@ -128,6 +132,8 @@ TOKEN_KINDS: Final[tuple[TokenKind, ...]] = (
     "cache_read",
     "cache_creation_5m",
     "cache_creation_1h",
+    "cache_creation_30m",
+    "cache_creation_12h",
     "cache_creation_other",
     "input_other",
     "output",

@@ -286,7 +286,7 @@ def _add(group: Group, row: Row | None) -> None:
     group.calls += 1
     group.input_tokens += row.input_tokens or 0
     group.output_tokens += row.output_tokens or 0
-    group.cost_nanos += nanodollars(row.cost_usd)
+    group.cost_nanos += nanodollars(row.spent_usd)
 
 
 def _remember[T](memory: OrderedDict[str, T], key: str, value: T) -> None:
