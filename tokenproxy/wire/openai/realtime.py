@@ -31,12 +31,14 @@ from tokenproxy.wire.lenient import array_items
 from tokenproxy.wire.openai.errors import ErrorParser
 from tokenproxy.wire.openai.headers import read_response_headers
 from tokenproxy.wire.openai.realtime_reading import read_answer, read_transcript
-from tokenproxy.wire.openai.realtime_shapes import ASKED, EVENT, Event, Session
+from tokenproxy.wire.openai.realtime_shapes import ASKED, EVENT, Event, Response, Session
 from tokenproxy.wire.openai.responses_body import CountParser
 from tokenproxy.wire.usage import Reading, RequestFacts, ResponseFacts, ToolResult
 from tokenproxy.wire.words import count, word
 
 _TRANSCRIPT: Final = "conversation.item.input_audio_transcription."
+_CREATED: Final = "response.created"
+_DONE: Final = "response.done"
 _COMMITTED: Final = "input_audio_buffer.committed"
 _MAX_RESULTS: Final = 256
 """Results of tools that are remembered until the next answer begins."""
@@ -113,24 +115,20 @@ class RealtimeSocket:
             return None
         key = f"response/{identity}"
         call = self._open.get(key)
-        if kind == "response.done" and response is not None:
-            begins = None if call is not None else self._begin(key, self._request(event))
-            call = call or begins
-            if call is None:
+        begins = call is None
+        if call is None:
+            if kind not in {_CREATED, _DONE}:
                 return None
-            call.reading.model = call.reading.model or self._model
-            read_answer(call.reading, response)
-            del self._open[key]
-            return _news("ended", call, begins=begins is not None, changed=True)
-        if kind == "response.created":
             call = self._begin(key, self._request(event))
             call.reading.response_id = identity
             call.reading.model = self._model
-            return _news("begun", call, begins=True, changed=True)
-        if call is None:
-            return None
-        call.reading.content_started = True
-        return _news("progressed", call)
+        if kind == _DONE:
+            read_answer(call.reading, response or Response())
+            del self._open[key]
+            return _news("ended", call, begins=begins, changed=True)
+        if kind != _CREATED:
+            call.reading.content_started = True
+        return _news("begun" if begins else "progressed", call, begins=begins, changed=begins)
 
     def _request(self, event: Event) -> RequestFacts:
         """What an answer was asked for with, as far as the connection told."""
