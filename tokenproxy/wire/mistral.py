@@ -17,11 +17,12 @@ import msgspec
 
 from tokenproxy.wire.dialect import Dialect
 from tokenproxy.wire.lenient import Lenient
-from tokenproxy.wire.openai.accent import Accent, Call, Piece, piece_of
+from tokenproxy.wire.openai.accent import Accent, Piece, piece_of
 from tokenproxy.wire.openai.chat import ChatCompletions
 from tokenproxy.wire.openai.errors import IN_STREAM, ErrorFields, word_of
 from tokenproxy.wire.openai.fields import CHAT_FIELDS, Beside
 from tokenproxy.wire.openai.shapes import Answer
+from tokenproxy.wire.openai.tool_calls import Call
 from tokenproxy.wire.words import word
 
 

@@ -19,18 +19,10 @@ from tokenproxy.wire.openai.errors import word_of as word_of_error
 from tokenproxy.wire.openai.fields import CHAT_FIELDS, Fields
 from tokenproxy.wire.openai.merge import Path, lookup
 from tokenproxy.wire.openai.shapes import ANSWER, Answer, Choice
+from tokenproxy.wire.openai.tool_calls import Call
 from tokenproxy.wire.words import word
 
 _EMPTY = frozenset({b"", b"null", b'""', b"[]", b"{}"})
-
-
-class Call(NamedTuple):
-    """A piece of a tool call."""
-
-    key: tuple[int, int]
-    """Its choice's index and its own."""
-    id: str | None
-    name: str | None
 
 
 class ModelUsage(msgspec.Struct):

@@ -16,16 +16,16 @@ from typing import Any
 
 from tokenproxy.wire import notes
 from tokenproxy.wire.evidence import MAX_OBJECTS, keepable
-from tokenproxy.wire.openai.accent import Accent, Call, ModelUsage, Piece
+from tokenproxy.wire.openai.accent import Accent, ModelUsage, Piece
 from tokenproxy.wire.openai.errors import ErrorWord
 from tokenproxy.wire.openai.merge import merge
+from tokenproxy.wire.openai.tool_calls import ToolCalls
 from tokenproxy.wire.openai.usage import Bill, bill
-from tokenproxy.wire.usage import Completeness, Reading, ToolUse, UsagePart
+from tokenproxy.wire.usage import Completeness, Reading, UsagePart
 
 WITHOUT_OUTPUT = frozenset({"embeddings", "ocr"})
 """Operations that are billed by their input alone."""
 
-_MAX_CALLS = 1024
 _MAX_MODELS = 64
 _GROWN = 2
 """Usage that comes with every chunk is news when the output has grown so many times."""
@@ -52,7 +52,7 @@ class ChatReading:
         """The usage came with or after a finish reason."""
         self._promised = False
         self._told_output: int | None = None
-        self._calls: dict[tuple[int, int], list[Call]] = {}
+        self._calls = ToolCalls()
         self._said: dict[str, None] = {}
         self._billing_notes: tuple[str, ...] = ()
 
@@ -73,8 +73,8 @@ class ChatReading:
         self.reading.model = before[1] or piece.model
         self._tier = self._tier or piece.service_tier
         self.reading.stop_reason = piece.finish_reason or self.reading.stop_reason
-        for call in piece.calls:
-            self._take_call(call)
+        if self._calls.take(piece.calls):
+            self.reading.tool_uses = self._calls.found()
         if piece.error is not None:
             self.fail(piece.error)
         news = before != (self.reading.response_id, self.reading.model)
@@ -122,26 +122,6 @@ class ChatReading:
         """Add a note, once."""
         self._said[note] = None
         self._show_notes()
-
-    def _take_call(self, call: Call) -> None:
-        """Pieces of a call share their key; another id under it is another call."""
-        known = self._calls.setdefault(call.key, [])
-        if known and call.id in (None, known[-1].id):
-            if known[-1].name is not None or call.name is None:
-                return
-            known[-1] = known[-1]._replace(name=call.name)
-        elif known and known[-1].id is None:
-            known[-1] = Call(call.key, call.id, known[-1].name or call.name)
-        elif len(self._calls) <= _MAX_CALLS and len(known) < _MAX_CALLS:
-            known.append(call)
-        self._show_calls(known[-1])
-
-    def _show_calls(self, call: Call) -> None:
-        if call.id is None or call.name is None:
-            return
-        tool = ToolUse(call.id, call.name)
-        if len(self.reading.tool_uses) < _MAX_CALLS and tool not in self.reading.tool_uses:
-            self.reading.tool_uses = (*self.reading.tool_uses, tool)
 
     def _take_usage(self, piece: Piece) -> bool:
         usage = piece.usage if piece.usage is not None else {}
