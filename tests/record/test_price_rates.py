@@ -37,7 +37,7 @@ def usage(**counts: Any) -> UsagePart:
 
 def cost(prices: dict[str, Decimal], part: UsagePart, **how: Any) -> Decimal | None:
     rates = make_rates(prices.get, **how)
-    return cost_of(rates, part, lambda tool: rules.tool_price("openai", tool))
+    return cost_of(rates, part, lambda tool: rules.tool_price("openai", "gpt-5", tool))
 
 
 def models() -> Iterator[tuple[Provider, ModelInfo]]:
@@ -233,6 +233,13 @@ def test_searching_that_is_charged_once_a_call() -> None:
     prices = {"web_searches_kcount": Decimal(35)}
     assert cost(prices, part, one_search=True) == Decimal("0.035")
     assert cost(prices, part) == Decimal("0.105")
+
+
+def test_searches_of_a_model_that_is_paid_by_request_are_in_that() -> None:
+    part = UsagePart(server_tool_use={"web_search_requests": 3})
+    assert cost({"requests_kcount": Decimal(12)}, part) == Decimal("0.012")
+    both = {"requests_kcount": Decimal(12), "web_searches_kcount": Decimal(5)}
+    assert cost(both, part) == Decimal("0.027")
 
 
 def test_the_highest_tier_reached_is_the_price_of_all() -> None:

@@ -179,7 +179,7 @@ class Prices:
         )
         if rates is None:
             return None
-        usd = price_rates.cost_of(rates, part, partial(rules.tool_price, seller.known))
+        usd = price_rates.cost_of(rates, part, partial(rules.tool_price, seller.known, model))
         return None if usd is None else Cost(usd, rates.source)
 
     def _read_files(self) -> None:

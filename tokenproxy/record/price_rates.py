@@ -80,7 +80,7 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
     factor_12h: Decimal | None = None
     """Price of a write kept for 12 hours, in prices of a usual one."""
     one_search: bool = False
-    """Searching is charged once a call."""
+    """Each server tool is charged once a call."""
     source: str = ""
     """Price list that they are from, and its version."""
 
@@ -96,13 +96,15 @@ def make_rates(
     """Rates from a price list that tells the price of a key, or None."""
     tokens = {kind: _first(map(price, chain)) for kind, chain in _KINDS.items()}
     free_writes = price(_WRITE) is None and price("cache_write_5m_mtok") is None
-    hour = price(_WRITE_1H)
+    hour, request = price(_WRITE_1H), price(_REQUESTS)
+    # A model that is paid for by request (Perplexity's) has its searches in that.
+    included = None if request is None else FREE
     tokens["write_1h"] = price(_INPUT) if hour is None and free_writes else hour
     tokens["write_12h"] = tokens["write"] if free_writes or factor_12h is not None else None
     return Rates(
         tokens=tokens,
-        tools={key: price(key) for key in _TOOLS},
-        request=price(_REQUESTS),
+        tools={key: _first((price(key), included)) for key in _TOOLS},
+        request=request,
         factor=factor,
         factor_12h=None if free_writes else factor_12h,
         one_search=one_search,
@@ -135,7 +137,7 @@ def cost_of(
         price = rates.tools.get(each) if isinstance(each, str) else each
         if price is None:
             return None
-        billed = 1 if rates.one_search and isinstance(each, str) else requests
+        billed = 1 if rates.one_search else requests
         total += billed * at(price, inputs) / THOUSAND
     if rates.request is not None:
         total += at(rates.request, inputs) / THOUSAND

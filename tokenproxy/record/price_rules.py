@@ -203,8 +203,10 @@ STORAGE_SEARCHES = "storage_searches_kcount"
 
 type ToolPrice = Decimal | str | None
 """US dollars per thousand requests, or the price key of the model's own; None: unknown."""
+type ToolPrices = Mapping[str, ToolPrice | tuple[tuple[str, Decimal], ...]]
+"""By key of ``server_tool_use``; a price by model is (pattern of names, price) pairs."""
 
-SERVER_TOOLS: Mapping[str, ToolPrice] = MappingProxyType(
+SERVER_TOOLS: ToolPrices = MappingProxyType(
     {
         "web_search_requests": WEB_SEARCHES,
         "web_fetch_requests": FREE,
@@ -216,10 +218,17 @@ SERVER_TOOLS: Mapping[str, ToolPrice] = MappingProxyType(
 Anthropic's code execution is charged by container hour beyond a monthly allowance, which no single
 response tells; it is not part of a call's cost."""
 
-SERVER_TOOLS_OF: Mapping[str, Mapping[str, ToolPrice]] = MappingProxyType(
+_GOOGLE_TOOLS: ToolPrices = {
+    # Grounding with Google Maps; with Google Search the library has a price for each model.
+    "google_maps_requests": (("gemini-2*", Decimal(25)), ("gemini-*", Decimal(14))),
+}
+
+SERVER_TOOLS_OF: Mapping[str, ToolPrices] = MappingProxyType(
     {
         # A search by Azure is Bing's, at a price of its own.
         "azure.ai.openai": {"web_search_requests": None},
+        "google": _GOOGLE_TOOLS,
+        "gcp.vertex_ai": _GOOGLE_TOOLS,
         "openai": {
             "file_search_requests": STORAGE_SEARCHES,
             # Billed by tokens, or by the session of a container, which no response tells.
@@ -228,6 +237,7 @@ SERVER_TOOLS_OF: Mapping[str, Mapping[str, ToolPrice]] = MappingProxyType(
         },
         "x_ai": {
             "web_search_requests": Decimal(5),
+            "mcp_requests": FREE,
             "x_search_requests": Decimal(5),
             "code_execution_requests": Decimal(5),
             "code_interpreter_requests": Decimal(5),
@@ -253,10 +263,13 @@ def tier_of(provider: str, word: str | None) -> str:
     return STANDARD if tier in TIERS_AT_LIST_PRICE.get(provider, ()) else tier
 
 
-def tool_price(provider: str, tool: str) -> ToolPrice:
-    """What a server tool costs with a provider."""
+def tool_price(provider: str, model: str, tool: str) -> ToolPrice:
+    """What a server tool costs with a provider's model."""
     own = SERVER_TOOLS_OF.get(provider, {})
-    return own[tool] if tool in own else SERVER_TOOLS.get(tool)
+    price = own[tool] if tool in own else SERVER_TOOLS.get(tool)
+    if isinstance(price, tuple):
+        return next((each for pattern, each in price if fnmatchcase(model, pattern)), None)
+    return price
 
 
 def place_factor(provider: str, model: str, geo: str | None, host: str | None) -> Decimal | None:
