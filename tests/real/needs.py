@@ -45,6 +45,12 @@ def python_of(name: str) -> Path:
     return _installed("pip", name, "bin/python")
 
 
+def litellm_prices() -> Path:
+    """LiteLLM's table of prices."""
+    name = "model_prices_and_context_window_backup.json"
+    return _installed("wheel", "litellm", f"litellm/{name}")
+
+
 def _installed(manager: str, name: str, inside: str) -> Path:
     """A file in what scripts/install-clients has put into the cache, whole and as pinned."""
     pins = (ROOT / "scripts" / "clients" / "pins").read_text()
