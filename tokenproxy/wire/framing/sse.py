@@ -14,8 +14,10 @@ Theory of operation. Nearly all bytes of a model's stream are content deltas,
 which accounting does not need. The reader is told the names of such events and
 passes over their data without copying it: an event that lies whole in one
 chunk costs two ``find`` calls, one that is cut by chunk borders is dropped line
-by line. What is kept is bounded: an event larger than the limit is passed over
-to its end and counted, whatever its name.
+by line. What is kept is bounded: data of more than 64 KiB is reduced as JSON while
+it comes (``prune``: a picture in it goes, the usage beside it stays), and an event
+that exceeds the limit all the same is passed over to its end and counted,
+whatever its name.
 """
 
 from __future__ import annotations
@@ -23,15 +25,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-LIMIT = 8 * 1024 * 1024
-"""Largest event that is kept, bytes."""
+from tokenproxy.wire.framing.jsonbody import LIMIT, RAW_LIMIT, JsonBody
 
 _BOM = b"\xef\xbb\xbf"
 _NAME = b"event: "
 _NAME_LIMIT = 256
 """Longest name that is kept, bytes; the rest of a longer one is cut off."""
 _HEAD = 9
-"""Bytes of a line after which its field is known: ``event:``, or a BOM and ``data:``."""
+"""Bytes of a line after which its field is known, and where its value begins: of a BOM and
+``data: ``; ``event:`` is shorter."""
 
 
 class Event(NamedTuple):
@@ -40,7 +42,7 @@ class Event(NamedTuple):
     name: bytes
     """Value of its ``event`` field; empty if it has none."""
     data: bytes | None
-    """Its ``data`` lines joined by LF; None if passed over, by name or for its size."""
+    """Its ``data`` lines joined by LF, perhaps reduced; None if passed over, by name or size."""
     torn: bool = False
     """The stream ended inside this event: what there is of it may be cut anywhere."""
 
@@ -50,7 +52,7 @@ class SSEReader:
 
     Args:
         skip: names of events whose data is not wanted; they come out with ``data=None``.
-        limit: largest event kept, bytes of its data.
+        limit: largest event kept, bytes of its data; of much data, once it is reduced.
     """
 
     def __init__(self, skip: Iterable[bytes] = (), limit: int = LIMIT) -> None:
@@ -61,14 +63,17 @@ class SSEReader:
         self._openings = tuple(_NAME + name + b"\n" for name in names)
         self._limit = limit
         self._name = b""
-        self._data: bytearray | None = None
+        self._small = min(RAW_LIMIT, limit)
+        self._data: bytes | JsonBody | None = None
+        """Of one small line, of more than that, or of none."""
         self._has_data = False
         """There was a data line, kept or not: the event is one."""
-        self._too_large = False
         self._line = bytearray()
-        """The line that the last chunk left unfinished."""
+        """The line that the last chunk left unfinished, until it is known what it is."""
         self._line_dropped = False
         """The unfinished line is of no interest; its bytes are not kept."""
+        self._line_is_data = False
+        """What there is of the unfinished line is in the data already."""
         self._after_cr = False
         """The last line ended with CR at a chunk's end: an LF that follows belongs to it."""
         self._at_start = True
@@ -94,7 +99,7 @@ class SSEReader:
                 break
             if following > len(chunk):
                 self._after_cr = True
-            if self._line or self._line_dropped:
+            if self._in_line():
                 self._finish_line(chunk[position:end], events)
             elif not self._unwanted_data(chunk, position):
                 self._take_line(chunk[position:end], events)
@@ -104,7 +109,7 @@ class SSEReader:
     def close(self) -> list[Event]:
         """The stream is over: what it left unfinished, if that has data."""
         events: list[Event] = []
-        if self._line or self._line_dropped:
+        if self._in_line():
             self._finish_line(b"", events)
         if self._has_data:
             self._dispatch(events, torn=True)
@@ -126,48 +131,54 @@ class SSEReader:
         self._at_start = False
         return data_end + 2
 
+    def _in_line(self) -> bool:
+        return bool(self._line) or self._line_dropped or self._line_is_data
+
     def _between_events(self) -> bool:
-        return not (self._line or self._line_dropped or self._name or self._has_data)
+        return not (self._name or self._has_data or self._in_line())
 
     def _unwanted_data(self, chunk: bytes, position: int) -> bool:
         """Whether a line that starts here is data of an event that is passed over."""
-        if (self._too_large or self._name in self._skipped) and chunk.startswith(
+        if (self._too_large() or self._name in self._skipped) and chunk.startswith(
             b"data:", position
         ):
             self._has_data = True
             return True
         return False
 
+    def _too_large(self) -> bool:
+        return isinstance(self._data, JsonBody) and self._data.too_large
+
     def _keep_piece(self, piece: bytes) -> None:
         """Add to the unfinished line, or drop it once it is known to be of no interest."""
+        if self._line_is_data:
+            self._growing().feed(piece)
+            return
         self._line += piece
-        if not self._wanted():
+        if len(self._line) < _HEAD:
+            return
+        line = bytes(self._line)
+        if self._at_start:
+            line = line.removeprefix(_BOM)
+        if line.startswith(b"data:"):
+            self._has_data = True
+            self._line_is_data = self._name not in self._skipped and not self._too_large()
+            self._line_dropped = not self._line_is_data
+            self._line.clear()
+            if self._line_is_data:
+                self._keep(line[5:].removeprefix(b" "))
+        elif line.startswith(_NAME[:-1]):
+            del self._line[2 * _NAME_LIMIT :]
+        else:
             self._line.clear()
             self._line_dropped = True
-        elif self._line.startswith(_NAME[:-1]):
-            del self._line[2 * _NAME_LIMIT :]
-        elif len(self._data or b"") + len(self._line) > self._limit + _HEAD:
-            self._drop_event()
-            self._line_dropped = True
-
-    def _wanted(self) -> bool:
-        """Whether the unfinished line may be of interest."""
-        head = bytes(self._line[:_HEAD])
-        if len(head) < _HEAD:
-            return True
-        if self._at_start:
-            head = head.removeprefix(_BOM)
-        if head.startswith(b"data:"):
-            self._has_data = True
-            return self._name not in self._skipped and not self._too_large
-        return head.startswith(b"event:")
 
     def _finish_line(self, piece: bytes, events: list[Event]) -> None:
         """The unfinished line ends with this piece."""
         if not self._line_dropped:
             self._keep_piece(piece)
-        if self._line_dropped:
-            self._line_dropped = False
+        if self._line_dropped or self._line_is_data:
+            self._line_dropped = self._line_is_data = False
             self._at_start = False
             return
         line = bytes(self._line)
@@ -189,39 +200,39 @@ class SSEReader:
                 self._keep(value)
         elif field == b"event":
             self._name = value.strip()[:_NAME_LIMIT]
-            if self._name in self._skipped:
+            if self._name in self._skipped and not self._too_large():
                 self._data = None
 
     def _keep(self, value: bytes) -> None:
-        if self._too_large:
+        if self._data is not None:
+            value = b"\n" + value
+        elif len(value) <= self._small:
+            self._data = value
             return
-        if len(self._data or b"") + len(value) > self._limit:
-            self._drop_event()
-        elif self._data is None:
-            self._data = bytearray(value)
-        else:
-            self._data += b"\n" + value
+        self._growing().feed(value)
 
-    def _drop_event(self) -> None:
-        self._too_large = True
-        self._has_data = True
-        self._data = None
-        self._line.clear()
+    def _growing(self) -> JsonBody:
+        """The data, as what more can be added to."""
+        if not isinstance(self._data, JsonBody):
+            body = JsonBody(self._limit)
+            body.feed(self._data or b"")
+            self._data = body
+        return self._data
 
     def _dispatch(self, events: list[Event], *, torn: bool = False) -> None:
-        if self._too_large:
-            self.oversized += 1
-            events.append(Event(self._name, None, torn))
-        elif self._has_data:
+        if self._has_data:
             skipped = self._skipped.get(self._name)
-            if skipped is not None:
+            data = self._data.take() if isinstance(self._data, JsonBody) else self._data or b""
+            if self._too_large():
+                self.oversized += 1
+                events.append(Event(self._name, None, torn))
+            elif skipped is not None:
                 events.append(skipped)
             else:
-                events.append(Event(self._name, bytes(self._data or b""), torn))
+                events.append(Event(self._name, data, torn))
         self._name = b""
         self._data = None
         self._has_data = False
-        self._too_large = False
 
 
 def _line_end(chunk: bytes, start: int, *, has_cr: bool) -> tuple[int, int]:
