@@ -1,1 +1,1 @@
-"""A simulated model API that speaks the wire exactly, faults included."""
+"""Simulated model APIs that speak each provider's wire exactly, faults included."""

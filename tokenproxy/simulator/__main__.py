@@ -1,4 +1,4 @@
-"""``python -m tokenproxy.simulator``: serve the simulated API until told to stop.
+"""``python -m tokenproxy.simulator``: serve the simulated APIs until told to stop.
 
 Prints one line, its base URL, when it listens.
 """
@@ -17,7 +17,8 @@ from tokenproxy.simulator.server import Simulator
 def main() -> int:
     """Serve; the exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m tokenproxy.simulator", description="A simulated Anthropic API on loopback."
+        prog="python -m tokenproxy.simulator",
+        description="Simulated model APIs on loopback, told apart by path.",
     )
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (0: any free one)")
     parser.add_argument(
@@ -28,7 +29,7 @@ def main() -> int:
         "--tls",
         type=Path,
         metavar="DIR",
-        help="serve HTTPS as api.anthropic.com; DIR gets ca.pem for the client to trust",
+        help="serve HTTPS as the APIs' hosts; DIR gets ca.pem for the client to trust",
     )
     parser.add_argument(
         "--record", type=Path, metavar="DIR", help="write every exchange into this directory"

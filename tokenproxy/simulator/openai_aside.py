@@ -5,10 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from tokenproxy.simulator.messages import Json, Known, Tokens
-from tokenproxy.simulator.openai_errors import failed
 from tokenproxy.simulator.openai_usage import usage
 from tokenproxy.simulator.reply import Piece, Reply, Request, json_reply
-from tokenproxy.simulator.wires import NOT_FOUND
 
 MODELS = ("gpt-6-sol", "gpt-6-luna", "gpt-5.6-sol", "text-embedding-3-small")
 BATCH_PARTS = (
@@ -21,8 +19,8 @@ EMPTY = ("/wham/", "/codex/analytics-events", "/plugins", "/connectors", "/setti
 """Parts of the paths below ``/backend-api`` that Codex asks on the way."""
 
 
-def answer(request: Request) -> Reply:
-    """What there is; anything else is not found."""
+def answer(request: Request) -> Reply | None:
+    """What there is; None for anything else."""
     target = request.target
     if target.route.endswith("/responses/input_tokens"):
         count = max(1, len(request.plain_body) // 4)
@@ -35,7 +33,7 @@ def answer(request: Request) -> Reply:
         return batch_output()
     if target.route.startswith("/backend-api/") and any(part in target.route for part in EMPTY):
         return json_reply({})
-    return failed(request, NOT_FOUND)
+    return None
 
 
 def models(_request: Request) -> Json:

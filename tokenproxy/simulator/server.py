@@ -1,11 +1,11 @@
-"""The simulated API as a real HTTP/1.1 server on loopback, in a thread of its own.
+"""The simulated APIs as a real HTTP/1.1 server on loopback, in a thread of its own.
 
     with Simulator("stream+gzip") as sim:
         ...                                   # a client of sim.url
         assert sim.calls[0].billed == ...     # what it was charged
 
-A scenario is asked for a reply to every request; where it has none the rest of
-the API answers (``elsewhere``).
+One port serves every provider (``targets``). A scenario is asked for a reply to
+every request; where it has none the rest of that API answers (``elsewhere``).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BACKLOG = 1024
 
 
 class Simulator:
-    """A simulated Anthropic API. Use as a context manager from synchronous code."""
+    """Simulated model APIs. Use as a context manager from synchronous code."""
 
     def __init__(
         self,

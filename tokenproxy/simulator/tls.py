@@ -1,4 +1,4 @@
-"""A throwaway certificate authority and a certificate for the API's host."""
+"""A throwaway certificate authority and a certificate for the APIs' hosts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,25 @@ from pathlib import Path
 import msgspec
 
 HOST = "api.anthropic.com"
+MORE_HOSTS = (
+    "api.openai.com",
+    "chatgpt.com",
+    "generativelanguage.googleapis.com",
+    "cloudcode-pa.googleapis.com",
+    "aiplatform.googleapis.com",
+    "us-east5-aiplatform.googleapis.com",
+    "bedrock-runtime.us-east-1.amazonaws.com",
+    "api.deepseek.com",
+    "api.mistral.ai",
+    "api.x.ai",
+    "api.groq.com",
+    "openrouter.ai",
+    "api.cohere.com",
+    "api.perplexity.ai",
+    "*.openai.azure.com",
+    "*.services.ai.azure.com",
+)
+"""Hosts of the other providers, good for each certificate too."""
 LIFETIME = dt.timedelta(days=1)
 
 
@@ -30,7 +49,7 @@ class Certificates(msgspec.Struct, frozen=True):
 
 
 def throwaway(directory: Path, host: str = HOST) -> Certificates:
-    """Make an authority and a certificate for ``host`` and 127.0.0.1 in ``directory``."""
+    """Make in ``directory`` an authority and a certificate for ``host``, the others, 127.0.0.1."""
     # Imported here: only servers with TLS need it, and it is not small.
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
@@ -73,7 +92,8 @@ def throwaway(directory: Path, host: str = HOST) -> Certificates:
         .add_extension(identifier, critical=False)
         .sign(ca_key, hashes.SHA256())
     )
-    names = [x509.DNSName(host), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    hosts = [x509.DNSName(name) for name in dict.fromkeys((host, *MORE_HOSTS))]
+    names = [*hosts, x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     leaf = (
         draft(host, key)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
