@@ -47,13 +47,18 @@ class CallStart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def identified(start: CallStart, request: RequestFacts) -> CallStart:
-    """The call with the session and turn that its body names, where no header did."""
+    """The call with the session and turn that its body names, where no header did.
+
+    What kind of request it is, the body knows better.
+    """
     who = start.attribution
-    session, turn = who.session_id or request.session_id, who.turn_id or request.turn_id
-    if (session, turn) == (who.session_id, who.turn_id):
-        return start
-    named = msgspec.structs.replace(who, session_id=session, turn_id=turn)
-    return msgspec.structs.replace(start, attribution=named)
+    named = msgspec.structs.replace(
+        who,
+        session_id=who.session_id or request.session_id,
+        turn_id=who.turn_id or request.turn_id,
+        request_class=request.request_class or who.request_class,
+    )
+    return start if named == who else msgspec.structs.replace(start, attribution=named)
 
 
 class CallEnd(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -97,6 +97,8 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """From the body, for clients that send no session header."""
     turn_id: str | None = None
     """Likewise (Gemini Code Assist's ``user_prompt_id``)."""
+    request_class: str | None = None
+    """From the body, which on a WebSocket says it of this call; its headers say it of the first."""
     offers_tools: bool = False
     """The model may call tools: the mark of an agent's own request, unlike a title's."""
     tool_results: tuple[ToolResult, ...] = ()

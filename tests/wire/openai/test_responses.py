@@ -254,6 +254,12 @@ def test_codex_says_who_asks(metadata: Any, session: str | None, turn: str | Non
     assert (facts.session_id, facts.turn_id) == (session, turn)
 
 
+def test_codex_says_what_kind_of_request_it_is() -> None:
+    metadata = {"x-codex-turn-metadata": json.dumps({"turn_id": "", "request_kind": "prewarm"})}
+    assert read_request(asking(client_metadata=metadata)).request_class == "prewarm"
+    assert read_request(asking()).request_class is None
+
+
 def test_a_count_is_no_usage() -> None:
     reading = read(
         {"object": "response.input_tokens", "input_tokens": 11}, operation="count_tokens"

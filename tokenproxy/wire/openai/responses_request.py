@@ -35,7 +35,9 @@ def read_request(body: bytes) -> RequestFacts:
 
 def facts_of(request: Request) -> RequestFacts:
     """Facts of a request that was decoded."""
-    session_id, turn_id = _client(request.client_metadata or ClientMetadata())
+    metadata = request.client_metadata or ClientMetadata()
+    turn = TURN_METADATA.decode((metadata.turn_metadata or "").encode(errors="replace"))
+    turn = turn or TurnMetadata()
     return RequestFacts(
         model=word(request.model),
         stream=request.stream,
@@ -43,8 +45,9 @@ def facts_of(request: Request) -> RequestFacts:
         max_tokens=count(request.max_output_tokens),
         temperature=request.temperature,
         top_p=request.top_p,
-        session_id=session_id,
-        turn_id=turn_id,
+        session_id=word(metadata.session_id) or word(turn.session_id),
+        turn_id=word(metadata.turn_id) or word(turn.turn_id),
+        request_class=word(turn.request_kind),
         offers_tools=bool(array_items(bytes(request.tools))),
         tool_results=_last_tool_results(bytes(request.input)),
         prompt_digest=_digest(request),
@@ -55,16 +58,6 @@ def _digest(request: Request) -> str | None:
     pieces = (request.input, request.previous_response_id, request.conversation)
     stated = [piece for raw in pieces if (piece := bytes(raw)) not in (b"", _NULL)]
     return prompt_digest(b"\0".join(stated))
-
-
-def _client(metadata: ClientMetadata) -> tuple[str | None, str | None]:
-    """Session and turn."""
-    turn = TURN_METADATA.decode((metadata.turn_metadata or "").encode(errors="replace"))
-    turn = turn or TurnMetadata()
-    return (
-        word(metadata.session_id) or word(turn.session_id),
-        word(metadata.turn_id) or word(turn.turn_id),
-    )
 
 
 def _last_tool_results(conversation: bytes) -> tuple[ToolResult, ...]:

@@ -95,6 +95,7 @@ class TurnMetadata(msgspec.Struct):
 
     session_id: str | None = None
     turn_id: str | None = None
+    request_kind: str | None = None
 
 
 class Request(msgspec.Struct):
