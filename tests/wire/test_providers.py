@@ -10,10 +10,13 @@ from decimal import Decimal
 import pytest
 
 from tests.wire.cases import Case, all_cases
+from tokenproxy.config import RunContext
+from tokenproxy.record.call import Call, CallEnd, CallStart
+from tokenproxy.record.make_row import make_row
 from tokenproxy.record.price import Prices
 from tokenproxy.wire import routes
 from tokenproxy.wire.dialect import Head
-from tokenproxy.wire.usage import Reading
+from tokenproxy.wire.usage import Reading, RequestFacts
 
 CASES = all_cases()
 
@@ -93,18 +96,22 @@ def test_any_chunking_reads_the_same(case: Case) -> None:
 def test_cost(case: Case) -> None:
     route = routes.match(case.provider, case.method, case.path)
     assert route is not None
-    reading = read(case)
-    prices = Prices()
-    at_ns = int(datetime.fromisoformat(case.at).timestamp()) * 10**9
-    total = Decimal(0)
-    for part in reading.parts:
-        cost = prices.cost(
+    host, _, port = case.host.partition(":")
+    begun = int(datetime.fromisoformat(case.at).timestamp()) * 10**9
+    call = Call(
+        start=CallStart(
+            call_id="c",
+            trace_id="1" * 32,
+            span_id="2" * 16,
+            started_ns=begun,
             provider=route.provider,
-            model=part.model or reading.model or case.asked or "",
-            part=part,
-            at_ns=at_ns,
-            lower_bound=reading.completeness != "final",
-        )
-        assert cost is not None
-        total += cost
-    assert total == Decimal(case.cost_usd or "")
+            dialect=route.dialect,
+            operation=route.operation,
+            server_address=host,
+            server_port=int(port or 443),
+        ),
+        end=CallEnd(ended_ns=begun, outcome="complete", status_code=200, reading=read(case)),
+        request=RequestFacts(model=case.asked),
+    )
+    run = RunContext(run_id="r", trace_id="1" * 32, span_id="2" * 16, started_ns=begun)
+    assert make_row(call, run, Prices()).cost_usd == float(Decimal(case.cost_usd or "nan"))
