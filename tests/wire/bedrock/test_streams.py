@@ -113,9 +113,7 @@ def test_events_that_nobody_knows_are_passed_over() -> None:
 )
 def test_the_first_content_is_seen_at_once(dialect: Dialect, begun: bytes, content: bytes) -> None:
     parser = open_parser(dialect)
-    seen = []
-    for body in (begun, content):
-        seen.append((parser.feed(body), parser.reading.content_started))
+    seen = [(parser.feed(body), parser.reading.content_started) for body in (begun, content)]
     assert seen == [(True, False), (False, True)]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from tokenproxy.wire import notes
 from tokenproxy.wire.bookkeeping import say
+from tokenproxy.wire.framing.jsonbody import LIMIT
 from tokenproxy.wire.framing.ndjson import LineReader
 from tokenproxy.wire.usage import Reading
 
@@ -17,12 +18,15 @@ class LinesParser:
         read: takes a line into the reading. True if model, id or usage changed;
             None if the line is not what it should be.
         reading: what is filled in.
+        limit: largest line that is kept, bytes.
     """
 
-    def __init__(self, read: Callable[[bytes], bool | None], reading: Reading) -> None:
+    def __init__(
+        self, read: Callable[[bytes], bool | None], reading: Reading, limit: int = LIMIT
+    ) -> None:
         self.reading = reading
         self._read = read
-        self._lines = LineReader()
+        self._lines = LineReader(limit)
         self._closed = False
 
     def feed(self, data: bytes) -> bool:
