@@ -2,12 +2,14 @@
 
 A small body comes out as it came in. A larger one is reduced while it comes
 (``prune``): long strings and embeddings are most of what makes a body large,
-and nothing that accounting reads.
+and nothing that accounting reads. A form in a document's place (an upload) is
+reduced to its short fields likewise (``form``).
 """
 
 from __future__ import annotations
 
 from tokenproxy.wire.framing import prune
+from tokenproxy.wire.framing.form import BEGINNING, FormPruner
 
 LIMIT = prune.LIMIT
 """Most bytes that are kept of a body."""
@@ -27,7 +29,7 @@ class JsonBody:
         self.too_large = False
         self._limit = limit
         self._body = bytearray()
-        self._pruner: prune.Pruner | None = None
+        self._pruner: prune.Pruner | FormPruner | None = None
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes."""
@@ -38,7 +40,9 @@ class JsonBody:
             if size <= min(RAW_LIMIT, self._limit):
                 self._body += chunk
                 return
-            self._pruner = prune.Pruner(self._limit)
+            head = bytes(self._body) + chunk[: len(BEGINNING)]
+            is_form = head.startswith(BEGINNING)
+            self._pruner = FormPruner() if is_form else prune.Pruner(self._limit)
             self._pruner.feed(bytes(self._body))
             self._body.clear()
             self.too_large = self._limit < RAW_LIMIT
