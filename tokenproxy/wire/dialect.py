@@ -91,7 +91,7 @@ class SocketNews(msgspec.Struct, kw_only=True):
     """Which of the connection's calls; unique on it."""
     event: Literal["begun", "progressed", "ended"]
     request: RequestFacts | None = None
-    """Of a call that begins."""
+    """Of a call that begins; one whose first message is its last ends with it."""
     reading: Reading | None = None
     """Of a call that has begun; always the same object for one key."""
     changed: bool = False
