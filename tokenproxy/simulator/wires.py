@@ -133,6 +133,7 @@ def load() -> None:
         bedrock_invoke,
         cohere,
         gemini,
+        gemini_embed,
         ollama,
         openai_chat,
         openai_media,
