@@ -12,6 +12,7 @@ from tokenproxy.record.make_row import make_row
 from tokenproxy.record.price import Prices
 from tokenproxy.record.row import encode
 from tokenproxy.record.tally import Tally, rows_of_run
+from tokenproxy.wire import notes
 
 
 def test_sums() -> None:
@@ -101,3 +102,15 @@ def test_the_rows_of_a_run_are_found_again(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(module, "TAIL_BYTES", len(lines[3]) + 10)
     assert rows_of_run(ledger, RUN.run_id) == [first]
     assert rows_of_run(tmp_path / "none", RUN.run_id) == []
+
+
+@pytest.mark.parametrize(
+    ("streams", "said"), [(0, ""), (1, "1 stream told"), (3, "3 streams told")]
+)
+def test_usage_that_nobody_asked_for_is_said_aloud(streams: int, said: str) -> None:
+    tally = Tally()
+    silent = reading(completeness="none", parts=(), notes=(notes.INCLUDE_USAGE_ABSENT,))
+    for _ in range(streams):
+        tally.count(make_row(call(ended=end(read=silent)), RUN, None))
+    assert "".join(tally.summary().warnings).startswith(said)
+    assert tally.summary().incomplete == streams

@@ -9,6 +9,7 @@ import msgspec
 from tokenproxy.config import Summary
 from tokenproxy.record.lines import tail_rows
 from tokenproxy.record.row import Row
+from tokenproxy.wire import notes
 
 TAIL_BYTES = 16 * 1024 * 1024
 """How far back a restarted recorder looks for its run's calls: some ten thousand."""
@@ -30,6 +31,7 @@ class Tally:
         self._cost = 0.0
         self._warnings: dict[str, None] = {}
         self._unpriced_models: set[tuple[str, str]] = set()
+        self._unasked = 0
 
     def count(self, row: Row) -> None:
         """Add a row."""
@@ -43,6 +45,7 @@ class Tally:
         if row.completeness != "none" and row.spent_usd is None:
             self._unpriced += 1
             self._warn_of_price(row)
+        self._unasked += notes.INCLUDE_USAGE_ABSENT in (row.notes or ())
         answered = row.status_code is not None and row.status_code < _FIRST_ERROR_STATUS
         # A lost call's status died with its proxy; that it was cut short did not.
         self._incomplete += row.completeness != "final" and (answered or row.outcome == "lost")
@@ -69,6 +72,16 @@ class Tally:
                     " its calls are not in the cost."
                 )
 
+    def _loud(self) -> tuple[str, ...]:
+        """Calls of which nothing is known, though it could be had for the asking."""
+        if not self._unasked:
+            return ()
+        streams = "1 stream" if self._unasked == 1 else f"{self._unasked} streams"
+        return (
+            f"{streams} told no usage, because the client did not ask for it:"
+            " --inject-include-usage asks.",
+        )
+
     def summary(self) -> Summary:
         """The sums so far."""
         return Summary(
@@ -81,7 +94,7 @@ class Tally:
             cost_usd=self._cost,
             unpriced=self._unpriced,
             incomplete=self._incomplete,
-            warnings=tuple(self._warnings),
+            warnings=(*self._warnings, *self._loud()),
         )
 
 
