@@ -77,10 +77,8 @@ class Tally:
         if not self._unasked:
             return ()
         streams = "1 stream" if self._unasked == 1 else f"{self._unasked} streams"
-        return (
-            f"{streams} told no usage, because the client did not ask for it:"
-            " --inject-include-usage asks.",
-        )
+        why = "because the client did not ask for it: --inject-include-usage asks"
+        return (f"{streams} told no usage, {why}.",)
 
     def summary(self) -> Summary:
         """The sums so far."""
