@@ -77,6 +77,7 @@ class Proxy:
         upstream_ca: str | None = None,
         gateway: bool = False,
         inject_include_usage: bool = False,
+        recorder: Recorder | None = None,
     ) -> None:
         authority = make_authority(hosts)
         self.ca_pem = authority.cert_pem
@@ -97,6 +98,7 @@ class Proxy:
             ca_key_pem=authority.key_pem,
         )
         self.recorder = Remembered()
+        self._account = recorder or self.recorder
         self.warnings: list[str] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -112,7 +114,7 @@ class Proxy:
             stop = asyncio.Event()
             loop = asyncio.get_running_loop()
             self._stop = lambda: loop.call_soon_threadsafe(stop.set)
-            gateway = Gateway(self.config, self.recorder, port=self.port, warn=self.warnings.append)
+            gateway = Gateway(self.config, self._account, port=self.port, warn=self.warnings.append)
             await gateway.start(self._listener)
             self._close = lambda: asyncio.run_coroutine_threadsafe(gateway.stop(0), loop).result(5)
             self._ready.set()
