@@ -76,6 +76,17 @@ def test_a_providers_own_cost_is_on_its_bill() -> None:
         assert float(second) == 0.003728
 
 
+def test_a_gateways_messages_state_its_cost_at_the_end() -> None:
+    asked = {"model": "claude-opus-5-5", "max_tokens": 9, "messages": SAY}
+    with Simulator("plain") as sim:
+        _, whole = post(sim, "/openrouter/api/v1/messages", asked)
+        _, parts = post(sim, "/openrouter/api/v1/messages", asked | {"stream": True})
+        start, *_, last, _ = sse_objects(parts)
+        assert "cost" not in start["message"]["usage"]
+        cost = float(sim.calls[0].billed[0].cost_usd or 0)
+        assert json.loads(whole)["usage"]["cost"] == last["usage"]["cost"] == cost == 0.00424
+
+
 def test_events_of_a_response_are_numbered_and_in_order() -> None:
     with Simulator("stream") as sim:
         _, body = post(sim, "/v1/responses", ASK | {"stream": True})

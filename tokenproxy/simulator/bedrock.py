@@ -1,8 +1,9 @@
 """AWS Bedrock's Converse and ConverseStream, its errors, and its streams.
 
-The cache stands outside ``inputTokens``; its writes by time to live are in
-``cacheDetails`` only. A stream ends with a ``metadata`` event after
-``messageStop``. Source: botocore ``bedrock-runtime/2023-09-30/service-2.json``.
+Reasoning is within ``outputTokens`` and not told apart. The cache stands outside
+``inputTokens``; its writes by time to live are in ``cacheDetails`` only. A stream
+ends with a ``metadata`` event after ``messageStop``.
+Source: botocore ``bedrock-runtime/2023-09-30/service-2.json``.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class Converse(Bedrock):
 
     def reply(self, request: Request, message: Message) -> Reply:
         """An answer, whole or as events."""
-        tokens = msgspec.structs.replace(message.top, model=request.model)
+        tokens = msgspec.structs.replace(message.top, model=request.model, thinking=None)
         if not request.streamed:
             content = [block for block in map(_block, message.blocks) if block]
             body = {

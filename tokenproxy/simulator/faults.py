@@ -69,6 +69,7 @@ def overloaded_model() -> Scenario:
 @answers("rate-limited")
 def rate_limited(request: Request) -> Reply:
     """429, always."""
+    at_home = request.target.flavour == "anthropic"
     headers = (("retry-after", "30"), ("anthropic-ratelimit-requests-remaining", "0"))
     return fail(
         request,
@@ -76,8 +77,8 @@ def rate_limited(request: Request) -> Reply:
             status=429,
             kind="rate_limit_error",
             text="This request would exceed your organization's rate limit.",
-            headers=headers if request.target.flavour == "anthropic" else headers[:1],
-            code="ramp_limit_exceeded",
+            headers=headers if at_home else headers[:1],
+            code="ramp_limit_exceeded" if at_home else None,
         ),
     )
 

@@ -210,6 +210,7 @@ def stream(message: Message, *, words_per_delta: int = 4) -> Iterator[Event]:
         first,
         output=message.placeholder_output,
         thinking=None,
+        cost_usd=None,
         billable=True,
         input=first.input if message.start_input is None else message.start_input,
     )
@@ -234,7 +235,7 @@ def stream(message: Message, *, words_per_delta: int = 4) -> Iterator[Event]:
                 pinged = True
                 yield Event("ping", {"type": "ping"}, known)
     for output in message.interim_outputs:
-        so_far = msgspec.structs.replace(message.top, output=output, thinking=None)
+        so_far = msgspec.structs.replace(message.top, output=output, thinking=None, cost_usd=None)
         known = Known((so_far,), final=False)
         usage = _delta_usage(msgspec.structs.replace(message, parts=(so_far,)), so_far)
         yield _message_delta(None, None, usage, known)
@@ -303,6 +304,8 @@ def _delta_usage(message: Message, tokens: Tokens) -> Json:
         usage["output_tokens_details"] = {"thinking_tokens": tokens.thinking}
     if message.server_tools:
         usage["server_tool_use"] = dict(message.server_tools)
+    if tokens.cost_usd is not None:
+        usage["cost"] = float(tokens.cost_usd)  # a gateway's own word, OpenRouter's
     if len(message.parts) > 1 or message.states_iterations:
         usage["iterations"] = message.iterations()
     return usage

@@ -155,6 +155,7 @@ class Chat(Wire):
                 sofar = msgspec.structs.replace(
                     tokens, output=openai_usage.CITED + 1 + at, thinking=0
                 )
+                sofar = msgspec.structs.replace(sofar, cost_usd=openai_usage.cost(sofar))
                 known = Known((sofar,), final=False)
                 chunk["usage"] = openai_usage.usage(sofar, flavour)
             elif asked and way == "asked":
