@@ -155,6 +155,17 @@ def test_a_tier_sold_by_contract_is_unknown(prices: Prices) -> None:
     assert cost(prices, plain(service_tier="standard")) == cost(prices, plain())
 
 
+def test_googles_flex_leaves_cached_input_where_batches_do(prices: Prices) -> None:
+    for model, expected in (("gemini-2.5-flash", "0.03"), ("gemini-3.8-flash", "0.0375")):
+        read = UsagePart(
+            uncached_input_tokens=0,
+            cache_read_input_tokens=1_000_000,
+            output_tokens=0,
+            service_tier="flex",
+        )
+        assert cost(prices, read, model, provider="google") == Decimal(expected)
+
+
 def test_a_tier_with_prices_of_its_own_has_them(prices: Prices) -> None:
     listed = cost(prices, plain(), "gpt-5", provider="openai")
     flex = cost(prices, plain(service_tier="flex"), "gpt-5", provider="openai")
@@ -232,6 +243,11 @@ def in_tier(tier: str) -> UsagePart:
         ("google", "gemini-3.8-flash-tts", "ON_DEMAND_FLEX", "0.25"),
         ("google", "gemini-3.8-flash-tts", "ON_DEMAND_PRIORITY", "0.9"),
         ("google", "gemini-3.8-flash", "PROVISIONED_THROUGHPUT", None),
+        ("google", "gemini-3.8-flash", "ON_DEMAND_FLEX", "0.375"),
+        ("google", "gemini-3.8-flash", "ON_DEMAND_PRIORITY", None),
+        ("azure.ai.openai", "gpt-5", "batch", "0.625"),
+        ("azure.ai.openai", "gpt-5", "priority", None),
+        ("aws.bedrock", "amazon.nova-pro-v1:0", "batch", "0.4"),
         ("google", "gemini-3.8-flash", "batch", "0.375"),
         ("google", "gemini-3.7-flash", "batch", "0.375"),
         ("mistral_ai", "codestral-2508", "batch", "0.15"),
@@ -263,11 +279,11 @@ def test_tiers_by_the_providers_words(
         ("aws.bedrock", "claude-opus-5-5", None),
         ("azure.ai.openai", "gpt-5-2025-08-07", "1.25"),
         ("azure.ai.inference", "claude-opus-5-5", "4"),
-        ("azure.ai.inference", "mistral-large-2512", "0.5"),
+        ("azure.ai.inference", "mistral-large-2512", None),
         ("azure.ai.inference", "DeepSeek-V3.2", "0.2288"),
         ("gcp.vertex_ai", "gemini-2.5-flash", "0.3"),
         ("gcp.vertex_ai", "claude-opus-5-5", "4"),
-        ("gcp.vertex_ai", "mistral-large-2512", "0.5"),
+        ("gcp.vertex_ai", "mistral-large-2512", None),
         ("google", "models/gemini-2.5-flash", "0.3"),
         ("github_copilot", "gpt-5.4-mini", "0.75"),
         ("together_ai", "meta-llama/Llama-3.3-70B-Instruct-Turbo", "0.88"),
@@ -535,6 +551,16 @@ def test_the_users_prices_are_whole_lists(own: Prices) -> None:
     cached = UsagePart(uncached_input_tokens=0, cache_read_input_tokens=1_000_000, output_tokens=0)
     assert cost(own, cached) == 3
     assert cost(own, plain(server_tool_use={"web_search_requests": 1})) is None
+
+
+def test_audio_of_a_chat_model_is_not_billed_as_text(prices: Prices) -> None:
+    spoken = UsagePart(
+        uncached_input_tokens=1_000_000,
+        output_tokens=1_000_000,
+        modality_tokens={"input_audio": 1_000_000, "output_audio": 1_000_000},
+    )
+    assert cost(prices, spoken, "gpt-4o-audio-preview-2025-06-03", provider="openai") == 120
+    assert cost(prices, spoken, "gpt-4o-mini-audio-preview", provider="openai") == 30
 
 
 def test_the_users_prices_are_for_the_tier_they_name(own: Prices) -> None:

@@ -205,3 +205,14 @@ def test_our_corrections_are_sound_and_say_where_they_are_from() -> None:
     entries = read(price_file.SHIPPED).entries
     assert len(entries) == text.count("[[prices]]") == text.count('\nsource = "https://')
     assert all(entry.provider for entry in entries)
+
+
+def test_the_documentations_example_is_sound(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "prices.md").read_text(encoding="utf-8")
+    example = text.split("```toml\n")[1].split("```")[0]
+    contract, own, internal = parse(tmp_path, example).entries
+    assert contract.prices["web_searches_kcount"] == 10
+    assert fits(own, "2026-11-22", "our-model", "llm.corp.example")
+    assert internal.prices == {}
+    for key in PRICE_KEYS:
+        assert key in text

@@ -89,6 +89,11 @@ class _Question(msgspec.Struct, frozen=True):
     def at(self) -> datetime:
         return datetime.fromtimestamp(self.minute * 60, UTC)
 
+    @property
+    def tier_factor(self) -> Decimal | None:
+        """What the tier does to the token prices, by the provider's own rule."""
+        return rules.TIER_FACTORS.get(self.seller.known, {}).get(self.tier)
+
 
 def model_to_price(provider: str, served: str, requested: str | None) -> str:
     """The name to look up for the model that served.
@@ -249,9 +254,9 @@ def _own_rates(asked: _Question, fitting: Sequence[Override], source: str) -> Ra
     """Rates by the entries of a file that fit, the last one first."""
     by_tier = {entry.service_tier: entry for entry in reversed(fitting)}
     entry, factor = by_tier.get(asked.tier), _place(asked, asked.model)
-    batch = rules.BATCH_FACTORS.get(asked.seller.known)
-    if entry is None and asked.tier == rules.BATCH and batch is not None and factor is not None:
-        entry, factor = by_tier.get(rules.STANDARD), factor * batch
+    share = asked.tier_factor
+    if entry is None and share is not None and factor is not None:
+        entry, factor = by_tier.get(rules.STANDARD), factor * share
     if entry is None or not entry.prices or asked.speed is not None or factor is None:
         return None
     return price_rates.make_rates(entry.prices.get, factor=factor, source=source)
@@ -283,12 +288,10 @@ def _candidates(seller: Seller, model: str) -> list[tuple[str | None, str]]:
     if known == "huggingface" and ":" in model:
         name, _, host = model.rpartition(":")
         found.append((f"huggingface_{host}", name))
-    gateway = seller.family is not None
-    if gateway:
+    if seller.family is not None:
         vendor, _, rest = model.partition("/")
         if rest:
             found.append((rules.LIBRARY_PROVIDERS.get(vendor, vendor), rest))
-    if gateway or known in rules.HOSTED_AT_THE_VENDORS_PRICE:
         found += [(None, model), (None, last)]
     return found
 
@@ -296,20 +299,19 @@ def _candidates(seller: Seller, model: str) -> list[tuple[str | None, str]]:
 def _library_rates(
     asked: _Question, owner: Provider, model: ModelInfo, source: str, *, own: bool
 ) -> Rates | None:
-    at, provider = asked.at, asked.seller.known
-    context, required = _conditions(asked)
-    if len(required) > 1:
-        return None
-    standard = model.get_prices(at)
-    prices = model.get_prices(at, context) if own else standard
+    standard = prices = model.get_prices(asked.at)
     factor = _place(asked, model.id)
-    if factor is None:
+    contexts = _contexts(asked)
+    if factor is None or (asked.speed is not None and asked.tier != rules.STANDARD):
         return None
-    if required and prices == standard:
-        batch = rules.BATCH_FACTORS.get(provider)
-        if required != {"processing"} or batch is None:
+    for context in contexts if own else ():
+        prices = model.get_prices(asked.at, context)
+        if prices != standard:
+            break
+    if contexts and prices == standard:
+        if asked.speed is not None or asked.tier_factor is None:
             return None
-        factor *= batch
+        factor *= asked.tier_factor
     vendor = owner.id if own else ""
     once = rules.ONE_SEARCH_A_CALL.get(owner.id, ())
     return price_rates.make_rates(
@@ -321,16 +323,18 @@ def _library_rates(
     )
 
 
-def _conditions(asked: _Question) -> tuple[dict[str, str], set[str]]:
-    """The library's price context, and which of its keys must change the price to be believed."""
-    context: dict[str, str] = {}
-    if asked.tier == rules.BATCH:
-        context["processing"] = asked.tier
-    elif asked.tier != rules.STANDARD:
-        context["service_tier"] = asked.tier
+def _contexts(asked: _Question) -> list[dict[str, str]]:
+    """The library's price contexts, in order; one of them must change the price to be believed."""
     if asked.speed is not None:
-        context["speed"] = asked.speed
-    return context, set(context)
+        return [{"speed": asked.speed}]
+    if asked.tier == rules.STANDARD:
+        return []
+    other = rules.TIERS_PRICED_AS.get(asked.seller.known, {}).get(asked.tier)
+    return [_tier_context(tier) for tier in (asked.tier, other) if tier is not None]
+
+
+def _tier_context(tier: str) -> dict[str, str]:
+    return {"processing" if tier == rules.BATCH else "service_tier": tier}
 
 
 def _place(asked: _Question, model: str) -> Decimal | None:

@@ -37,9 +37,6 @@ LIBRARY_PROVIDERS: Mapping[str, str] = MappingProxyType(
 """The ledger's provider name -> the library's id, where they differ. A provider that the library
 does not know (``nvidia``, ``huggingface`` without a named host, ``ollama``) has no price there."""
 
-HOSTED_AT_THE_VENDORS_PRICE = frozenset({"azure.ai.inference", "azure.ai.openai", "gcp.vertex_ai"})
-"""Clouds that sell other vendors' models at list price. Amazon's prices are its own."""
-
 NAMED_WITH_PLACE = frozenset({"aws.bedrock"})
 """Providers whose requests name a place (``us.anthropic.claude-opus-5-5``) that the answer's model
 name leaves out, and that the price depends on. A bare name has no price there."""
@@ -81,11 +78,29 @@ TIERS_AT_LIST_PRICE: Mapping[str, frozenset[str]] = MappingProxyType({"groq": fr
 STANDARD_SPEEDS = frozenset({"standard", "default"})
 """Speeds at list price; any other needs a price of its own."""
 
-BATCH_FACTORS: Mapping[str, Decimal] = MappingProxyType(
-    dict.fromkeys(("anthropic", "google", "groq", "mistral_ai", "openai"), Decimal("0.5"))
+TIERS_PRICED_AS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {provider: {"flex": BATCH} for provider in ("gcp.vertex_ai", "google")}
 )
-"""Share of the token price in a batch, for models and dates without batch prices of their own.
-Each halves every token price; server tools keep theirs."""
+"""Provider -> tier without a price of its own -> the tier whose price it has. Google's flex and
+batch are both half of the standard price, and both leave some models' cached input as it is."""
+
+_HALF = Decimal("0.5")
+
+TIER_FACTORS: Mapping[str, Mapping[str, Decimal]] = MappingProxyType(
+    {
+        "anthropic": {BATCH: _HALF},
+        "aws.bedrock": {BATCH: _HALF},
+        "azure.ai.openai": {BATCH: _HALF},
+        "gcp.vertex_ai": {BATCH: _HALF, "flex": _HALF},
+        "google": {BATCH: _HALF, "flex": _HALF},
+        "groq": {BATCH: _HALF},
+        "mistral_ai": {BATCH: _HALF},
+        "openai": {BATCH: _HALF},
+    }
+)
+"""Share of the token prices in a tier, for models and dates without prices of their own in it.
+Server tools keep theirs. (Google's priority tier costs "75% to 100% more", xAI's batches "20% to
+50%" less: that is no price.)"""
 
 # -- cache writes -----------------------------------------------------------------------------
 
