@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+from http.client import IncompleteRead
 from typing import Any
 
 import pytest
@@ -260,3 +261,23 @@ def test_paths_beside_the_model(path: str, status: int) -> None:
         value = json.loads(body)
         assert ("error" in value) is (status == 404)
         assert sim.calls == []
+
+
+def test_the_list_of_models_has_those_that_were_asked_for() -> None:
+    with Simulator("plain") as sim:
+        post(sim, "/v1/responses", ASK | {"model": "gpt-9"})
+        assert "gpt-9" in [model["id"] for model in json.loads(fetch(sim, "/v1/models"))["data"]]
+
+
+def test_a_cut_stream_can_be_resumed() -> None:
+    with Simulator("cut-fin") as sim:
+        with pytest.raises(IncompleteRead) as cut:
+            post(sim, "/v1/responses", ASK | {"stream": True})
+        begun = cut.value.partial.decode().split("\n\n")[:5]
+        first = json.loads(begun[0].partition("data: ")[2])
+        place = f"/v1/responses/{first['response']['id']}?stream=true&starting_after=4"
+        assert sim.known() == {}
+        rest = sse_objects(fetch(sim, place))
+        assert rest[0]["sequence_number"] == 5
+        assert rest[-1]["response"]["usage"]["output_tokens"] == 547
+        assert sim.billed() == sim.known()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
+from tokenproxy.simulator.exchange import Exchange
 from tokenproxy.simulator.messages import Json, Known, Tokens
 from tokenproxy.simulator.openai_usage import usage
 from tokenproxy.simulator.reply import Piece, Reply, Request, json_reply
@@ -19,14 +22,14 @@ EMPTY = ("/wham/", "/codex/analytics-events", "/plugins", "/connectors", "/setti
 """Parts of the paths below ``/backend-api`` that Codex asks on the way."""
 
 
-def answer(request: Request) -> Reply | None:
+def answer(request: Request, past: Sequence[Exchange]) -> Reply | None:
     """What there is; None for anything else."""
     target = request.target
     if target.route.endswith("/responses/input_tokens"):
         count = max(1, len(request.plain_body) // 4)
         return json_reply({"object": "response.input_tokens", "input_tokens": count})
     if request.method == "GET" and target.route.endswith("/models"):
-        return json_reply(models(request))
+        return json_reply(models(past))
     if request.method == "GET" and "/models/" in target.route:
         return json_reply(_model(target.route.rpartition("/models/")[2]))
     if request.method == "GET" and target.route.endswith("/content"):
@@ -36,9 +39,14 @@ def answer(request: Request) -> Reply | None:
     return None
 
 
-def models(_request: Request) -> Json:
-    """The list of models; Codex finds none of its own in it and keeps those it knows."""
-    return {"object": "list", "data": [_model(name) for name in MODELS], "models": []}
+def models(past: Sequence[Exchange]) -> Json:
+    """The list of models, all that were asked for so far among them.
+
+    Codex finds none in its own form in it and keeps those that it knows.
+    """
+    asked = (exchange.request.model for exchange in past if exchange.is_call)
+    data = [_model(name) for name in dict.fromkeys((*MODELS, *asked))]
+    return {"object": "list", "data": data, "models": []}
 
 
 def batch_output() -> Reply:

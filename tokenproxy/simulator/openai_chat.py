@@ -116,11 +116,11 @@ class Chat(Wire):
             return (Piece(sse({"error": error, "x_groq": {"error": error["message"]}}, "error")),)
         return (Piece(sse(envelope(request.target.flavour, failure))),)
 
-    def aside(self, request: Request, past: Sequence[Exchange]) -> Reply | None:  # noqa: ARG002
+    def aside(self, request: Request, past: Sequence[Exchange]) -> Reply | None:
         """Models and files."""
         from tokenproxy.simulator import openai_aside
 
-        return openai_aside.answer(request)
+        return openai_aside.answer(request, past)
 
     def _completion(self, request: Request, message: Message, tokens: Tokens) -> Json:
         flavour = request.target.flavour

@@ -110,7 +110,7 @@ class Responses(Wire):
         if request.target.socket:
             return accepted(request)
         if request.method != "GET" or not (wanted := request.target.rest):
-            return openai_aside.answer(request)
+            return openai_aside.answer(request, past)
         found = next(
             (
                 (exchange, stored)
