@@ -7,6 +7,8 @@ from tokenproxy.wire.usage import Reading
 
 ENDED = Reading(ended=True)
 OPEN = Reading()
+ANSWERED = Reading(answered=True)
+"""Whole as far as its bytes tell: whether it was cut only HTTP knows."""
 OVERLOADED = Reading(error="overloaded_error")
 
 
@@ -15,6 +17,9 @@ OVERLOADED = Reading(error="overloaded_error")
     [
         (200, None, ENDED, ("complete", None)),
         (200, None, OPEN, ("truncated", "stream_truncated")),
+        (200, None, ANSWERED, ("complete", None)),
+        (200, CLIENT_LEFT, ANSWERED, ("aborted", CLIENT_LEFT)),
+        (200, UPSTREAM_LEFT, ANSWERED, ("truncated", UPSTREAM_LEFT)),
         (200, None, OVERLOADED, ("error", "overloaded_error")),
         (529, None, OVERLOADED, ("error", "overloaded_error")),
         (413, None, OPEN, ("error", "http_413")),

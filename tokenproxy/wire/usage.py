@@ -57,7 +57,8 @@ class UsagePart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     modality_tokens: dict[str, int] = msgspec.field(default_factory=dict)
     """Subsets that are priced apart, by the names of ``MODALITIES``. What is left over is text."""
     server_tool_use: dict[str, int] = msgspec.field(default_factory=dict)
-    """Requests by server-side tool, the provider's own keys (``web_search_requests``, ...)."""
+    """Requests by server-side tool, ``{tool}_requests`` (``web_search_requests``, ...); other
+    units by the provider's own keys (``pages_processed``)."""
     service_tier: str | None = None
     speed: str | None = None
     inference_geo: str | None = None
