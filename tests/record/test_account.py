@@ -24,7 +24,7 @@ from tokenproxy.record.make_row import make_row, surely_row
 from tokenproxy.record.price import Prices
 from tokenproxy.record.recovery import Recovered, Recovery, recover
 from tokenproxy.record.row import Row
-from tokenproxy.wire.usage import Attribution, RequestFacts
+from tokenproxy.wire.usage import Attribution, Reading, RequestFacts
 
 
 @pytest.fixture
@@ -240,6 +240,25 @@ def test_batch_results_are_not_counted_again_by_the_next_run(tmp_path: Path, boo
         settle(account)
         account.finish(None)
     assert [row.response_id for row in rows(book)] == ["m0", "m1", "m2"]
+
+
+def test_a_background_call_leaves_its_usage_to_the_first_look_that_tells_it(
+    account: Account, book: Path
+) -> None:
+    untold = Reading(model=MODEL, response_id="r1", ended=True)
+    asked = start()
+    account.open([asked])
+    account.asked(asked.call_id, RequestFacts(background=True))
+    account.close(asked.call_id, end(read=untold))
+    for number in range(2):
+        look = start(f"0193f000-0000-7000-8000-00000000000{number}", kind="replay")
+        account.open([look])
+        account.close(look.call_id, end(items=[reading(response_id="r1")]))
+    settle(account)
+    assert [(row.response_id, row.completeness) for row in rows(book)] == [
+        ("r1", "none"),
+        ("r1", "final"),
+    ]
 
 
 def test_usage_that_is_no_json_costs_neither_its_row_nor_the_next(
