@@ -123,8 +123,9 @@ def test_a_price_that_is_not_known(tmp_path: Path) -> None:
         (
             ENTRY + "inptu_mtok = 1",
             6,
-            '"inptu_mtok" is no key of [[prices]]; prices are input_mtok',
+            '"inptu_mtok" is no key of [[prices]]; is input_mtok meant?',
         ),
+        (ENTRY + "zebra = 1", 6, '"zebra" is no key of [[prices]]; usual ones are input_mtok'),
         (ENTRY + ENTRY + "# one\ncache_read_mtok = '1'", 12, "cache_read_mtok is not a number"),
         ('[[prices]]\nmodel = "m"\ninput_mtok = -1', 3, "input_mtok is not a number of US dollars"),
         ('[[prices]]\nmodel = "m"\ninput_mtok = nan', 3, "input_mtok is not a number"),

@@ -26,6 +26,7 @@ What is wrong with a file is told in one sentence with its line.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import re
 import tomllib
@@ -53,6 +54,7 @@ _OWN_KEYS = frozenset(
         "priced", "source",
     }
 )  # fmt: skip
+_USUAL = "usual ones are input_mtok, output_mtok, cache_read_mtok and cache_write_mtok"
 
 
 class PriceFileError(Exception):
@@ -158,12 +160,14 @@ class _Reader:
     def _entry(self, entry: Mapping[str, Any]) -> Override:
         for key in entry:
             if key not in _OWN_KEYS and key not in PRICE_KEYS:
-                self._refuse(key, f'"{key}" is no key of [[prices]]; prices are {_listed()}')
+                near = difflib.get_close_matches(key, _OWN_KEYS | PRICE_KEYS, 1)
+                hint = f"; is {near[0]} meant?" if near else f"; {_USUAL}"
+                self._refuse(key, f'"{key}" is no key of [[prices]]{hint}')
         prices = {key: self._price(key, entry[key]) for key in entry if key in PRICE_KEYS}
         if entry.get("priced", True) is not bool(prices):
             if "priced" in entry:
                 self._refuse("priced", "priced is false, and then without prices, or left out")
-            self._refuse("", f"an entry without a price; prices are {_listed()}")
+            self._refuse("", f"an entry without a price; {_USUAL}")
         since, until = self._moment("from", entry), self._moment("until", entry)
         if since is not None and until is not None and until <= since:
             self._refuse("until", "until is not after from")
@@ -252,9 +256,3 @@ class _Reader:
             elif seen == self._number and key and assignment.match(line):
                 return number
         return begins
-
-
-def _listed() -> str:
-    """Every price key, the usual ones first."""
-    usual = ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok")
-    return ", ".join((*usual, *sorted(PRICE_KEYS - set(usual))))
