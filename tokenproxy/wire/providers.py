@@ -377,6 +377,8 @@ PROVIDERS: Final[dict[str, Provider]] = {
         base_url_env="GOOGLE_VERTEX_BASE_URL",
         regions=("GOOGLE_CLOUD_LOCATION", "GOOGLE_CLOUD_REGION", "global"),
         region_hosts=_VERTEX_HOSTS,
+        # google-genai leaves the path out of what it sends to a base URL of the environment's.
+        reverse_needs=("GOOGLE_VERTEX_BASE_URL",),
         endpoints=_vertex(),
     ),
     "vertex-anthropic": Provider(
