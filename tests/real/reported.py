@@ -70,8 +70,7 @@ def equal(rows: Sequence[Row], said: Sequence[Row]) -> None:
     What the client has as None must be absent from the row.
     """
     picked = [
-        {column: row.get(column) for column in one}
-        for row, one in zip(rows, said, strict=False)
+        {column: row.get(column) for column in one} for row, one in zip(rows, said, strict=False)
     ]
     assert picked == list(said)
     assert len(rows) == len(said), rows

@@ -44,10 +44,17 @@ def test_a_stream_that_was_not_asked_for_its_usage_has_none(bench: Bench, mode: 
 
 @MODE
 def test_a_background_response_is_counted_once(bench: Bench, mode: str) -> None:
+    """Asked for, then fetched three times: the first look that tells the usage has it."""
     with Simulator("stream") as sim:
-        (row,) = rows_of(bench, sim, mode, "responses_background")
-        assert len([e for e in sim.exchanges if e.request.method == "GET"]) >= 2
-    assert row["reasoning_output_tokens"] > 0
+        said = reported.program(
+            bench, sim, mode, HOSTS, ["openai", "openai_sdk", "responses_background"], **KEY
+        )
+        assert [exchange.request.method for exchange in sim.exchanges] == ["POST", *["GET"] * 3]
+    asked, told = bench.rows()
+    assert (asked["completeness"], asked["response_id"]) == ("none", said[0]["response_id"])
+    assert "input_tokens" not in asked
+    reported.equal([told], said)
+    assert told["reasoning_output_tokens"] == 67
 
 
 @MODE

@@ -7,7 +7,6 @@ from typing import Any
 import anthropic  # type: ignore[import-not-found] # it lives in an environment of its own
 
 ASKED: dict[str, Any] = {
-    "model": "claude-opus-5-5",
     "max_tokens": 1024,
     "messages": [{"role": "user", "content": "Say hello."}],
 }
@@ -30,18 +29,18 @@ def say(message: Any, *, stream: bool) -> None:
     print(json.dumps(columns), flush=True)  # noqa: T201 - the program's output
 
 
-def plain(client: Any) -> None:
-    say(client.messages.create(**ASKED), stream=False)
+def plain(client: Any, model: str) -> None:
+    say(client.messages.create(**ASKED, model=model), stream=False)
 
 
-def stream(client: Any) -> None:
-    with client.messages.stream(**ASKED) as events:
+def stream(client: Any, model: str) -> None:
+    with client.messages.stream(**ASKED, model=model) as events:
         say(events.get_final_message(), stream=True)
 
 
-def count(client: Any) -> None:
+def count(client: Any, model: str) -> None:
     """Asks no model: no row."""
-    client.messages.count_tokens(model=ASKED["model"], messages=ASKED["messages"])
+    client.messages.count_tokens(model=model, messages=ASKED["messages"])
 
 
 CLIENTS = {
@@ -53,7 +52,8 @@ CLIENTS = {
 
 if __name__ == "__main__":
     kind, *names = sys.argv[1:]
+    model = "anthropic.claude-opus-5-5-v1:0" if kind == "bedrock" else "claude-opus-5-5"
     given: dict[str, Any] = {"access_token": "ya29.test"} if kind == "vertex" else {}
     with CLIENTS[kind](**given) as made:
         for name in names:
-            globals()[name](made)
+            globals()[name](made, model)

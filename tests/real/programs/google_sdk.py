@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from typing import Any
 
@@ -62,6 +63,10 @@ def count(client: Any) -> None:
 
 
 if __name__ == "__main__":
-    with genai.Client() as made:
-        for name in sys.argv[1:]:
+    kind, *names = sys.argv[1:]
+    given: dict[str, Any] = (
+        {"vertexai": True, "api_key": os.environ["GOOGLE_API_KEY"]} if kind == "vertex" else {}
+    )
+    with genai.Client(**given) as made:
+        for name in names:
             globals()[name](made)
