@@ -24,6 +24,7 @@ from tokenproxy.proxy.control import Answer, Control
 from tokenproxy.record.recorder import Recorder
 from tokenproxy.record.sink import Sink
 from tokenproxy.telemetry import switch
+from tokenproxy.wire import routes
 
 logger = logging.getLogger(__name__)
 
@@ -99,11 +100,27 @@ async def serve(
     gateway = Gateway(config, recorder, port=listener.getsockname()[1], warn=warnings.append)
     await gateway.start(listener)
     ready()
+    over = threading.Event()
+    threading.Thread(
+        target=_import_dialects, args=(over,), name="tokenproxy-dialects", daemon=True
+    ).start()
     end = await ended
+    over.set()
     await gateway.stop(config.drain_s)
     summary = await asyncio.to_thread(recorder.finish, end)
     unique = tuple(dict.fromkeys((*summary.warnings, *warnings)))
     return msgspec.structs.replace(summary, warnings=unique)
+
+
+def _import_dialects(over: threading.Event) -> None:
+    """Import what will read the calls while the command starts: the first call must not wait."""
+    for name in routes.dialect_names():
+        if over.is_set():
+            return
+        try:
+            routes.dialect(name)
+        except LookupError:
+            logger.exception("dialect %s cannot be used", name)
 
 
 async def until_signal() -> None:

@@ -2,10 +2,11 @@
 
 What matches no endpoint of its provider is not a call: it passes through unread.
 
-Paths are compared by their segments. The query is not looked at
-(``/v1/messages?beta=true``), and empty segments do not count: a base URL that
-ends in a slash makes ``//v1/messages``, and whether the API answers that or
-refuses it, it was an attempt and wants its row.
+Paths are compared by their segments. The query decides nothing
+(``/v1/messages?beta=true``); that of a WebSocket may name the model. Empty
+segments do not count: a base URL that ends in a slash makes ``//v1/messages``,
+and whether the API answers that or refuses it, it was an attempt and wants its
+row.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ __all__ = [
     "Provider",
     "Route",
     "dialect",
+    "dialect_names",
     "is_first_party",
     "match",
     "match_gateway",
@@ -62,7 +64,7 @@ def match(provider: str, method: str, path: str) -> Route | None:
     for endpoint in known.endpoints:
         found = fits(endpoint, verb, normal)
         if found is not None:
-            return route_of(known, endpoint, found)
+            return route_of(known, endpoint, found, path.partition("?")[2])
     return None
 
 
@@ -76,10 +78,10 @@ def match_gateway(host: str, method: str, path: str, provider: str | None = None
         path: below the gateway's base URL, or whole.
         provider: the key of the API that the gateway is said to speak; None: by its paths alone.
     """
-    segments = normal_path(path).split("/")[1:]
+    segments, query = normal_path(path).split("/")[1:], path.partition("?")[2]
     names = [provider] if provider in PROVIDERS else []
     for skipped in range(min(len(segments), _MAX_PREFIX + 1)):
-        tail = "/" + "/".join(segments[skipped:])
+        tail = "/" + "/".join(segments[skipped:]) + "?" + query
         for name in (*names, *PROVIDERS):
             route = match(name, method, tail)
             if route is not None:
@@ -111,6 +113,16 @@ def is_first_party(provider: str, host: str) -> bool:
 def provider_of_path(method: str, path: str) -> str | None:
     """The key of the provider whose call a request must be, for lack of its host, or None."""
     return next((key for key in PROVIDERS if match(key, method, path)), None)
+
+
+def dialect_names() -> tuple[str, ...]:
+    """Every dialect of the table, each once, in its order."""
+    endpoints = (endpoint for known in PROVIDERS.values() for endpoint in known.endpoints)
+    return tuple(
+        dict.fromkeys(
+            one.dialect if isinstance(one.dialect, str) else one.dialect.name for one in endpoints
+        )
+    )
 
 
 def dialect(name: str) -> Dialect:
