@@ -71,6 +71,37 @@ def test_match(method: str, path: str, route: Route | None) -> None:
     assert match("anthropic", method, path) == route
 
 
+@pytest.mark.parametrize(
+    ("provider", "path", "model"),
+    [
+        ("openai", "/v1/realtime?model=gpt-realtime-2", "gpt-realtime-2"),
+        ("openai", "/v1/realtime?x=1&model=a%2Fb%20c&model=", "a/b c"),
+        ("openai", "/v1/realtime?intent=transcription", None),
+        ("openai", "/v1/realtime?model=%0A", None),
+        ("openai", "/v1/realtime?model=" + "m" * 300, None),
+        ("openai", "/v1/realtime", None),
+        ("azure", "/openai/realtime?api-version=1&deployment=prod", "prod"),
+        ("azure", "/openai/v1/realtime?model=prod", "prod"),
+        ("openai", "/v1/responses?model=gpt-6-sol", "gpt-6-sol"),
+    ],
+)
+def test_the_upgrade_to_a_websocket_names_its_model_in_the_query(
+    provider: str, path: str, model: str | None
+) -> None:
+    route = match(provider, "GET", path)
+    assert route is not None
+    assert (route.socket, route.model) == (True, model)
+    behind = routes.match_gateway("gateway.example", "GET", "/some/prefix" + path)
+    assert behind is not None
+    assert behind.model == model
+
+
+def test_the_query_of_any_other_request_names_no_model() -> None:
+    route = match("openai", "POST", "/v1/chat/completions?model=gpt-6-sol")
+    assert route is not None
+    assert route.model is None
+
+
 def test_no_provider_matches_nothing() -> None:
     assert match("nobody", "POST", "/v1/messages") is None
 

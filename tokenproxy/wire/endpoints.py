@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
 from tokenproxy.wire.dialect import Dialect
+from tokenproxy.wire.words import word
 
 NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -89,13 +90,15 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """``gen_ai.operation.name``; what that does not name has a name of ours."""
     kind: Kind = "inference"
     model: str | None = None
-    """The model that the path names."""
+    """The model that the path names; on a WebSocket, whose upgrade has no body, the query."""
     stream: bool | None = None
     replayable: bool = False
     socket: bool = False
     usage_on_request: bool = False
 
 
+_QUERY_MODEL: Final = ("model", "deployment")
+"""What names the model in a WebSocket's query: OpenAI's word, and that of Azure's older paths."""
 _SEGMENTS: Final = re.compile(r"[^/?#]+")
 _HOLE: Final = re.compile(r"\{(model)?\}")
 
@@ -116,21 +119,37 @@ def fits(endpoint: Endpoint, method: str, path: str) -> re.Match[str] | None:
     return _pattern(endpoint.path).fullmatch(path) if endpoint.method == method else None
 
 
-def route_of(provider: Provider, endpoint: Endpoint, found: re.Match[str]) -> Route:
-    """The route of a request that fits an endpoint of a provider."""
-    model = found.groupdict().get("model")
+def route_of(
+    provider: Provider, endpoint: Endpoint, found: re.Match[str], query: str = ""
+) -> Route:
+    """The route of a request that fits an endpoint of a provider.
+
+    Args:
+        provider: of the table.
+        endpoint: of that provider.
+        found: how the path fits.
+        query: the request's, without its question mark.
+    """
+    model = unquote(found.groupdict().get("model") or "") or None
+    if endpoint.socket and model is None:
+        model = _queried_model(query)
     return Route(
         provider=provider.name,
         family=provider.name,
         dialect=endpoint.dialect if isinstance(endpoint.dialect, str) else endpoint.dialect.name,
         operation=endpoint.operation,
         kind=endpoint.kind,
-        model=unquote(model) if model else None,
+        model=model,
         stream=endpoint.stream,
         replayable=endpoint.replayable,
         socket=endpoint.socket,
         usage_on_request=endpoint.usage_on_request,
     )
+
+
+def _queried_model(query: str) -> str | None:
+    asked = dict(parse_qsl(query))
+    return next((found for name in _QUERY_MODEL if (found := word(asked.get(name)))), None)
 
 
 @lru_cache(maxsize=1024)
