@@ -18,6 +18,19 @@ BATCH_PARTS = (
     Tokens(model="gpt-6-luna", provider="openai", input=90, output=25, thinking=0),
 )  # fmt: skip
 """What the lines of the one batch's output file bill."""
+ACCOUNT = "simulated-account"
+ACCOUNTS: Json = {
+    "accounts": [
+        {
+            "id": ACCOUNT,
+            "workspace_backend_origin": "NO_CONSTRAINT",
+            "account_routing_override": "NO_CONSTRAINT",
+        }
+    ],
+    "account_ordering": [ACCOUNT],
+    "default_account_id": ACCOUNT,
+}
+"""Where a ChatGPT login's calls go: Codex makes none before it knows."""
 EMPTY = ("/wham/", "/codex/analytics-events", "/plugins", "/connectors", "/settings")
 """Parts of the paths below ``/backend-api`` that Codex asks on the way."""
 
@@ -34,6 +47,8 @@ def answer(request: Request, past: Sequence[Exchange]) -> Reply | None:
         return json_reply(_model(target.route.rpartition("/models/")[2]))
     if request.method == "GET" and target.route.endswith("/content"):
         return batch_output()
+    if target.route.endswith("/wham/accounts/check"):
+        return json_reply(ACCOUNTS)
     if target.route.startswith("/backend-api/") and any(part in target.route for part in EMPTY):
         return json_reply({})
     return None
