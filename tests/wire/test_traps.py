@@ -35,6 +35,7 @@ from tests.wire.fixtures.anthropic import (
 from tests.wire.fixtures.encodings import ENCODERS
 from tokenproxy.wire import notes
 from tokenproxy.wire.anthropic.messages import MESSAGES
+from tokenproxy.wire.bodyreader import BodyReader
 from tokenproxy.wire.decoding import decode_all, open_decoder
 from tokenproxy.wire.routes import match
 from tokenproxy.wire.usage import Reading
@@ -122,6 +123,53 @@ def test_t04_the_placeholder_is_not_the_output() -> None:
         + STOP
     )
     assert total(reading, "output_tokens") == 55
+
+
+def test_t04_a_final_count_below_the_placeholder_holds() -> None:
+    reading = read_stream(start(counts(12, 8)) + text("Hi") + delta({"output_tokens": 3}) + STOP)
+    assert total(reading, "output_tokens") == 3
+    assert reading.completeness == "final"
+
+
+def test_t05_a_message_of_many_blocks_counts_once() -> None:
+    """Transcripts repeat a message's usage with each block of it; the wire tells it once."""
+    blocks = (
+        block("thinking", 0, thinking="")
+        + block("text", 1, text="")
+        + block("tool_use", 2, id="toolu_1", name="Bash", input={})
+    )
+    begun = start(counts(12, 1, read=15_000, created=2048))
+    streamed = read_stream(begun + blocks + text("a", "b") + delta({"output_tokens": 55}) + STOP)
+    whole = read_json(
+        {
+            "id": "msg_01",
+            "type": "message",
+            "model": MODEL,
+            "content": [{"type": "text", "text": each} for each in "abc"],
+            "usage": counts(12, 55, read=15_000, created=2048),
+        }
+    )
+    for reading in (streamed, whole):
+        assert [
+            (part.uncached_input_tokens, part.cache_read_input_tokens, part.output_tokens)
+            for part in reading.parts
+        ] == [(12, 15_000, 55)]
+        assert total(reading, "cache_creation_input_tokens") == 2048
+        assert reading.response_id == "msg_01"
+
+
+def test_t05_a_message_that_begins_twice_counts_once() -> None:
+    """By the same id: it is the same message, and that it began twice is said."""
+    begun = start(counts(12, 1, read=15_000, created=2048))
+    for between in (b"", block("text", text="")):
+        reading = read_stream(begun + between + begun + delta({"output_tokens": 55}) + STOP)
+        assert [
+            (part.uncached_input_tokens, part.cache_read_input_tokens, part.output_tokens)
+            for part in reading.parts
+        ] == [(12, 15_000, 55)]
+        assert total(reading, "cache_creation_input_tokens") == 2048
+        assert (reading.response_id, reading.completeness) == ("msg_01", "final")
+        assert reading.notes[:1] == (notes.REPEATED_START,)
 
 
 @pytest.mark.parametrize("streamed", [True, False])
@@ -275,6 +323,21 @@ def test_t12_compressed_requests_are_read(encoding: str, encode: Callable[[bytes
     assert (facts.model, facts.stream) == (MODEL, True)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "encode"), [("zstd", zstandard.compress), ("gzip", gzip.compress)]
+)
+def test_t12_a_request_is_one_stream_however_it_is_cut(
+    encoding: str, encode: Callable[[bytes], bytes]
+) -> None:
+    body = json.dumps({"model": MODEL, "stream": True, "messages": []}).encode()
+    sent = encode(body)
+    for step in (1, 7, len(sent)):
+        reader = BodyReader(encoding)
+        for at in range(0, len(sent), step):
+            reader.feed(sent[at : at + step])
+        assert reader.take() == body
+
+
 def test_t13_a_key_cut_by_chunks_is_read() -> None:
     expected = read_stream(PLAIN)
     for cut in range(len(PLAIN) + 1):
@@ -295,6 +358,13 @@ def test_t23_counting_tokens_is_no_usage() -> None:
     )
     assert (reading.parts, reading.usage, reading.completeness) == ((), [], "none")
     assert reading.ended
+
+
+def test_t23_a_count_that_came_whole_lacks_nothing() -> None:
+    """It is not a message whose usage is absent, nor one that it might be taken for."""
+    for told in ({"input_tokens": 2095}, {"usage": counts(2095, 1), "type": "message"}):
+        reading = read_json(told, operation="count_tokens")
+        assert (reading.parts, reading.completeness, reading.notes) == ((), "none", ())
 
 
 def test_t25_nothing_waits_for_what_comes_next() -> None:

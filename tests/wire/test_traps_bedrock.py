@@ -78,6 +78,17 @@ def test_t22_padding_is_no_content(padding: str, first: bool) -> None:
     )
 
 
+def test_t22_what_is_padded_is_read() -> None:
+    """All that AWS sends is: the same counts as without padding, and nothing to note."""
+    reading = read(CONVERSE, events(BEGUN, *text_block(), *ended(usage(3, 5))))
+    assert (reading.completeness, reading.notes) == ("final", ())
+    assert [(part.uncached_input_tokens, part.output_tokens) for part in reading.parts] == [(3, 5)]
+    body = anthropic.start(anthropic.counts(3, 1)) + anthropic.delta({"output_tokens": 5})
+    reading = read(INVOKE, chunks(body + anthropic.STOP))
+    assert (reading.completeness, reading.notes) == ("final", ())
+    assert [(part.uncached_input_tokens, part.output_tokens) for part in reading.parts] == [(3, 5)]
+
+
 @pytest.mark.parametrize(
     "kind",
     [

@@ -11,6 +11,7 @@ from tests.wire.fixtures.openai_chat import (
     DONE,
     chunk,
     completion,
+    open_parser,
     read_json,
     read_stream,
     stop,
@@ -20,6 +21,7 @@ from tests.wire.fixtures.openai_chat import (
 from tokenproxy.record.price import Prices, Seller
 from tokenproxy.wire import notes
 from tokenproxy.wire.openai import CHAT
+from tokenproxy.wire.openai.include_usage import ExtraChunkRemover, ask_for_usage
 from tokenproxy.wire.usage import Reading, UsagePart
 
 
@@ -34,6 +36,19 @@ def inputs(part: UsagePart) -> tuple[int | None, int | None, int | None]:
 def only(reading: Reading) -> UsagePart:
     [part] = reading.parts
     return part
+
+
+def test_t13_a_key_cut_by_chunks_is_read() -> None:
+    """Most chunks are passed over by their keys alone; those of an event, not of a piece of it."""
+    body = text("Hello", " you.", usage=None) + stop(usage=None) + chunk(usage=usage(20, 7)) + DONE
+    expected = read_stream(body)
+    assert expected.parts == (UsagePart(uncached_input_tokens=20, output_tokens=7),)
+    for cut in range(len(body) + 1):
+        parser = open_parser()
+        parser.feed(body[:cut])
+        parser.feed(body[cut:])
+        parser.close()
+        assert parser.reading == expected
 
 
 def test_t14_cached_tokens_are_inside_the_prompt() -> None:
@@ -67,6 +82,12 @@ def test_t16_xais_reasoning_is_beside_the_completion() -> None:
     part = only(read_json(completion(stated), "xai.chat"))
     assert (part.uncached_input_tokens, part.output_tokens) == (10_120, 4308)
     assert part.reasoning_output_tokens == 2809
+
+
+def test_t16_also_where_no_total_says_so() -> None:
+    stated = {**usage(10_120, 1499, reasoning=2809), "total_tokens": None}
+    part = only(read_json(completion(stated), "xai.chat"))
+    assert (part.output_tokens, part.reasoning_output_tokens) == (4308, 2809)
 
 
 def test_t16_unless_the_total_has_it_inside() -> None:
@@ -109,6 +130,30 @@ def test_t19_a_usage_chunk_without_choices_counts() -> None:
     reading = read_stream(text("Hello.") + stop() + chunk(usage=usage(20, 7)) + DONE)
     assert only(reading) == UsagePart(uncached_input_tokens=20, output_tokens=7)
     assert reading.notes == ()
+
+
+def test_t19_a_chunk_that_we_asked_for_does_not_reach_the_client() -> None:
+    """Clients take the first choice of every chunk, and the extra one has none."""
+    said, extra = text("Hello.") + stop(), chunk(usage=usage(20, 7))
+    body = said + extra + DONE
+    for step in (1, 100, len(body)):
+        remover = ExtraChunkRemover()
+        passed = b"".join(remover.feed(body[at : at + step]) for at in range(0, len(body), step))
+        assert passed + remover.close() == said + DONE
+
+
+@pytest.mark.parametrize(
+    ("said", "asked"),
+    [
+        (b"", b',"stream_options":{"include_usage":true}'),
+        (b',"stream_options":{"include_usage":false}', None),
+        (b',"stream_options":{"include_usage":true}', None),
+    ],
+)
+def test_t19_what_the_client_has_said_stays(said: bytes, asked: bytes | None) -> None:
+    body = b'{"model":"m","stream":true'
+    expected = None if asked is None else body + asked + b"}"
+    assert ask_for_usage(body + said + b"}") == expected
 
 
 @pytest.mark.parametrize("stated", [usage(20, 7), usage(20, 7, cached=10, reasoning=3)])

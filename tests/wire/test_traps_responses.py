@@ -108,6 +108,18 @@ def test_t21_several_responses_on_one_socket() -> None:
     assert outputs == [1, 2, 3]
 
 
+def test_t21_each_response_keeps_its_own_usage() -> None:
+    """What comes later on the socket is not added to it, and does not take its place."""
+    parser = open_socket()
+    begun = []
+    for number in range(1, 4):
+        begun.append(asked(parser, create()))
+        server(parser, answer(f"resp_{number}", usage(100 * number, number)))
+    assert [reading_of(each).response_id for each in begun] == ["resp_1", "resp_2", "resp_3"]
+    assert [output_of(each) for each in begun] == [1, 2, 3]
+    assert len({each.key for each in begun}) == 3
+
+
 def test_t21_lanes_are_interleaved() -> None:
     parser = open_socket()
     a, b = asked(parser, create("a")), asked(parser, create("b"))
@@ -188,3 +200,11 @@ def test_t23_a_count_is_not_usage() -> None:
     assert route.kind == "count"
     counted = json.dumps({"object": "response.input_tokens", "input_tokens": 11}).encode()
     assert read(counted, operation=route.operation).parts == ()
+
+
+def test_t23_a_count_that_came_whole_lacks_nothing() -> None:
+    """It is not a response whose usage is absent, nor one that it might be taken for."""
+    for told in ({"object": "response.input_tokens", "input_tokens": 11}, done(usage(11, 1))):
+        reading = read(told, operation="count_tokens")
+        assert (reading.parts, reading.completeness, reading.notes) == ((), "none", ())
+        assert reading.ended
