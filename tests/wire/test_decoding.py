@@ -182,6 +182,17 @@ def test_pieces_are_small_whatever_a_chunk_becomes(name: str) -> None:
     assert decoder.complete
 
 
+@ENCODED
+@pytest.mark.parametrize("more", [0, 1, 100, 257])
+def test_what_is_left_when_the_input_is_used_up_comes_too(
+    encoding: str, encode: Callable[[bytes], bytes], more: int
+) -> None:
+    body = bytes(256 * 1024 + more)
+    decoder = open_decoder(encoding)
+    assert b"".join(decoder.pieces(encode(body))) == body
+    assert decoder.complete
+
+
 @pytest.mark.parametrize("name", ["gzip", "deflate", "raw deflate", "br", "zstd"])
 def test_pieces_before_a_failure_are_valid(name: str) -> None:
     encoding, encode = ENCODERS[name]

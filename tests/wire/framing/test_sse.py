@@ -97,11 +97,21 @@ def test_an_event_comes_out_at_its_blank_line(end: bytes) -> None:
 
 @pytest.mark.parametrize("step", [1, 3, 1 << 20])
 def test_an_event_too_large_is_passed_over_and_counted(step: int) -> None:
-    reader = SSEReader(limit=10)
-    body = b"event: big\ndata: 12345678901\ndata: x\n\nevent: ok\ndata: 1234567890\n\n"
+    reader = SSEReader(SKIP, limit=10)
+    body = (
+        b"event: big\ndata: 12345678901\ndata: x\n\n"
+        b"event: bigger\ndata: 12345678901\n\n"
+        b"event: ok\ndata: 1234567890\n\n"
+        b"data: 12345678901\nevent: ping\n\n"
+    )
     events = [e for at in range(0, len(body), step) for e in reader.feed(body[at : at + step])]
-    assert events == [Event(b"big", None), Event(b"ok", b"1234567890")]
-    assert reader.oversized == 1
+    assert events == [
+        Event(b"big", None),
+        Event(b"bigger", None),
+        Event(b"ok", b"1234567890"),
+        Event(b"ping", None),
+    ]
+    assert reader.oversized == 3
 
 
 @pytest.mark.parametrize("step", [1000, 1 << 20])
@@ -137,6 +147,7 @@ def test_data_of_a_skipped_event_is_not_kept() -> None:
     for _ in range(100):
         reader.feed(b"x" * 10_000)
         assert len(reader._line) == 0
+        assert reader._data is None
     assert reader.feed(b"\n\n") == [Event(b"content_block_delta", None)]
     assert reader.oversized == 0
 
