@@ -143,6 +143,30 @@ def gemini(objects: list[Json]) -> Counts:
     }
 
 
+def interaction(objects: list[Json]) -> Counts:
+    last = objects[-1]
+    usage = last.get("interaction", last)["usage"]
+    assert usage["total_tokens"] == (
+        usage["total_input_tokens"] + usage["total_output_tokens"] + usage["total_thought_tokens"]
+    )
+    return {
+        "input": usage["total_input_tokens"] - usage["total_cached_tokens"],
+        "read": usage["total_cached_tokens"],
+        "output": usage["total_output_tokens"] + usage["total_thought_tokens"],
+        "reasoning": usage["total_thought_tokens"],
+    }
+
+
+def conversation(objects: list[Json]) -> Counts:
+    usage = objects[-1]["usage"]
+    connected = usage["connector_tokens"] or 0
+    assert bool(connected) is bool(usage["connectors"])
+    assert usage["total_tokens"] == (
+        usage["prompt_tokens"] + connected + usage["completion_tokens"]
+    )
+    return {"input": usage["prompt_tokens"] + connected, "output": usage["completion_tokens"]}
+
+
 def converse(objects: list[Json]) -> Counts:
     usage = objects[-1]["usage"]
     write = sum(part["inputTokens"] for part in usage["cacheDetails"])
@@ -299,6 +323,9 @@ APIS = {
     "deepseek-messages": _messages("/deepseek/anthropic/v1/messages", "deepseek"),
     "mistral": _chat("/mistral/v1/chat/completions", "mistral_ai", "mistral-small-latest", chat,
                      STREAM),
+    "mistral-conversation": Api(path="/v1/conversations", provider="mistral_ai", read=conversation,
+                                body={"model": "mistral-medium-latest", "inputs": "hello"},
+                                stream=STREAM, plain={}),
     "xai": _chat("/xai/v1/chat/completions", "x_ai", "grok-4.7", xai, STREAM),
     "xai-responses": Api(path="/xai/v1/responses", provider="x_ai", read=responses,
                          body=ASK | {"model": "grok-4.7"}, stream=STREAM, plain={}),
@@ -312,6 +339,9 @@ APIS = {
     "gemini-array": _gemini("/google/v1beta/models/gemini-3-flash", "google", sse=False),
     "vertex": _gemini(f"{PLACE}/google/models/gemini-3-flash", "gcp.vertex_ai", sse=True),
     "code-assist": _gemini("/v1internal", "google", sse=True, wrapped=True),
+    "gemini-interaction": Api(path="/v1beta/interactions", provider="google", read=interaction,
+                              body={"model": "gemini-3-flash", "input": "hello"}, stream=STREAM,
+                              plain={}),
     "anthropic": _messages("/v1/messages?beta=true", "anthropic"),
     "vertex-claude": _by_path(f"/vertex{PLACE}/anthropic/models/claude-opus-5-5",
                               (":rawPredict", ":streamRawPredict"), "gcp.vertex_ai", messages,

@@ -116,6 +116,30 @@ def test_an_unknown_path_is_not_found_in_the_providers_words(path: str, key: str
         assert json.loads(body)[key]
 
 
+def test_a_conversation_goes_on_under_its_id() -> None:
+    with Simulator("tool-use") as sim:
+        _, begun = post(sim, "/v1/conversations", {"model": "mistral-small-2603", "inputs": "hi"})
+        first = json.loads(begun)
+        path = f"/v1/conversations/{first['conversation_id']}"
+        more = {"inputs": [{"role": "user", "content": "go on"}]}
+        for again in (path, f"{path}/restart"):
+            assert json.loads(post(sim, again, more)[1])["conversation_id"] in path
+        assert [entry["type"] for entry in first["outputs"]] == [
+            "message.output", "function.call", "function.call",
+        ]  # fmt: skip
+        assert [call.billed[0].model for call in sim.calls] == [
+            "mistral-small-2603", "mistral-medium-latest", "mistral-medium-latest",
+        ]  # fmt: skip
+
+
+def test_reading_pages_costs_pages_and_no_token() -> None:
+    with Simulator("plain") as sim:
+        _, body = post(sim, "/v1/ocr", {"model": "mistral-ocr-latest", "document": {}})
+        answer = json.loads(body)
+        assert answer["usage_info"]["pages_processed"] == len(answer["pages"]) == 3
+        assert sim.billed()["mistral-ocr-latest"].all_input == 0
+
+
 @pytest.mark.parametrize("name", ["bedrock-invoke", "bedrock-converse"])
 def test_a_broken_checksum(name: str) -> None:
     with Simulator("bad-checksum") as sim:

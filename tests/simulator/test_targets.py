@@ -39,6 +39,9 @@ from tokenproxy.simulator.targets import target_of
         ("POST", "/api/embeddings", "ollama", "ollama.embed", ""),
         ("POST", "/v2/rerank", "cohere", "cohere.rerank", ""),
         ("POST", "/mistral/v1/fim/completions", "mistral", "openai.completions", ""),
+        ("POST", "/v1/conversations/conv_1/restart", "mistral", "mistral.conversations", ""),
+        ("POST", "/v1/ocr", "mistral", "mistral.ocr", ""),
+        ("POST", "/v1beta/interactions?alt=sse", "google", "google.interactions", ""),
     ],
 )  # fmt: skip
 def test_calls(method: str, path: str, flavour: str, wire: str, model: str) -> None:
@@ -58,6 +61,7 @@ def test_calls(method: str, path: str, flavour: str, wire: str, model: str) -> N
         ("GET", "/v1/responses", "openai"),
         ("POST", "/v1beta/models/g:countTokens", "google"),
         ("POST", "/v1internal:loadCodeAssist", "code-assist"),
+        ("GET", "/v1beta/interactions/v1_1", "google"),
         ("POST", "/model/m/count-tokens", "bedrock"),
         ("POST", "/v1/projects/p/locations/l/publishers/anthropic/models/count-tokens:rawPredict",
          "vertex"),

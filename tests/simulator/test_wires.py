@@ -89,6 +89,7 @@ def test_a_compressed_stream_in_any_pieces_is_the_same(name: str, encoding: str)
 ENVELOPES = {
     "anthropic.messages": ("error", "type"),
     "google.generate": ("error", "status"),
+    "google.interactions": ("error", "status"),
     "bedrock.invoke": ("message",),
     "bedrock.converse": ("message",),
     "cohere.chat": ("message",),

@@ -51,7 +51,11 @@ PROVIDERS: Final = {
 }
 """Flavour, as the first path segment names it -> the provider's name in OpenTelemetry's words."""
 
-DEFAULT_MODELS: Final = {"anthropic": "claude-opus-5-5", "google": "gemini-3-flash"}
+DEFAULT_MODELS: Final = {
+    "anthropic": "claude-opus-5-5",
+    "google": "gemini-3-flash",
+    "mistral_ai": "mistral-medium-latest",
+}
 """By provider: the model of a request that names none."""
 DEFAULT_MODEL: Final = "gpt-6-sol"
 
@@ -150,6 +154,9 @@ _RULES: Final = (
     _rule("POST", r"/v[12]/rerank", "cohere.rerank", "cohere"),
     _rule("POST", r".*/chat/completions", "openai.chat"),
     _rule("POST", r"/v1/agents/completions", "openai.chat", "mistral"),
+    _rule("POST", r"/v1/conversations(?:/(?P<rest>[^/]+)(?:/restart)?)?", "mistral.conversations",
+          "mistral"),
+    _rule("POST", r"/v1/ocr", "mistral.ocr", "mistral"),
     _rule("POST", r".*/completions", "openai.completions"),
     _rule("POST", r".*/embeddings", "openai.embeddings"),
     _rule("POST", r".*/responses", "openai.responses"),
@@ -167,6 +174,9 @@ _RULES: Final = (
     _rule("POST", _GOOGLE_MODELS + ":(?:batchE|e)mbedContents?", "google.embed"),
     _rule("POST", _GOOGLE_MODELS + ":predict", "google.predict", "vertex"),
     _rule("POST", _GOOGLE_MODELS + ":countTokens", "google.generate", call=False),
+    _rule("POST", r"/v1\w*/interactions", "google.interactions", "google"),
+    _rule("GET", r"/v1\w*/interactions/(?P<rest>[^/]+)", "google.interactions", "google",
+          call=False),
     _rule("POST", "/v1internal:generateContent", "google.generate", "code-assist", stream=False),
     _rule("POST", "/v1internal:streamGenerateContent", "google.generate", "code-assist",
           stream=True),

@@ -134,6 +134,8 @@ def load() -> None:
         cohere,
         gemini,
         gemini_embed,
+        gemini_interactions,
+        mistral,
         ollama,
         openai_chat,
         openai_media,
