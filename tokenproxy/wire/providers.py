@@ -258,6 +258,7 @@ PROVIDERS: Final[dict[str, Provider]] = {
             Endpoint("POST", "/v1/agents/completions", "mistral.chat"),
             Endpoint("POST", "/v1/conversations", "mistral.chat"),
             Endpoint("POST", "/v1/conversations/{}", "mistral.chat"),
+            Endpoint("POST", "/v1/conversations/{}/restart", "mistral.chat"),
             Endpoint("POST", "/v1/ocr", "mistral.chat", "ocr"),
         ),
     ),
