@@ -32,6 +32,7 @@ def read(case: Case, sizes: list[int] | None = None) -> Reading:
             headers=case.headers,
             operation=route.operation,
             model=route.model,
+            provider=route.provider,
             first_party=routes.is_first_party(route.provider, case.host),
         )
     )

@@ -37,6 +37,7 @@ from tokenproxy.wire import notes
 from tokenproxy.wire.anthropic.messages import MESSAGES
 from tokenproxy.wire.bodyreader import BodyReader
 from tokenproxy.wire.decoding import decode_all, open_decoder
+from tokenproxy.wire.dialect import Head
 from tokenproxy.wire.routes import match
 from tokenproxy.wire.usage import Reading
 
@@ -97,6 +98,17 @@ def test_t03_a_gateway_that_knows_no_input_does_not_take_it_back(update: dict[st
     assert reading.completeness == "final"
     assert reading.notes == ((notes.INPUT_ZERO_IGNORED,) if update.get("input_tokens") == 0 else ())
     assert reading.usage[1] == {"output_tokens": 9, **update}
+
+
+@pytest.mark.parametrize(
+    ("provider", "uncached"),
+    [("anthropic", 0), ("gcp.vertex_ai", 0), ("deepseek", 25), ("openrouter", 25), (None, 0)],
+)
+def test_t03_who_speaks_as_claude_does_is_not_claude(provider: str | None, uncached: int) -> None:
+    head = Head(status=200, content_type="text/event-stream", provider=provider)
+    body = start(counts(25, 1)) + delta({"output_tokens": 9, "input_tokens": 0}) + STOP
+    reading = run(MESSAGES.open_response(head), body)
+    assert reading.parts[0].uncached_input_tokens == uncached
 
 
 def test_t03_what_only_the_start_says_survives() -> None:

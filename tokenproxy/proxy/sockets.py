@@ -65,6 +65,7 @@ class SocketTap:
                 headers=response_headers,
                 operation=route.operation,
                 model=route.model,
+                provider=route.provider,
                 first_party=target.provider == route.provider,
             )
         )

@@ -111,7 +111,10 @@ class Tap:
                 headers=headers,
                 operation=self.start.operation,
                 model=self.start.path_model,
-                first_party=routes.is_first_party(self.start.provider, self.start.server_address),
+                provider=self.start.provider,
+                first_party=routes.is_first_party(
+                    self.start.provider, f"{self.start.server_address}:{self.start.server_port}"
+                ),
             )
         )
 

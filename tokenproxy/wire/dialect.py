@@ -28,6 +28,8 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     """As the route table has it."""
     model: str | None = None
     """The model that the request's path names, where it names one."""
+    provider: str | None = None
+    """Who answers, as in the ledger's rows; None: not told."""
     first_party: bool = True
     """It comes from the provider's own host, not from a gateway that speaks its language
     with an accent."""

@@ -25,6 +25,7 @@ from tokenproxy.wire.headers import limits, retry_after_s
 from tokenproxy.wire.usage import RequestFacts, ResponseFacts
 from tokenproxy.wire.words import word
 
+_CLAUDES_HOMES = ("anthropic", "aws.bedrock", "azure.ai.inference", "gcp.vertex_ai")
 _LIMITS = ("anthropic-ratelimit-", "anthropic-priority-", "anthropic-fast-")
 
 
@@ -50,7 +51,7 @@ class AnthropicMessages:
     def open_response(self, head: Head) -> ResponseParser:
         """A parser for the response that begins with this head.
 
-        Others than Anthropic itself zero the input in a final usage.
+        Others than Anthropic itself zero the input in a final usage (envoyproxy/ai-gateway#1631).
         """
         if head.failed:
             return ErrorParser(head.status)
@@ -59,10 +60,15 @@ class AnthropicMessages:
         if head.operation == "batch_results":
             return BatchParser()
         return SniffingParser(
-            stream=partial(StreamParser, first_party=head.first_party),
+            stream=partial(StreamParser, first_party=head.first_party and _is_claude(head)),
             document=MessageParser,
             declared_stream=head.media_type == "text/event-stream",
         )
+
+
+def _is_claude(head: Head) -> bool:
+    """Whether Anthropic's own model serves, wherever it runs, and nobody who speaks as it does."""
+    return head.provider is None or head.provider in _CLAUDES_HOMES
 
 
 MESSAGES: Dialect = AnthropicMessages()
