@@ -37,9 +37,10 @@ from mitmproxy import master, options  # noqa: E402 - must follow the bare packa
 from mitmproxy.addons import next_layer, proxyserver, tlsconfig  # noqa: E402 - likewise
 from mitmproxy.proxy import layers, mode_servers, mode_specs  # noqa: E402 - likewise
 
-from tokenproxy.proxy import http1  # noqa: E402 - likewise
+from tokenproxy.proxy import http1, websocket  # noqa: E402 - likewise
 
 http1.install()
+websocket.install()
 
 __all__ = ["IDLE_TIMEOUT_S", "Engine", "next_layer", "tlsconfig"]
 

@@ -196,10 +196,9 @@ class Observer:
         if not isinstance(tap, SocketTap):
             return
         if message.from_client:
-            if self._closed.is_set():
-                flow.kill()  # type: ignore[no-untyped-call] # mitmproxy's
-                return
             await tap.from_client(message.content)
+            if self._closed.is_set():
+                message.drop()  # type: ignore[no-untyped-call] # mitmproxy's
         else:
             tap.from_server(message.content)
 
