@@ -108,7 +108,7 @@ MUTANTS: Final = (
         file="tokenproxy/wire/anthropic/reading.py", tests=_ANTHROPIC,
         old="        self._story.silent = False\n",
         new="        self._story.silent = False\n"
-        "        self._usage['input_tokens'] = 2 * self._usage['input_tokens']\n",
+        "        if self._usage:\n            self._usage['input_tokens'] *= 2\n",
     ),
     Mutant(
         trap="T05", rule="a start that is repeated adds nothing",
@@ -558,16 +558,16 @@ MUTANTS: Final = (
         new="        uncached_input_tokens=(counts.uncached or 0) - (counts.cache_read or 0),",
     ),
     Mutant(
-        trap="T22", rule="padding beside a chunk is passed over",
-        file="tokenproxy/wire/bedrock/shapes.py", tests=_BEDROCK,
-        old="class Payload(msgspec.Struct):",
-        new="class Payload(msgspec.Struct, forbid_unknown_fields=True):",
+        trap="T22", rule="a chunk is read wherever its padding stands",
+        file="tokenproxy/wire/bedrock/invoke.py", tests=_BEDROCK,
+        old="        chunk = PAYLOAD.decode(payload)",
+        new="        chunk = PAYLOAD.decode(payload) if payload.startswith(b'{\"bytes') else None",
     ),
     Mutant(
-        trap="T22", rule="padding beside an event is passed over",
-        file="tokenproxy/wire/bedrock/shapes.py", tests=_BEDROCK,
-        old='class Converse(msgspec.Struct, rename="camel"):',
-        new='class Converse(msgspec.Struct, rename="camel", forbid_unknown_fields=True):',
+        trap="T22", rule="an event is read wherever its padding stands",
+        file="tokenproxy/wire/bedrock/converse.py", tests=_BEDROCK,
+        old="        answer = SHAPE.decode(payload)",
+        new="        answer = None if payload.startswith(b'{\"p') else SHAPE.decode(payload)",
     ),
     Mutant(
         trap="T22", rule="an exception in mid-stream is an error",
