@@ -30,6 +30,22 @@ def test_what_does_not(entry: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "entry",
+    [
+        *("bedrock-runtime.eu-west-1.amazonaws.com", "eu-west-1.amazonaws.com"),
+        *(".eu-west-1.amazonaws.com", "*.eu-west-1.amazonaws.com:443", "amazonaws.com", "com"),
+    ],
+)
+def test_what_hides_a_host_of_some_region(entry: str) -> None:
+    assert hides(entry, "bedrock-runtime.*.amazonaws.com")
+
+
+@pytest.mark.parametrize("entry", ["west-1.eu.amazonaws.com", "s3.eu-west-1.amazonaws.com", "aws"])
+def test_what_does_not_hide_one_of_any_region(entry: str) -> None:
+    assert not hides(entry, "bedrock-runtime.*.amazonaws.com")
+
+
+@pytest.mark.parametrize(
     ("entry", "host"),
     [("10.0.0.0/8", "10.1.2.3"), ("10.1.2.3", "10.1.2.3"), ("[::1]:80", "::1"), ("::/0", "::1")],
 )

@@ -56,9 +56,14 @@ def hides(entry: str, host: str) -> bool:
     if not entry:
         return False
     if "*" in host:  # as the route table writes hosts that differ by region or resource
-        pattern = "[a-z0-9_-]+".join(re.escape(piece) for piece in host.split("*"))
-        return re.fullmatch(pattern, entry) is not None or host.endswith("." + entry)
+        labels = host.split(".")
+        return any(_fits(".".join(labels[at:]), entry) for at in range(len(labels)))
     return host == entry or host.endswith("." + entry)
+
+
+def _fits(pattern: str, name: str) -> bool:
+    written = "[a-z0-9_-]+".join(re.escape(piece) for piece in pattern.split("*"))
+    return re.fullmatch(written, name) is not None
 
 
 def _in_network(host: str, network: str) -> bool:
