@@ -66,9 +66,13 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: tuple[Endpoint, ...] = ()
 
     def base_url_in(self, env: Mapping[str, str] = NOWHERE) -> str:
-        """``base_url`` in the region that the environment names, else in the default one."""
+        """``base_url`` in the region that the environment names, else in the default one.
+
+        What can be no part of a host's name is no region: a URL must come of it.
+        """
         *variables, default = self.regions or ("",)
-        region = next((env[name] for name in variables if env.get(name)), default)
+        named = (env.get(name, "").strip() for name in variables)
+        region = next((name for name in named if _LABEL.fullmatch(name)), default)
         host = self.region_hosts.get(region) or self.region_hosts.get("*", "*")
         return self.base_url.replace("{region}", host.replace("*", region))
 
@@ -100,6 +104,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 _QUERY_MODEL: Final = ("model", "deployment")
 """What names the model in a WebSocket's query: OpenAI's word, and that of Azure's older paths."""
 _SEGMENTS: Final = re.compile(r"[^/?#]+")
+_LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 _HOLE: Final = re.compile(r"\{(model)?\}")
 
 
@@ -164,6 +169,6 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 @lru_cache(maxsize=1024)
 def host_pattern(host: str) -> str:
-    """A regular expression for a host of the table, without its port."""
-    name = host.partition(":")[0]
+    """A regular expression for a host of the table, without its port, or for an address."""
+    name = host.partition(":")[0] if host.count(":") == 1 else host
     return r"[a-z0-9_-]+".join(re.escape(piece) for piece in name.split("*"))
