@@ -88,6 +88,11 @@ def test_a_region_is_the_users() -> None:
     assert plan("reverse", REGION="us").upstreams["signed"] == "https://us.signed.example"
 
 
+@pytest.mark.parametrize("region", ["bad region!", "x/../y", "us:1", "[x", "-us", " ", "\n"])
+def test_what_can_be_no_region_is_none(region: str) -> None:
+    assert plan("reverse", REGION=region).upstreams["signed"] == "https://eu.signed.example"
+
+
 def test_signed_requests_need_the_real_host() -> None:
     assert "signed" not in plan("reverse").variables
     assert plan("reverse").notes == ()
@@ -108,6 +113,16 @@ def test_signed_requests_need_the_real_host() -> None:
         ("0.0.0.0", None),
         ("localhost:11434", None),
         ("http://[::1]:11434", None),
+        ("[::1]", None),
+        ("::1", None),
+        (":11434", None),
+        ('"127.0.0.1"', None),
+        ("127.0.0.1:11434/", None),
+        (":8080", "http://127.0.0.1:8080"),
+        ("2001:db8::1", "http://[2001:db8::1]:11434"),
+        ("[2001:db8::1]:80", "http://[2001:db8::1]:80"),
+        ("gpu-box:80/api", "http://gpu-box:80/api"),
+        ("gpu-box/api", "http://gpu-box:11434/api"),
         ("gpu-box", "http://gpu-box:11434"),
         ("gpu-box:80", "http://gpu-box:80"),
         ("https://gpu-box", "https://gpu-box"),
@@ -134,6 +149,17 @@ def test_forward_to_an_http_gateway_cannot_be() -> None:
 def test_a_base_url_that_is_none() -> None:
     with pytest.raises(UsageError, match="ONE_BASE_URL: 'gateway:8080' is not an http"):
         plan("auto", ONE_BASE_URL="gateway:8080")
+
+
+def test_a_query_is_no_fault_where_the_variable_is_not_needed() -> None:
+    url = "https://api.two.example/chat/completions?api-version=1"
+    assert plan("auto", TWO_BASE_URL=url).mode == "forward"
+    with pytest.raises(UsageError, match="must end with its path"):
+        plan("reverse", TWO_BASE_URL=url)
+    with pytest.raises(UsageError, match="must end with its path"):
+        plan("auto", ONE_BASE_URL="https://gateway.example/v1?api-version=1")
+    with pytest.raises(UsageError, match="is not a URL"):
+        plan("auto", ONE_BASE_URL="https://[gateway")
 
 
 def test_a_routed_host_is_opened() -> None:

@@ -18,7 +18,7 @@ import msgspec
 from tokenproxy import no_proxy
 from tokenproxy.config import Mode
 from tokenproxy.launch.errors import UsageError
-from tokenproxy.launch.routes import check_url, is_here, without_login
+from tokenproxy.launch.routes import check_url, is_address, is_here, without_login
 from tokenproxy.wire.endpoints import Provider, host_pattern
 from tokenproxy.wire.providers import PROVIDERS
 
@@ -94,36 +94,52 @@ def _opens(host: str) -> bool:
 
 
 def _gateways(env: Mapping[str, str], providers: Mapping[str, Provider]) -> dict[str, str]:
-    """Provider -> base URL, for those whose variable names a host that no provider owns."""
+    """Provider -> base URL, for those whose variable names a host that no provider owns.
+
+    Raises:
+        UsageError: One holds what is no base URL. An owned host may be told with a query
+            (Azure's "target URI"): its calls come to us whatever the variable says.
+    """
     return {
-        name: url
+        name: check_url(url, provider.base_url_env)
         for name, provider in providers.items()
-        if (url := _base_url(env, provider)) and not _is_known(urlsplit(url), providers)
+        if (url := _told(env, provider)) and not _is_known(url, providers)
     }
 
 
-def _base_url(env: Mapping[str, str], provider: Provider) -> str:
-    """What the provider's variable holds, as a URL; "" if it holds nothing.
-
-    Raises:
-        UsageError: It is no URL.
-    """
-    variable = provider.base_url_env
-    value = env.get(variable, "").strip() if variable else ""
+def _told(env: Mapping[str, str], provider: Provider) -> str:
+    """What the provider's variable holds, with a scheme; "" if it holds nothing."""
+    value = env.get(provider.base_url_env, "").strip() if provider.base_url_env else ""
     own = urlsplit(provider.base_url)
     if value and own.scheme == "http" and "://" not in value:
-        # Ollama's is a host and perhaps a port.
-        value = f"http://{value}" if ":" in value else f"http://{value}:{own.port}"
-    return check_url(value, variable) if value else ""
+        return _with_scheme(value.strip("\"'"), own)
+    return value
 
 
-def _is_known(url: SplitResult, providers: Mapping[str, Provider]) -> bool:
-    host = url.hostname or ""
+def _with_scheme(place: str, own: SplitResult) -> str:
+    """A URL of a host, a port or both, as Ollama takes them; what is not said is the own one's."""
+    where, slash, path = place.partition("/")
+    host, _, port = where.rpartition(":")
+    address = where.strip("[]")
+    if ":" in address and is_address(address):
+        host, port = f"[{address}]", ""
+    elif ":" not in where:
+        host, port = where, ""
+    return f"http://{host or own.hostname}:{port or own.port}{slash}{path}"
+
+
+def _is_known(told: str, providers: Mapping[str, Provider]) -> bool:
+    """Whether a URL's host is a provider's own; what is no URL has none."""
+    try:
+        url = urlsplit(told)
+        host, port = url.hostname or "", url.port
+    except ValueError:
+        return False
     for provider in providers.values():
         own = urlsplit(provider.base_url)
-        if url.scheme == own.scheme == "http" and is_here(host) and url.port == own.port:
+        if url.scheme == own.scheme == "http" and is_here(host) and port == own.port:
             return True
-        if url.scheme == "https" and url.port in (None, 443):
+        if url.scheme == "https" and port in (None, 443):
             listed = [name for name in provider.hosts if _opens(name)]
             if any(re.fullmatch(host_pattern(name), host) for name in listed):
                 return True
@@ -139,7 +155,8 @@ def _reversible(
     """
     places: dict[str, str] = {}
     for name, provider in providers.items():
-        place = _base_url(env, provider) or provider.base_url_in(env)
+        told = _told(env, provider)
+        place = check_url(told, provider.base_url_env) if told else provider.base_url_in(env)
         if place and provider.base_url_env:
             places[name] = place
     signed = frozenset(
