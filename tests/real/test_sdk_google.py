@@ -8,6 +8,7 @@ from tests.e2e.bench import Bench
 from tests.real import reported
 from tokenproxy.simulator.server import Simulator
 
+CALLS = ("generate", "stream", "asynchronous", "embed", "count")
 MODE = pytest.mark.parametrize("mode", reported.MODES)
 
 
@@ -17,7 +18,7 @@ def test_gemini(bench: Bench, mode: str, delivery: str) -> None:
     with Simulator(delivery) as sim:
         said = reported.program(
             bench, sim, mode, {"generativelanguage.googleapis.com": "google"},
-            ["google", "google_sdk", "gemini", "generate", "stream", "asynchronous", "embed", "count"],
+            ["google", "google_sdk", "gemini", *CALLS],
             GEMINI_API_KEY="test",
         )  # fmt: skip
     rows = bench.rows()

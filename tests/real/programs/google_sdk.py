@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any
 
-from google import genai  # type: ignore[import-not-found] # in an environment of its own
+from google import genai  # type: ignore[import-untyped] # in an environment of its own
 
 MODEL = "gemini-3-flash"
 PROMPT = "Say hello."
