@@ -8,13 +8,16 @@ import os
 import socket
 import struct
 import zlib
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
 Json = dict[str, Any]
 
-TEXT, CLOSE, PING, PONG = 0x1, 0x8, 0x9, 0xA
+TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
+ENDS = ("response.completed", "response.incomplete", "error")
+"""Types of messages that end a response."""
 TAIL = b"\x00\x00\xff\xff"
 
 
@@ -29,17 +32,27 @@ class Client:
     """One connection; ``deflate`` offers permessage-deflate."""
 
     def __init__(
-        self, server: HasUrl, path: str = "/v1/responses", *, deflate: bool = False
+        self,
+        server: HasUrl | socket.socket,
+        path: str = "/v1/responses",
+        *,
+        deflate: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        parts = urlsplit(server.url)
-        self._socket = socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10)
+        if isinstance(server, socket.socket):
+            self._socket = server
+        else:
+            parts = urlsplit(server.url)
+            address = parts.hostname or "", parts.port or 0
+            self._socket = socket.create_connection(address, timeout=10)
         self._file = self._socket.makefile("rb")
         offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
         key = base64.b64encode(os.urandom(16)).decode()
+        more = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
         self._socket.sendall(
             f"GET {path} HTTP/1.1\r\nHost: simulator\r\nConnection: Upgrade\r\n"
             f"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
-            f"{offer if deflate else ''}\r\n".encode()
+            f"{more}{offer if deflate else ''}\r\n".encode()
         )
         status, *lines = iter(self._file.readline, b"\r\n")
         self.status = int(status.split()[1])
@@ -68,7 +81,7 @@ class Client:
     def receive(self) -> tuple[int, bytes] | None:
         """The next message or control frame; None at the end of the connection."""
         parts: list[bytes] = []
-        compressed = False
+        kind, compressed = TEXT, False
         while head := self._file.read(2):
             first, length = head
             if length == 126:
@@ -80,21 +93,37 @@ class Client:
             if opcode >= CLOSE:
                 return opcode, payload
             self.frames += 1
-            if opcode == TEXT:
+            if opcode in (TEXT, BINARY):
+                kind = opcode
                 compressed = bool(first & 0x40)
                 self.compressed_frames += compressed
             parts.append(payload)
             if final:
                 data = b"".join(parts)
-                return TEXT, self._inflate.decompress(data + TAIL) if compressed else data
+                return kind, self._inflate.decompress(data + TAIL) if compressed else data
         return None
+
+    def message(self) -> Json:
+        """The next message, which must come."""
+        received = self.receive()
+        assert received is not None
+        assert received[0] in (TEXT, BINARY), received
+        return dict(json.loads(received[1]))
+
+    def until(self, over: Callable[[Json], object], count: int = 1) -> list[Json]:
+        """Messages up to that many which are the last of something."""
+        found: list[Json] = []
+        while count:
+            found.append(self.message())
+            count -= bool(over(found[-1]))
+        return found
 
     def events(self, until: int = 1) -> list[Json]:
         """Messages up to that many which end a response."""
         found: list[Json] = []
         while until and (message := self.receive()) is not None:
             found.append(json.loads(message[1]))
-            until -= found[-1]["type"] in ("response.completed", "response.incomplete", "error")
+            until -= found[-1]["type"] in ENDS
         return found
 
     def __enter__(self) -> Self:

@@ -21,9 +21,9 @@ from tokenproxy.simulator.openai_chat import CREATED, STREAM_HEADERS
 from tokenproxy.simulator.openai_errors import envelope, failed, status_of
 from tokenproxy.simulator.openai_response import Made, lane_of, usage_of
 from tokenproxy.simulator.reply import Piece, Reply, Request, Stored, json_reply
+from tokenproxy.simulator.session import Asked, Session, message_of
 from tokenproxy.simulator.wires import (
     NOT_FOUND,
-    UPGRADE_REQUIRED,
     WIRES,
     Failure,
     Tool,
@@ -35,6 +35,8 @@ from tokenproxy.simulator.wires import (
     whole,
 )
 
+ASKING = "response.create"
+"""Type of a WebSocket's messages that are answered."""
 RESULTS = "_output"
 """Ends the types of input items that bring a tool's result."""
 
@@ -85,6 +87,10 @@ class Responses(Wire):
             return failed(request, failure)
         return Reply(pieces=self.breakdown(request, failure))
 
+    def session(self, upgrade: Request) -> Session:  # noqa: ARG002
+        """Lanes on which responses are asked for."""
+        return Lanes()
+
     def breakdown(self, request: Request, failure: Failure) -> tuple[Piece, ...]:
         """An ``error`` event; a WebSocket has a form of its own for it."""
         error = envelope("openai", failure)["error"]
@@ -108,7 +114,7 @@ class Responses(Wire):
     def aside(self, request: Request, past: Sequence[Exchange]) -> Reply | None:
         """A stored response again, whole or from an event on; counting; the rest of the API."""
         if request.target.socket:
-            return accepted(request)
+            return self.upgrade(request)
         if request.method != "GET" or not (wanted := request.target.rest):
             return openai_aside.answer(request, past)
         found = next(
@@ -137,6 +143,20 @@ class Responses(Wire):
         return msgspec.structs.replace(whole(stored.final, known=tokens), billed=(), stored=stored)
 
 
+class Lanes:
+    """A connection's messages: ``response.create`` asks, each ``stream_id`` is a lane."""
+
+    def opening(self) -> Sequence[Piece]:
+        """Nothing."""
+        return ()
+
+    def take(self, message: bytes) -> Iterator[Piece | Asked]:
+        """A request, or nothing."""
+        asked = message_of(message)
+        if asked.get("type") == ASKING:
+            yield Asked(message, str(asked.get("stream_id") or ""))
+
+
 class Compact(Responses):
     """``/responses/compact``: a call of its own, with a usage of its own."""
 
@@ -158,13 +178,6 @@ class Compact(Responses):
             "usage": usage_of(tokens, request.target.flavour),
         }
         return whole(body, known=tokens)
-
-
-def accepted(request: Request) -> Reply:
-    """101 to who asks for a WebSocket, 426 to who does not."""
-    if (request.header("upgrade") or "").lower() == "websocket":
-        return Reply(status=101)
-    return failed(request, UPGRADE_REQUIRED)
 
 
 def _tools(tools: list[Json], namespace: str = "") -> Iterator[Tool]:

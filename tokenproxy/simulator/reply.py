@@ -31,6 +31,8 @@ class Piece(msgspec.Struct, frozen=True):
     """Seconds to wait before it, counted from the piece before."""
     known: Known | None = None
     """What a reader can state once this piece has arrived; None: as before."""
+    close: int = 0
+    """On a WebSocket, not a message but the connection's end with this code; ``data`` is why."""
 
 
 class Stored(msgspec.Struct, frozen=True):

@@ -117,6 +117,7 @@ _GOOGLE_MODELS = (
     r"(?:m|tunedM)odels/(?P<model>[^/:]+)"
 )
 _PARTNER = r"/v1\w*/projects/[^/]+/locations/[^/]+/publishers/{}/models/(?P<model>[^/:]+)"
+_LIVE = r"/ws/{}\.\w+\.\w+[./]BidiGenerateContent(?:Constrained)?"
 _BEDROCK = r"/model/(?P<model>[^/]+)"
 
 _RULES: Final = (
@@ -165,6 +166,8 @@ _RULES: Final = (
     _rule("POST", r".*/responses/compact", "openai.compact"),
     _rule("POST", r".*/responses/input_tokens", "openai.responses", call=False),
     _rule("GET", r".*/responses/(?P<rest>[^/]+)", "openai.responses", call=False),
+    _rule("WS", r".*/realtime", "openai.realtime"),
+    _rule("GET", r".*/realtime", "openai.realtime", call=False, socket=True),
     _rule("POST", r".*/images/(?:generations|edits|variations)", "openai.images"),
     _rule("POST", r".*/audio/(?:transcriptions|translations)", "openai.audio"),
     _rule("POST", r".*/audio/speech", "openai.speech"),
@@ -177,6 +180,12 @@ _RULES: Final = (
     _rule("POST", r"/v1\w*/interactions", "google.interactions", "google"),
     _rule("GET", r"/v1\w*/interactions/(?P<rest>[^/]+)", "google.interactions", "google",
           call=False),
+    _rule("WS", _LIVE.format("google.ai.generativelanguage"), "google.live", "google"),
+    _rule("GET", _LIVE.format("google.ai.generativelanguage"), "google.live", "google", call=False,
+          socket=True),
+    _rule("WS", _LIVE.format("google.cloud.aiplatform"), "google.live", "vertex"),
+    _rule("GET", _LIVE.format("google.cloud.aiplatform"), "google.live", "vertex", call=False,
+          socket=True),
     _rule("POST", "/v1internal:generateContent", "google.generate", "code-assist", stream=False),
     _rule("POST", "/v1internal:streamGenerateContent", "google.generate", "code-assist",
           stream=True),
@@ -188,6 +197,7 @@ _BY_WIRE: Final = {"anthropic": "anthropic", "google": "google"}
 """First part of a wire's name -> its inventor; any other: OpenAI."""
 _BY_PREFIX: Final = (
     ("/api/v1/", "openrouter"),
+    ("/openai/realtime", "azure"),
     ("/anthropic/", "foundry"),
     ("/chat/", "deepseek"),
     ("/beta/", "deepseek"),
@@ -218,13 +228,17 @@ _ASIDE: Final = (
 """Beginnings of paths that ask no model -> whose they are; any other is Anthropic's."""
 
 
+_AZURES: Final = re.compile(r"deployments/|realtime$")
+"""What follows ``/openai/`` on Azure alone, where that is no flavour."""
+
+
 @functools.lru_cache(maxsize=1024)
 def target_of(method: str, path: str) -> Target:
     """What ``method`` on ``path`` (with its query) is for."""
     route, _, query = path.partition("?")
     first, slash, rest = route[1:].partition("/")
     flavour = ""
-    if first in PROVIDERS and not (first == "openai" and rest.startswith("deployments/")):
+    if first in PROVIDERS and not (first == "openai" and _AZURES.match(rest)):
         flavour, route = first, slash + rest
     asked = dict(parse_qsl(query, keep_blank_values=True))
     for rule in _RULES:

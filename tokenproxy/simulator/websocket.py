@@ -1,11 +1,11 @@
-"""The server's side of a WebSocket (RFC 6455) on which responses are asked for.
+"""The server's side of a WebSocket (RFC 6455) on which answers are asked for.
 
 Theory of operation. The upgrade is an exchange of its own, open as long as the
-connection. Each ``response.create`` message is a request (method ``WS``, the
-upgrade's path and headers, the message as its body) and so an exchange, as if
-it had been posted. Messages with the same ``stream_id`` (or none) are one lane
-and are answered in turn; lanes are answered at the same time, their messages
-interleaved. Other messages are read and left alone.
+connection. The wire's session says of each message what follows: pieces that are
+sent at once, and requests. Each request (method ``WS``, the upgrade's path and
+headers, a body that the session makes) is an exchange, as if it had been posted.
+Requests of one lane are answered in turn; lanes are answered at the same time,
+their messages interleaved.
 
 ``permessage-deflate`` (RFC 7692) is used wherever the client offers it. A
 reply's ``chunks`` draw the boundaries of frames: all but ``pieces`` fragment.
@@ -17,15 +17,15 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import msgspec
 from wsproto import ConnectionType, WSConnection
+from wsproto.connection import ConnectionState
 from wsproto.events import (
     AcceptConnection,
+    BytesMessage,
     CloseConnection,
     Event,
-    Message,
     Ping,
     TextMessage,
 )
@@ -34,11 +34,11 @@ from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from tokenproxy.simulator.exchange import End, Exchange
 from tokenproxy.simulator.headers import headers_of
-from tokenproxy.simulator.reply import Request
+from tokenproxy.simulator.reply import Piece, Request
+from tokenproxy.simulator.session import Asked
+from tokenproxy.simulator.wires import wire_of
 
 READ_SIZE = 1 << 16
-ASKING = "response.create"
-"""Type of the messages that are answered."""
 
 
 class BrokenError(Exception):
@@ -70,7 +70,10 @@ class WebSocket:
         self._lanes: dict[str, asyncio.Queue[Exchange]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._open: list[Exchange] = []
-        self._text = ""
+        self._received = b""
+        wire = wire_of(upgrade.request)
+        self._binary = wire.binary
+        self._session = wire.session(upgrade.request)
 
     async def serve(self, ahead: bytes) -> None:
         """Accept, and answer until the end; ``ahead`` came with the upgrade.
@@ -115,6 +118,8 @@ class WebSocket:
         self._upgrade.encoding = "permessage-deflate" if deflate.enabled() else ""
         self._writer.write(data)
         await self._writer.drain()
+        for piece in self._session.opening():
+            await self._say(piece)
 
     async def _talk(self, ahead: bytes) -> End:
         if ahead:
@@ -144,29 +149,40 @@ class WebSocket:
             case Ping():
                 await self._write(event.response())
             case CloseConnection():
-                await self._write(event.response())
+                if self._protocol.state is ConnectionState.REMOTE_CLOSING:
+                    await self._write(event.response())
                 return False
-            case TextMessage():
-                self._text += event.data
+            case TextMessage() | BytesMessage():
+                data = event.data
+                self._received += data.encode() if isinstance(data, str) else bytes(data)
                 if event.message_finished:
-                    text, self._text = self._text, ""
-                    self._take(text.encode())
+                    message, self._received = self._received, b""
+                    await self._take(message)
         return True
 
-    def _take(self, body: bytes) -> None:
-        asked = _object(body)
-        if asked.get("type") != ASKING:
-            return
+    async def _take(self, message: bytes) -> None:
+        for item in self._session.take(message):
+            if isinstance(item, Asked):
+                self._ask(item)
+            else:
+                await self._say(item)
+
+    def _ask(self, asked: Asked) -> None:
         request = msgspec.structs.replace(
-            self._upgrade.request, method="WS", body=body, arrived_ns=time.time_ns()
+            self._upgrade.request, method="WS", body=asked.body, arrived_ns=time.time_ns()
         )
         exchange = self._answer(request)
         self._open.append(exchange)
-        lane = str(asked.get("stream_id") or "")
-        if lane not in self._lanes:
-            self._lanes[lane] = asyncio.Queue()
-            self._tasks.add(asyncio.ensure_future(self._serve_lane(self._lanes[lane])))
-        self._lanes[lane].put_nowait(exchange)
+        if asked.lane not in self._lanes:
+            self._lanes[asked.lane] = asyncio.Queue()
+            self._tasks.add(asyncio.ensure_future(self._serve_lane(self._lanes[asked.lane])))
+        self._lanes[asked.lane].put_nowait(exchange)
+
+    async def _say(self, piece: Piece) -> None:
+        """Send what belongs to no answer."""
+        self._upgrade.sent += piece.data
+        async with self._sending:
+            await self._send(piece, "pieces")
 
     async def _serve_lane(self, lane: asyncio.Queue[Exchange]) -> None:
         while True:
@@ -190,35 +206,37 @@ class WebSocket:
                 exchange.ended = "complete"
             async with self._sending:
                 broken = last and reply.ending in ("fin", "reset")
-                for frame in _frames(piece.data.decode(errors="replace"), reply.chunks):
-                    whole = frame.message_finished and not broken
-                    await self._write(TextMessage(data=frame.data, message_finished=whole))
+                await self._send(piece, reply.chunks, finished=not broken)
         if reply.ending == "stall":
             await asyncio.Event().wait()
         if reply.ending != "complete":
             exchange.ended = "cut"
             raise BrokenError(reset=reply.ending == "reset")
 
+    async def _send(self, piece: Piece, chunks: str, *, finished: bool = True) -> None:
+        """Send a message in the frames that ``chunks`` asks for, or end the connection."""
+        if piece.close:
+            await self._write(CloseConnection(code=piece.close, reason=piece.data.decode()))
+            return
+        if self._binary:
+            for data, last in _parts(piece.data, chunks):
+                await self._write(BytesMessage(data=data, message_finished=last and finished))
+            return
+        for text, last in _parts(piece.data.decode(errors="replace"), chunks):
+            await self._write(TextMessage(data=text, message_finished=last and finished))
+
     async def _write(self, event: Event) -> None:
         self._writer.write(self._protocol.send(event))
         await self._writer.drain()
 
 
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        value = msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _frames(text: str, chunks: str) -> Iterator[Message[str]]:
-    """``text`` in the frames that ``chunks`` asks for."""
+def _parts[Data: (str, bytes)](data: Data, chunks: str) -> Iterator[tuple[Data, bool]]:
+    """``data`` in the frames that ``chunks`` asks for, and of each whether it is the last."""
     kind, _, seed = chunks.partition(":")
     dice = random.Random(seed)  # noqa: S311 - reproducible boundaries, not a secret
     at = 0
-    while at < len(text) or at == 0:
-        size = {"bytes": 1, "random": dice.choice((1, 7, 64, 300))}.get(kind, len(text))
-        end = min(len(text), at + max(1, size))
-        yield TextMessage(data=text[at:end], message_finished=end == len(text))
+    while at < len(data) or at == 0:
+        size = {"bytes": 1, "random": dice.choice((1, 7, 64, 300))}.get(kind, len(data))
+        end = min(len(data), at + max(1, size))
+        yield data[at:end], end == len(data)
         at = max(end, 1)

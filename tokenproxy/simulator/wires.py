@@ -15,6 +15,7 @@ import msgspec
 from tokenproxy.simulator.exchange import Exchange
 from tokenproxy.simulator.messages import Json, Known, Message, Tokens
 from tokenproxy.simulator.reply import Piece, Reply, Request, json_reply
+from tokenproxy.simulator.session import Session
 
 WIRES: dict[str, Wire] = {}
 """Name, as ``targets`` has it -> wire; each file enters its own on import."""
@@ -117,6 +118,19 @@ class Wire:
         """Answer to a request of this API that asks no model; None: there is none."""
         return None
 
+    binary = False
+    """Whether messages of its WebSockets are sent as binary ones."""
+
+    def upgrade(self, request: Request) -> Reply:
+        """101 to who asks for a WebSocket, 426 to who does not."""
+        if (request.header("upgrade") or "").lower() == "websocket":
+            return Reply(status=101)
+        return self.failure(request, UPGRADE_REQUIRED)
+
+    def session(self, upgrade: Request) -> Session:
+        """A connection that ``upgrade`` opened."""
+        raise NotImplementedError
+
 
 def wire_of(request: Request) -> Wire:
     """The wire that ``request`` speaks."""
@@ -135,10 +149,12 @@ def load() -> None:
         gemini,
         gemini_embed,
         gemini_interactions,
+        gemini_live,
         mistral,
         ollama,
         openai_chat,
         openai_media,
+        openai_realtime,
         openai_responses,
     )
 
