@@ -3,9 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 from tokenproxy.wire import notes
-from tokenproxy.wire.bookkeeping import keep, say
+from tokenproxy.wire.bookkeeping import MAX_NOTES, MAX_TOOL_USES, add_tool_uses, keep, say
 from tokenproxy.wire.evidence import MAX_OBJECTS
-from tokenproxy.wire.usage import Reading
+from tokenproxy.wire.usage import Reading, ToolUse
 
 
 def test_a_note_is_said_once() -> None:
@@ -30,3 +30,14 @@ def test_a_usage_object_beyond_bounds_is_not_kept() -> None:
         deep = {"a": deep}
     keep(reading, {"deep": deep})
     assert (reading.usage, reading.notes) == ([], (notes.USAGE_NOT_KEPT,))
+
+
+def test_notes_and_tool_calls_are_bounded() -> None:
+    reading = Reading()
+    for number in range(2 * MAX_NOTES):
+        say(reading, f"n{number}")
+    for number in range(0, 2 * MAX_TOOL_USES, 3):
+        add_tool_uses(reading, [ToolUse(f"{number}-{each}", "Bash") for each in range(3)])
+    assert reading.notes == tuple(f"n{number}" for number in range(MAX_NOTES))
+    assert len(reading.tool_uses) == MAX_TOOL_USES
+    assert reading.tool_uses[:4] == tuple(ToolUse(i, "Bash") for i in ("0-0", "0-1", "0-2", "3-0"))

@@ -246,3 +246,11 @@ def test_garbage_never_raises(
     reading = parser.reading
     assert msgspec.json.decode(msgspec.json.encode(reading), type=Reading) == reading
     CHAT.read_request(body)
+
+
+def test_warnings_may_repeat_what_was_asked_and_are_not_kept() -> None:
+    meta = {"billed_units": {"input_tokens": 5}, "warnings": ["unknown field: my secret"]}
+    parser = open_parser("application/json")
+    parser.feed(json.dumps({"id": "c", "meta": meta}).encode())
+    parser.close()
+    assert parser.reading.usage == [{"billed_units": {"input_tokens": 5}}]

@@ -21,8 +21,11 @@ def nested(levels: int) -> dict[str, Any]:
         ({"a": 1, "b": {"c": [1, None, "x"]}}, True),
         (nested(7), True),
         (nested(9), False),
-        ({"a": "x" * 65_000}, True),
-        ({"a": "x" * 66_000}, False),
+        ({"a": ["x" * 250] * 250}, True),
+        ({"a": ["x" * 250] * 270}, False),
+        ({"a": {"b": "x" * 256}}, True),
+        ({"a": {"b": "x" * 257}}, False),
+        ({"a": [{"x" * 257: 1}]}, False),
         ({"a": "\ud800"}, False),
     ],
 )

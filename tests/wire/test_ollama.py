@@ -163,6 +163,13 @@ def test_any_chunking_reads_the_same(body: bytes, content_type: str, data: st.Da
     assert parser.reading == read(body, content_type)
 
 
+@pytest.mark.parametrize("nothing", ["null", '""', "{}"])
+def test_no_error_is_none(nothing: str) -> None:
+    whole = read(b'{"model":"q","done":true,"prompt_eval_count":12,"eval_count":55,"error":%s}'
+                 % nothing.encode())  # fmt: skip
+    assert (whole.error, whole.completeness, whole.ended) == (None, "final", True)
+
+
 @given(
     body=garbage(),
     before=st.sampled_from([b"", line("Good"), last(**COUNTS), b'{"error":']),

@@ -101,6 +101,46 @@ def test_t03_a_gateway_that_knows_no_input_does_not_take_it_back(update: dict[st
 
 
 @pytest.mark.parametrize(
+    ("begun", "update", "counted"),
+    [
+        # It knows nothing of the cache either.
+        (counts(25, 1, read=7, created=3), counts(0, 9), (25, 7, 3, 9)),
+        (counts(25, 1, read=7), counts(25, 9), (25, 7, 0, 9)),
+        # An estimate at the start turns out to be all in the cache.
+        (counts(15_000, 1), counts(0, 9, read=15_010), (0, 15_010, 0, 9)),
+        (counts(25, 1, read=7), counts(0, 9, read=40), (0, 40, 0, 9)),
+        (counts(0, 0), counts(25, 9, read=7), (25, 7, 0, 9)),
+    ],
+)
+def test_t03_a_gateways_zero_is_believed_if_nothing_is_lost(
+    begun: dict[str, Any], update: dict[str, Any], counted: tuple[int, ...]
+) -> None:
+    parser = open_parser(content_type="text/event-stream", first_party=False)
+    [part] = run(parser, start(begun) + text("a") + delta(update) + STOP).parts
+    assert counted == (
+        part.uncached_input_tokens,
+        part.cache_read_input_tokens,
+        part.cache_creation_input_tokens,
+        part.output_tokens,
+    )
+
+
+def test_t03_a_gateways_last_word_is_not_its_zero() -> None:
+    parser = open_parser(content_type="text/event-stream", first_party=False)
+    body = start(counts(25, 1)) + delta({"output_tokens": 55}) + delta({"output_tokens": 0}) + STOP
+    reading = run(parser, body)
+    assert reading.parts[0].output_tokens == 55
+    assert reading.notes == (notes.INPUT_ZERO_IGNORED,)
+
+
+def test_t03_a_model_that_answers_for_another_has_a_cache_of_its_own() -> None:
+    parser = open_parser(content_type="text/event-stream", first_party=False)
+    body = start(counts(25, 1, read=7), model=STRICT) + fallback(STRICT, CHEAP)
+    [part] = run(parser, body + delta(counts(20, 9, read=0)) + STOP).parts
+    assert (part.uncached_input_tokens, part.cache_read_input_tokens) == (20, 0)
+
+
+@pytest.mark.parametrize(
     ("provider", "uncached"),
     [("anthropic", 0), ("gcp.vertex_ai", 0), ("deepseek", 25), ("openrouter", 25), (None, 0)],
 )

@@ -1,17 +1,25 @@
-"""What dialects do with a reading alike: note something, keep a usage object."""
+"""What dialects do with a reading alike: note something, keep a usage object, add a tool call."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any, Final
 
 from tokenproxy.wire import notes
 from tokenproxy.wire.evidence import MAX_OBJECTS, keepable
-from tokenproxy.wire.usage import Reading
+from tokenproxy.wire.usage import Reading, ToolUse
+
+MAX_NOTES: Final = 64
+"""Notes of one response: some have a detail of the provider's."""
+
+MAX_TOOL_USES: Final = 1024
+"""Tool calls that are kept of one response."""
 
 
 def say(reading: Reading, note: str) -> None:
     """Add a note, once."""
-    if note not in reading.notes:
+    if note not in reading.notes and len(reading.notes) < MAX_NOTES:
         reading.notes = (*reading.notes, note)
 
 
@@ -24,3 +32,11 @@ def keep(reading: Reading, usage: dict[str, Any]) -> None:
         reading.usage.pop()
         say(reading, notes.USAGE_OBJECTS_DROPPED)
     reading.usage.append(usage)
+
+
+def add_tool_uses(reading: Reading, found: Iterable[ToolUse]) -> None:
+    """Add what the client is asked to run."""
+    room = MAX_TOOL_USES - len(reading.tool_uses)
+    added = tuple(islice(found, max(room, 0)))
+    if added:
+        reading.tool_uses = (*reading.tool_uses, *added)

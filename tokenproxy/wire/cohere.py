@@ -26,7 +26,7 @@ from typing import Any, Final
 import msgspec
 
 from tokenproxy.wire import notes
-from tokenproxy.wire.bookkeeping import keep, say
+from tokenproxy.wire.bookkeeping import add_tool_uses, keep, say
 from tokenproxy.wire.dialect import Dialect, Head, ResponseParser
 from tokenproxy.wire.digest import prompt_digest
 from tokenproxy.wire.framing.document import DocumentParser
@@ -51,6 +51,9 @@ _BEGINNINGS: Final = frozenset({"message-start", "stream-start"})
 
 _FAILED: Final = frozenset({"ERROR", "ERROR_TOXIC", "ERROR_LIMIT", "TIMEOUT"})
 """Finish reasons that are errors."""
+
+_WARNINGS: Final = "warnings"
+"""Sentences among ``meta``, which may repeat what was asked: they are not kept."""
 
 _PIECES: Final = ("search_units", "classifications")
 _MAX_STOP_SEQUENCES: Final = 64
@@ -161,13 +164,13 @@ class CohereReading:
         reading.response_id = reading.response_id or next(filter(None, map(word, ids)), None)
         reading.stop_reason = word(said.finish_reason) or reading.stop_reason
         if said.message is not None:
-            reading.tool_uses = (*reading.tool_uses, *_tool_uses(said.message.tool_calls))
+            add_tool_uses(reading, _tool_uses(said.message.tool_calls))
         usage = said.usage if said.usage is not None else said.meta
         if usage is not None:
             self._bill(usage)
 
     def _bill(self, usage: dict[str, Any]) -> None:
-        keep(self.reading, usage)
+        keep(self.reading, {key: usage[key] for key in usage if key != _WARNINGS})
         part, said = _part(usage)
         for note in said:
             say(self.reading, note)

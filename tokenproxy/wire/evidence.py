@@ -11,20 +11,26 @@ MAX_DEPTH = 16
 MAX_BYTES = 64 * 1024
 """Bounds of a usage object that is kept: a real one has four levels and few kilobytes."""
 
+MAX_TEXT = 256
+"""Longest text in a usage object that is kept: what is longer than a name may be content."""
+
 MAX_OBJECTS = 16
 """Usage objects kept of one response: a real one has few."""
 
 
 def keepable(usage: Mapping[str, Any]) -> bool:
-    """Whether a usage object is small and flat enough to be kept verbatim."""
+    """Whether a usage object is small and flat enough to be kept verbatim, and holds no prose."""
     level: list[Any] = [usage]
     for _ in range(MAX_DEPTH):
         inner: list[Any] = []
         for value in level:
             if isinstance(value, dict):
                 inner += value.values()
+                inner += value.keys()
             elif isinstance(value, list):
                 inner += value
+            elif isinstance(value, str) and len(value) > MAX_TEXT:
+                return False
         if not inner:
             break
         level = inner

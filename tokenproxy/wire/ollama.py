@@ -24,14 +24,14 @@ from typing import Any, Final
 import msgspec
 
 from tokenproxy.wire import notes
-from tokenproxy.wire.bookkeeping import keep, say
+from tokenproxy.wire.bookkeeping import add_tool_uses, keep, say
 from tokenproxy.wire.dialect import Dialect, Head, ResponseParser
 from tokenproxy.wire.framing.document import DocumentParser
 from tokenproxy.wire.framing.lines import LinesParser
 from tokenproxy.wire.headers import retry_after_s
 from tokenproxy.wire.lenient import Lenient
 from tokenproxy.wire.openai import chat_request
-from tokenproxy.wire.openai.errors import ErrorParser, status_word
+from tokenproxy.wire.openai.errors import ErrorParser, is_error, status_word
 from tokenproxy.wire.usage import Reading, RequestFacts, ResponseFacts, ToolUse, UsagePart
 from tokenproxy.wire.words import count, word
 
@@ -116,14 +116,14 @@ class OllamaReading:
         if line is None:
             return None
         reading = self._reading
-        if bytes(line.error):
+        if is_error(line.error):
             reading.error = status_word(line.status or _IN_STREAM)
             return False
         before = reading.model
         reading.model = word(line.model) or reading.model
         reading.content_started = True
         calls = [*(line.tool_calls or []), *((line.message or _Message()).tool_calls or [])]
-        reading.tool_uses = (*reading.tool_uses, *_tool_uses(calls))
+        add_tool_uses(reading, _tool_uses(calls))
         if line.done or self._embeds:
             self._end(line)
             return True

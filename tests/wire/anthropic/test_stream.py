@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -21,10 +22,12 @@ from tests.wire.fixtures.anthropic import (
     fallback,
     open_parser,
     read_stream,
+    run,
     start,
     text,
 )
 from tokenproxy.wire import notes
+from tokenproxy.wire.bookkeeping import MAX_NOTES, MAX_TOOL_USES
 from tokenproxy.wire.lenient import Lenient
 from tokenproxy.wire.usage import Reading, ToolUse, UsagePart
 
@@ -540,3 +543,44 @@ def test_a_fallback_credit_is_noted(credit: Any, said: tuple[str, ...]) -> None:
         start(counts(25, 8)) + delta(counts(25, 9, fallback_credit=credit)) + STOP
     )
     assert reading.notes == said
+
+
+@pytest.mark.parametrize("name", [b"", b"event: message\n"])
+def test_events_that_a_gateway_does_not_name_go_by_their_type(name: bytes) -> None:
+    body = start(counts(25, 8)) + text("Hi") + delta(counts(25, 9)) + STOP
+    unnamed = re.sub(rb"event: [a-z_]+\n", name, body)
+    assert unnamed.count(b"event: ") == (6 if name else 0)
+    assert read_stream(unnamed, step=7) == read_stream(body)
+
+
+@pytest.mark.parametrize(
+    ("first_party", "last", "answered"),
+    [
+        (False, delta(counts(25, 9)), True),
+        (False, delta({"input_tokens": 25}), False),
+        (False, delta(counts(25, 9), stop_reason=None), False),
+        (False, delta(counts(25, 9)) + STOP, False),
+        (True, delta(counts(25, 9)), False),
+    ],
+)
+def test_a_gateway_may_leave_out_the_last_event(
+    first_party: bool, last: bytes, answered: bool
+) -> None:
+    parser = open_parser(content_type="text/event-stream", first_party=first_party)
+    reading = run(parser, start(counts(25, 8)) + text("Hi") + last)
+    assert reading.answered is answered
+    assert reading.ended is last.endswith(STOP)
+
+
+def test_what_is_kept_of_a_stream_without_end_is_bounded() -> None:
+    declined = {"category": None}
+    many = b"".join(
+        fallback(STRICT, CHEAP, trigger={**declined, "category": f"c{at}"})
+        + block("tool_use", id=f"t{at}", name="Bash")
+        for at in range(200)
+    )
+    calls = b"".join(block("tool_use", id=f"u{at}", name="Bash") for at in range(3000))
+    reading = read_stream(start(counts(25, 8)) + many + calls + delta(counts(25, 9)) + STOP)
+    assert len(reading.notes) <= MAX_NOTES + 1
+    assert len(reading.tool_uses) == MAX_TOOL_USES
+    assert reading.parts[0].output_tokens == 9

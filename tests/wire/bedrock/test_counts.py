@@ -103,6 +103,8 @@ def test_headers() -> None:
         "input-token-count": "7",
     }
     assert header_counts(headers) == {f"{HEADER}input-token-count": 12}
+    for huge in ("0" * 5000, "0" * 20 + "9" * 300, "9" * 17):
+        assert header_counts({f"{HEADER}input-token-count": huge}) == {}
     assert tier_of(headers) == "flex"
     assert tier_of({}) is None
 

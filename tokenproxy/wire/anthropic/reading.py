@@ -16,10 +16,14 @@ from tokenproxy.wire import notes
 from tokenproxy.wire.anthropic.attempts import Hop, Story
 from tokenproxy.wire.anthropic.parts import bill
 from tokenproxy.wire.anthropic.shapes import Block, Delta, Error, Message, Refusal
-from tokenproxy.wire.anthropic.usage import bad_counts, merge
+from tokenproxy.wire.anthropic.usage import INPUTS, bad_counts, merge
+from tokenproxy.wire.bookkeeping import MAX_NOTES, add_tool_uses
 from tokenproxy.wire.evidence import MAX_OBJECTS, keepable
 from tokenproxy.wire.usage import Completeness, Reading, ToolUse
 from tokenproxy.wire.words import count, word
+
+_MAX_HOPS = 64
+"""Models that decline one after the other within a response: a chain has a few."""
 
 _TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 """Error types and refusal categories, which become metric attributes: few and plain."""
@@ -75,10 +79,9 @@ class MessageReading:
     def delta(self, delta: Delta | None, usage: dict[str, Any] | None) -> None:
         """Take a stream's ``message_delta``: usage so far, and why it stops."""
         if usage is not None:
-            before = count(self._usage.get("input_tokens"))
-            self._take_usage(self._usage, usage)
-            if before and self._usage["input_tokens"] == 0:
-                self._say_zeroed(before)
+            before = self._usage
+            self._take_usage(before, usage)
+            self._look_at_zeros(before)
             if count(usage.get("output_tokens")) is not None:
                 self._final_output = True
             if usage.get("iterations") is not None:
@@ -103,6 +106,12 @@ class MessageReading:
             self.say(notes.FINAL_USAGE_MISSING)
         self.settle()
 
+    def close(self) -> None:
+        """No more events come. Some gateways leave out ``message_stop``."""
+        told = self.reading.stop_reason is not None and self._final_output
+        self.reading.answered = told and not (self.reading.ended or self._first_party)
+        self.settle()
+
     def fail(self, error: Error | None, otherwise: str) -> None:
         """Take an error: of the envelope or of a stream."""
         self.reading.error = error_type(error) or otherwise
@@ -112,7 +121,8 @@ class MessageReading:
 
     def say(self, note: str) -> None:
         """Add a note, once."""
-        self._said[note] = None
+        if len(self._said) < MAX_NOTES:
+            self._said[note] = None
         self._show_notes()
 
     def settle(self) -> None:
@@ -166,12 +176,25 @@ class MessageReading:
             self.say(notes.USAGE_OBJECTS_DROPPED)
         self.reading.usage.append(usage)
 
-    def _say_zeroed(self, before: int) -> None:
-        """The final usage took back a positive input. Gateways put 0 where they know nothing."""
+    def _look_at_zeros(self, before: Mapping[str, Any]) -> None:
+        """A later usage took back positive counts. Gateways put 0 where they know nothing.
+
+        An input of 0 is believed of anyone if the cache holds what it lost: an estimate was
+        set right then. After a fallback the counts are another model's.
+        """
+        if self._story.hops:
+            return
+        kinds = INPUTS if _input(self._usage) < _input(before) else ()
+        kinds = (*kinds, "output_tokens") if self._final_output else kinds
+        zeroed = {
+            key: before[key] for key in kinds if count(before.get(key)) and not self._usage[key]
+        }
+        if not zeroed:
+            return
         if self._first_party:
             self.say(notes.INPUT_ZEROED)
         else:
-            self._usage["input_tokens"] = before
+            self._usage |= zeroed
             self.say(notes.INPUT_ZERO_IGNORED)
 
     def _take_cost(self) -> None:
@@ -199,7 +222,7 @@ class MessageReading:
         self._story.silent = False
         identity, name = word(block.id), word(block.name)
         if block.type == "tool_use" and identity is not None and name is not None:
-            self.reading.tool_uses = (*self.reading.tool_uses, ToolUse(identity, name))
+            add_tool_uses(self.reading, [ToolUse(identity, name)])
 
     def _hop(self, block: Block) -> None:
         """A model declined; what it asked of tools before is void, for the client must drop it."""
@@ -209,7 +232,8 @@ class MessageReading:
             category=block.trigger.category if block.trigger is not None else None,
             category_known=block.trigger is not None,
         )
-        self._story.hops.append(hop)
+        if len(self._story.hops) < _MAX_HOPS:
+            self._story.hops.append(hop)
         self._story.silent = True
         self._say_category(hop.category)
         self.reading.tool_uses = ()
@@ -228,6 +252,10 @@ class MessageReading:
     def _say_category(self, category: str | None) -> None:
         if category is not None and _TYPE.fullmatch(category):
             self.say(notes.detailed(notes.REFUSAL_CATEGORY, category))
+
+
+def _input(usage: Mapping[str, Any]) -> int:
+    return sum(count(usage.get(key)) or 0 for key in INPUTS)
 
 
 def error_type(error: Error | None) -> str | None:

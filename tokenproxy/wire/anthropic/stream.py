@@ -3,8 +3,9 @@
 ``message_start``, content blocks, one or more ``message_delta``,
 ``message_stop``; ``ping`` anywhere, ``error`` at any time after HTTP 200.
 Content deltas, which are nearly all of a stream, are neither kept nor decoded:
-the event's name decides. Unknown events (and the legacy ``completion``) are
-passed over.
+the event's name decides; where a gateway leaves it out, or calls every event
+``message``, the type in the data. Unknown events (and the legacy ``completion``)
+are passed over.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class StreamParser:
             self._take(event)
         if self._events.oversized:
             self._message.say(notes.EVENT_TOO_LARGE)
-        self._message.settle()
+        self._message.close()
 
     def take_items(self) -> list[Reading]:
         """A stream holds one message: none."""
@@ -85,7 +86,10 @@ class StreamParser:
         return handle(self._message, content)
 
     def _take(self, event: Event) -> bool:
-        return self.take(event.name or type_of(event.data), event.data, torn=event.torn)
+        name = event.name
+        if name not in _HANDLERS and name not in SKIPPED:
+            name = type_of(event.data)
+        return self.take(name, event.data, torn=event.torn)
 
 
 def type_of(data: bytes | None) -> bytes:

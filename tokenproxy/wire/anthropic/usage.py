@@ -21,12 +21,8 @@ import msgspec
 from tokenproxy.wire import notes
 from tokenproxy.wire.words import count, word
 
-TOKENS = (
-    "input_tokens",
-    "cache_read_input_tokens",
-    "cache_creation_input_tokens",
-    "output_tokens",
-)
+INPUTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+TOKENS = (*INPUTS, "output_tokens")
 
 
 def merge(held: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:

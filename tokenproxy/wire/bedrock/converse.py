@@ -20,8 +20,8 @@ from tokenproxy.wire.bedrock.request import read_request
 from tokenproxy.wire.bedrock.shapes import CONVERSE as SHAPE
 from tokenproxy.wire.bedrock.shapes import Converse
 from tokenproxy.wire.bedrock.stream import MEDIA_TYPE, EventsParser, FirstByteParser
-from tokenproxy.wire.bedrock.vendors import add_tools, settle, tools_of
-from tokenproxy.wire.bookkeeping import keep, say
+from tokenproxy.wire.bedrock.vendors import settle, tools_of
+from tokenproxy.wire.bookkeeping import add_tool_uses, keep, say
 from tokenproxy.wire.dialect import Dialect, Head, ResponseParser
 from tokenproxy.wire.framing.document import DocumentParser
 from tokenproxy.wire.lenient import Lenient
@@ -56,7 +56,7 @@ class ConverseReading:
         blocks = list(message.content or []) if message is not None else []
         if answer.start is not None:
             blocks.append(answer.start)
-        add_tools(reading, tools_of(blocks))
+        add_tool_uses(reading, tools_of(blocks))
         self._take_model(answer)
         if answer.usage is not None:
             self._take_usage(answer, answer.usage)

@@ -29,6 +29,10 @@ HEADERS: Final = "x-amzn-bedrock-"
 """The beginning of AWS's headers."""
 
 
+_MAX_DIGITS: Final = 16
+"""Of a count in a header."""
+
+
 class Shape(NamedTuple):
     """Names of one shape's counts."""
 
@@ -110,7 +114,8 @@ def header_counts(headers: Mapping[str, str]) -> dict[str, int]:
         and name.endswith("-token-count")
         and value.isascii()
         and value.isdigit()
-        and count(int(value[:20])) is not None
+        and len(value) <= _MAX_DIGITS
+        and count(int(value)) is not None
     }
 
 

@@ -22,7 +22,7 @@ from tokenproxy.wire.bedrock.counts import (
     tier_of,
 )
 from tokenproxy.wire.bedrock.shapes import Answer, Block, ToolCall
-from tokenproxy.wire.bookkeeping import keep, say
+from tokenproxy.wire.bookkeeping import add_tool_uses, keep, say
 from tokenproxy.wire.dialect import Head
 from tokenproxy.wire.openai.usage import Bill
 from tokenproxy.wire.usage import Reading, ToolUse, UsagePart
@@ -51,7 +51,7 @@ class VendorReading:
         reading.model = word(answer.model) or reading.model
         reading.response_id = word(answer.id) or word(answer.response_id) or reading.response_id
         reading.stop_reason = _stop_reason(answer) or reading.stop_reason
-        add_tools(reading, _tool_uses(answer))
+        add_tool_uses(reading, _tool_uses(answer))
         self._usage.update(_usage(answer))
         self._metrics.update(answer.metrics or {})
         self._embeds = self._embeds or bool(bytes(answer.embedding) or bytes(answer.embeddings))
@@ -123,11 +123,6 @@ def check_metrics(reading: Reading, metrics: dict[str, Any]) -> None:
         part.output_tokens,
     ):
         say(reading, notes.METRICS_MISMATCH)
-
-
-def add_tools(reading: Reading, found: Iterable[ToolUse]) -> None:
-    """Add what the client is asked to run."""
-    reading.tool_uses = (*reading.tool_uses, *found)
 
 
 def tools_of(blocks: Iterable[Block]) -> list[ToolUse]:

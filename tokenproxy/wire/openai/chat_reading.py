@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 from tokenproxy.wire import notes
+from tokenproxy.wire.bookkeeping import MAX_NOTES
 from tokenproxy.wire.evidence import MAX_OBJECTS, keepable
 from tokenproxy.wire.openai.accent import Accent, ModelUsage, Piece
 from tokenproxy.wire.openai.errors import ErrorWord
@@ -120,7 +121,8 @@ class ChatReading:
 
     def say(self, note: str) -> None:
         """Add a note, once."""
-        self._said[note] = None
+        if len(self._said) < MAX_NOTES:
+            self._said[note] = None
         self._show_notes()
 
     def _take_usage(self, piece: Piece) -> bool:
