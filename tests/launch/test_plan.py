@@ -35,6 +35,18 @@ def plan(mode: Mode, routes: Mapping[str, str] | None = None, **env: str) -> Pla
     return make_plan(mode, env, routes or {}, PROVIDERS)
 
 
+def test_a_gateway_whose_requests_are_signed_is_opened_and_its_clients_told_nothing() -> None:
+    made = plan("auto", SIGNED_BASE_URL="https://gateway.example/x", ONE_BASE_URL="https://one.gw")
+    assert made.variables == ("one",)
+    assert made.gateway_hosts == {"gateway.example": "signed"}
+    assert "gateway.example" in made.hosts
+
+
+def test_a_gateway_over_http_can_only_be_told() -> None:
+    made = plan("auto", SIGNED_BASE_URL="http://gateway.example/x")
+    assert (made.variables, made.gateway_hosts) == (("signed",), {})
+
+
 def test_forward_is_the_default() -> None:
     made = plan("auto")
     assert (made.mode, made.hosts) == ("forward", ALL)

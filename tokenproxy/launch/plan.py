@@ -3,7 +3,8 @@
 forward: ``HTTPS_PROXY`` names us; the hosts of the providers are opened.
 reverse: the providers' base-URL variables name us.
 auto: forward, but where a variable already names a gateway, that variable names us:
-      only the clients that were sent elsewhere anyway learn of another base URL.
+      only the clients that were sent elsewhere anyway learn of another base URL. Those
+      that sign their requests are not led away: their https gateway is opened.
 """
 
 from __future__ import annotations
@@ -62,7 +63,12 @@ def make_plan(
     upstreams = dict(gateways)
     gateway_hosts: dict[str, str] = {}
     hosts: set[str] = set()
-    variables = tuple(gateways) if mode == "auto" else ()
+    opened = [
+        name
+        for name, url in gateways.items()
+        if mode == "forward" or (mode == "auto" and _insists(providers[name], url))
+    ]
+    variables = tuple(name for name in gateways if name not in opened)
     if mode == "reverse":
         upstreams, unsigned = _reversible(env, providers)
         variables = tuple(name for name in upstreams if name not in unsigned)
@@ -70,11 +76,10 @@ def make_plan(
     else:
         hosts.update(host for one in providers.values() for host in one.hosts if _opens(host))
         hosts.update(routes)
-    if mode == "forward":
-        for name, url in gateways.items():
-            host = _forwarded_host(providers[name], url)
-            gateway_hosts[host] = name
-            hosts.add(host)
+    for name in opened:
+        host = _forwarded_host(providers[name], gateways[name])
+        gateway_hosts[host] = name
+        hosts.add(host)
     return Plan(
         mode="both" if hosts and variables else "forward" if hosts else "reverse",
         hosts=tuple(sorted(host.lower() for host in hosts)),
@@ -86,6 +91,11 @@ def make_plan(
         no_proxy=no_proxy.entries(env),
         notes=notes,
     )
+
+
+def _insists(provider: Provider, url: str) -> bool:
+    """Whether clients may not be led away from a gateway: they sign for it, or want its TLS."""
+    return bool(provider.reverse_needs) and url.startswith("https:")
 
 
 def _opens(host: str) -> bool:
