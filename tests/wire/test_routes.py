@@ -72,6 +72,28 @@ def test_match(method: str, path: str, route: Route | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("base_url", "name"),
+    [
+        ("https://api.deepseek.com/anthropic", "deepseek"),
+        ("https://api.moonshot.ai/anthropic", "moonshot_ai"),
+        ("https://api.minimax.io/anthropic", "minimax"),
+        ("https://api.z.ai/api/anthropic", "z_ai"),
+        ("https://api.fireworks.ai/inference", "fireworks_ai"),
+        ("https://openrouter.ai/api", "openrouter"),
+        ("https://api.x.ai", "x_ai"),
+    ],
+)
+def test_where_others_serve_claude_code(base_url: str, name: str) -> None:
+    """What their own pages tell users to put into ``ANTHROPIC_BASE_URL``."""
+    host, _, path = base_url.removeprefix("https://").partition("/")
+    provider = provider_of_host(host)
+    assert provider is not None
+    route = match(provider, "POST", f"/{path}/v1/messages?beta=true")
+    assert route is not None
+    assert (route.provider, route.dialect) == (name, "anthropic.messages")
+
+
+@pytest.mark.parametrize(
     ("provider", "path", "model"),
     [
         ("openai", "/v1/realtime?model=gpt-realtime-2", "gpt-realtime-2"),

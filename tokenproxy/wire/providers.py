@@ -180,7 +180,12 @@ def _bedrock() -> tuple[Endpoint, ...]:
 
 
 def _compatible(
-    name: str, base_url: str, *more_hosts: str, env: str = "", dialect: str = _CHAT
+    name: str,
+    base_url: str,
+    *more_hosts: str,
+    env: str = "",
+    dialect: str = _CHAT,
+    more: tuple[Endpoint, ...] = (),
 ) -> Provider:
     """A provider whose API is OpenAI's, and perhaps Anthropic's beside it."""
     host, _, path = base_url.removeprefix("https://").partition("/")
@@ -190,7 +195,7 @@ def _compatible(
         hosts=(host, *more_hosts),
         base_url=base_url,
         base_url_env=env,
-        endpoints=(*_chat(prefix, dialect), *_responses(prefix), *_messages("/anthropic")),
+        endpoints=(*_chat(prefix, dialect), *_responses(prefix), *_messages("/anthropic"), *more),
     )
 
 
@@ -415,10 +420,16 @@ PROVIDERS: Final[dict[str, Provider]] = {
         endpoints=(*_chat(""), *_responses(""), *_messages()),
     ),
     "together": _compatible("together_ai", "https://api.together.xyz/v1", "api.together.ai"),
-    "fireworks": _compatible("fireworks_ai", "https://api.fireworks.ai/inference/v1"),
+    "fireworks": _compatible(
+        "fireworks_ai", "https://api.fireworks.ai/inference/v1", more=_messages("/inference")
+    ),
     "cerebras": _compatible("cerebras", "https://api.cerebras.ai/v1"),
     "moonshot": _compatible("moonshot_ai", "https://api.moonshot.ai/v1", "api.moonshot.cn"),
-    "zai": _compatible("z_ai", "https://api.z.ai/api/paas/v4"),
+    "zai": _compatible(
+        "z_ai",
+        "https://api.z.ai/api/paas/v4",
+        more=(*_messages("/api/anthropic"), *_chat("/api/coding/paas/v4")),
+    ),
     "minimax": _compatible("minimax", "https://api.minimax.io/v1", "api.minimaxi.com"),
     "nvidia": _compatible("nvidia", "https://integrate.api.nvidia.com/v1"),
     "huggingface": _compatible("huggingface", "https://router.huggingface.co/v1"),
