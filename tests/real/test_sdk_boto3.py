@@ -53,3 +53,17 @@ def test_reverse_to_a_gateway_that_checks_no_signature(bench: Bench) -> None:
         )  # fmt: skip
     reported.equal(bench.rows(), said)
     reported.same(bench.rows(), requested_model=MODEL, success=True)
+
+
+@pytest.mark.parametrize("keys", [SIGNED, BEARER], ids=["signed", "bearer"])
+def test_auto_opens_a_gateway_that_is_spoken_to_over_https(
+    bench: Bench, keys: dict[str, str]
+) -> None:
+    """It would be refused or wrongly signed at any other address."""
+    with Simulator("plain") as sim:
+        said = reported.program(
+            bench, sim, "auto", {"gateway.example": "bedrock"}, ["boto3", "boto3_sdk", *ALL],
+            **REGION, **keys, AWS_ENDPOINT_URL_BEDROCK_RUNTIME="https://gateway.example",
+        )  # fmt: skip
+    reported.equal(bench.rows(), said)
+    reported.same(bench.rows(), requested_model=MODEL, success=True)
