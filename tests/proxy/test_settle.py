@@ -2,7 +2,14 @@
 
 import pytest
 
-from tokenproxy.proxy.settle import CLIENT_LEFT, STOPPED, UNREACHABLE, UPSTREAM_LEFT, settle
+from tokenproxy.proxy.settle import (
+    CLIENT_LEFT,
+    STOPPED,
+    UNREACHABLE,
+    UPSTREAM_LEFT,
+    refusal,
+    settle,
+)
 from tokenproxy.wire.usage import Reading
 
 ENDED = Reading(ended=True)
@@ -69,3 +76,20 @@ def test_an_answer_that_we_cannot_decode_is_whole_when_http_is(stream: bool) -> 
     assert got(200, None, OVERLOADED) == ("error", "overloaded_error")
     assert got(529, None, OPEN) == ("error", "http_529")
     assert got(200, UPSTREAM_LEFT, OPEN) == ("truncated", UPSTREAM_LEFT)
+
+
+@pytest.mark.parametrize(
+    ("code", "word"),
+    [
+        (None, None),
+        (1000, None),
+        (1001, None),
+        (1005, None),
+        (1006, None),
+        (1007, "websocket_1007"),
+        (1011, "websocket_1011"),
+        (4003, "websocket_4003"),
+    ],
+)
+def test_how_a_websocket_is_closed_may_tell_an_error(code: int | None, word: str | None) -> None:
+    assert refusal(code) == word

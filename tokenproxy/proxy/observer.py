@@ -16,7 +16,13 @@ from tokenproxy.proxy.calls import Calls
 from tokenproxy.proxy.director import LOOPBACK, Director, Target
 from tokenproxy.proxy.http1 import is_absolute_form
 from tokenproxy.proxy.injection import inject, removes_from, without_extra_chunk
-from tokenproxy.proxy.settle import CLIENT_LEFT, STOPPED, UNREACHABLE, UPSTREAM_LEFT
+from tokenproxy.proxy.settle import (
+    CLIENT_LEFT,
+    STOPPED,
+    UNREACHABLE,
+    UPSTREAM_LEFT,
+    refusal,
+)
 from tokenproxy.proxy.sockets import SWITCHED, SocketTap
 from tokenproxy.proxy.tap import Tap
 from tokenproxy.record.recorder import Recorder
@@ -205,8 +211,12 @@ class Observer:
     def websocket_end(self, flow: http.HTTPFlow) -> None:
         """The connection is over."""
         tap = flow.metadata.get(_TAP)
-        if isinstance(tap, SocketTap) and flow.websocket is not None:
-            tap.over(CLIENT_LEFT if flow.websocket.closed_by_client else UPSTREAM_LEFT)
+        if not isinstance(tap, SocketTap) or flow.websocket is None:
+            return
+        if flow.websocket.closed_by_client:
+            tap.over(CLIENT_LEFT)
+        else:
+            tap.over(UPSTREAM_LEFT, refusal(flow.websocket.close_code))
 
     # -- connections ------------------------------------------------------
 

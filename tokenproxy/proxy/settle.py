@@ -15,6 +15,17 @@ MALFORMED = "malformed_response"
 TRUNCATED = "stream_truncated"
 
 
+_ORDERLY = frozenset({1000, 1001, 1005, 1006})
+"""RFC 6455: all went well, going away, no code given, no close frame at all."""
+
+
+def refusal(close_code: int | None) -> str | None:
+    """The error type that a provider's closing of a WebSocket tells; None if it tells none."""
+    if close_code is None or close_code in _ORDERLY:
+        return None
+    return f"websocket_{close_code}"
+
+
 def settle(
     *,
     status: int | None,

@@ -91,9 +91,14 @@ class SocketTap:
         """A message that is about to be sent to the client."""
         self._call_soon(self._read, message, time.time_ns())
 
-    def over(self, broken: str | None = None) -> None:
-        """The connection is over: so are the calls that it leaves open."""
-        self._call_soon(self._finish_all, broken, time.time_ns())
+    def over(self, broken: str | None = None, error: str | None = None) -> None:
+        """The connection is over: so are the calls that it leaves open.
+
+        Args:
+            broken: which side ended it.
+            error: what the provider ended it for, if it said so: some have no other word.
+        """
+        self._call_soon(self._finish_all, broken, error, time.time_ns())
 
     def _read(self, message: bytes, arrived_ns: int) -> None:
         if self._blind:
@@ -162,7 +167,7 @@ class SocketTap:
             ),
         )
 
-    def _finish_all(self, broken: str | None, ended_ns: int) -> None:
+    def _finish_all(self, broken: str | None, error: str | None, ended_ns: int) -> None:
         try:
             if not self._blind:
                 for news in self._parser.close():
@@ -171,5 +176,10 @@ class SocketTap:
         except Exception:
             logger.exception(_BLIND, self._target.server_address)
             self._blind = True
-        for key in list(self._open):
-            self._finish(key, broken, ended_ns)
+        for key, call in list(self._open.items()):
+            reading = call.reading
+            if error is not None and not reading.ended:
+                reading.error = reading.error or error
+                self._finish(key, None, ended_ns)
+            else:
+                self._finish(key, broken, ended_ns)
