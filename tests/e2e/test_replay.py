@@ -52,6 +52,16 @@ def test_an_answer_that_is_looked_at_again_is_not_counted_again(bench: Bench) ->
     assert row["input_tokens"] == 17_060
 
 
+def test_nor_is_one_whose_row_is_not_written_yet(bench: Bench) -> None:
+    """The prices are still being loaded when a run's first answer is looked at again."""
+    again = 'ask("GET", "/responses/" + made["id"])\n'
+    with Simulator("plain") as sim:
+        run(bench, sim, POST + again, body())
+        assert len(sim.requests) == 2
+    (row,) = bench.rows()
+    assert row["input_tokens"] == 17_060
+
+
 def test_a_background_answer_is_counted_by_the_first_look_that_tells_its_usage(
     bench: Bench,
 ) -> None:

@@ -151,14 +151,12 @@ class Account:
         provider = pending.start.provider
         if end.items:
             end = msgspec.structs.replace(end, items=self._seen.new(provider, end.items))
-        elif (
+        elif pending.start.replayable and end.reading.parts:
             # One that tells no usage yet is no news: the look that tells it is.
-            pending.request.background
-            and end.reading.parts
-            and not self._seen.new(provider, [end.reading])
-        ):
-            # Whoever looked at it in the meantime has counted it.
-            end = msgspec.structs.replace(end, reading=without_usage(end.reading))
+            if pending.request.background and not self._seen.new(provider, [end.reading]):
+                # Whoever looked at it in the meantime has counted it.
+                end = msgspec.structs.replace(end, reading=without_usage(end.reading))
+            self._seen.remember(provider, end.reading)
         link = pending.link
         self._end(
             Call(

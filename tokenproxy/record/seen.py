@@ -58,6 +58,11 @@ class SeenResults:
             fresh.append(item)
         return fresh
 
+    def remember(self, provider: str, item: Reading) -> None:
+        """An answer has its row soon: whoever fetches it again meanwhile has nothing new."""
+        if item.response_id is not None:
+            self._remember(self._key(provider, item.response_id))
+
     def keep(self, provider: str, items: Iterable[Reading]) -> None:
         """Note for all processes that these have their rows."""
         keys = [self._key(provider, item.response_id) for item in items if item.response_id]
