@@ -31,7 +31,7 @@ demo: install ## one recorded run of a sample agent: no key, no network
 test: install ## unit and process tests (no clients needed)
 	@$(PY) -m pytest -m 'not real' -n auto $(ARGS)
 
-test-real: install ## tests with the real Claude CLI, tmux, vim and less
+test-real: install ## tests with the real clients: CLIs, SDKs, curl, terminals
 	@scripts/install-clients
 	@$(PY) -m pytest -m real $(ARGS)
 
