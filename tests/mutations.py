@@ -493,8 +493,14 @@ MUTANTS: Final = (
     Mutant(
         trap="T20", rule="a look that tells no usage stands for no other",
         file="tokenproxy/record/account.py", tests=_ROWS,
-        old="            and end.reading.parts\n",
-        new="",
+        old="        elif pending.start.replayable and end.reading.parts:",
+        new="        elif pending.start.replayable:",
+    ),
+    Mutant(
+        trap="T20", rule="nor has it one if its first is not written yet",
+        file="tokenproxy/record/account.py", tests=_ROWS,
+        old="            self._seen.remember(provider, end.reading)",
+        new="            pass",
     ),
     Mutant(
         trap="T21", rule="each response of a socket is a call",

@@ -116,6 +116,14 @@ def test_t20_an_answer_that_is_fetched_again_has_no_second_row(account: Account)
     assert [row.response_id for row in rows(account)] == ["resp_1", "resp_2"]
 
 
+def test_t20_nor_has_it_one_if_its_first_is_not_written_yet(account: Account) -> None:
+    account.open([msgspec.structs.replace(start("c-1"), replayable=True)])
+    account.close("c-1", end(read=reading(response_id="resp_1")))
+    account.open([start("c-2", kind="replay")])
+    account.close("c-2", end(items=[reading(response_id="resp_1")]))
+    assert [(row.call_id, row.response_id) for row in rows(account)] == [("c-1", "resp_1")]
+
+
 def test_t20_an_answer_in_the_background_is_counted_by_the_first_look(account: Account) -> None:
     """Its own stream may end after somebody has looked at it."""
     answer = reading(response_id="resp_1")
