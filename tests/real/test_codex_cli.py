@@ -15,7 +15,7 @@ import pytest
 
 from tests.e2e.bench import Bench, Row, total
 from tests.real import needs, reported
-from tokenproxy.simulator.openai_aside import ACCOUNT
+from tokenproxy.simulator.openai_aside import ACCOUNT, ACCOUNTS
 from tokenproxy.simulator.server import Simulator
 
 HOSTS = {"api.openai.com": "openai", "chatgpt.com": "openai"}
@@ -110,6 +110,20 @@ def test_a_chatgpt_login(bench: Bench, scenario: str) -> None:
         assert {call.header("content-encoding") for call in calls} == {"zstd"}
     reported.same(rows, provider="openai", model="gpt-5.4", requested_model="gpt-5.4")
     equals_turn(rows, events)
+
+
+def test_an_account_with_a_host_of_its_own(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(
+        ACCOUNTS["accounts"][0], "workspace_backend_origin", "https://eu.chatgpt.com"
+    )
+    (bench.root / ".codex").mkdir()
+    (bench.root / ".codex" / "auth.json").write_text(json.dumps(login()))
+    command = [str(needs.cli("codex")), *EXEC, *TOOL]
+    with Simulator("agent") as sim:
+        hosts = HOSTS | {"eu.chatgpt.com": "openai"}
+        events = reported.lines(reported.run(bench, sim, "forward", hosts, command).stdout)
+    reported.same(bench.rows(), provider="openai")
+    equals_turn([row for row in bench.rows() if row["request_class"] == "turn"], events)
 
 
 def login() -> dict[str, object]:
