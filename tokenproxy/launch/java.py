@@ -16,28 +16,33 @@ from tokenproxy.launch import trust
 
 VARIABLE = "JAVA_TOOL_OPTIONS"
 _PASSWORD = "changeit"  # noqa: S105 - Java's customary one: certificates are no secret
-_PROPERTY = "-Djavax.net.ssl.trustStore="
+_TRUST_STORE = "-Djavax.net.ssl.trustStore="
+_PROXY = "-Dhttps.proxyHost="
 
 
 def for_child(run_dir: Path, ca_pem: str, env: Mapping[str, str], port: int) -> dict[str, str]:
     """The variable with our options added, where the user has set it; else nothing.
 
     A trust store that the user names is left in place: what is in it is not ours to add to.
+    So is a proxy: Java's calls may have no other way out, and it need not be the one that
+    ``HTTPS_PROXY`` names, which we go through.
 
     Raises:
         OSError: The trust store cannot be written into ``run_dir``.
     """
     options = env.get(VARIABLE, "")
-    if not options.strip() or _PROPERTY in options:
+    path = run_dir / "java.p12"
+    quote = "'" if '"' in str(path) else '"'
+    if not options.strip() or _TRUST_STORE in options or _PROXY in options or quote in str(path):
         return {}
-    store = _write_store(run_dir / "java.p12", ca_pem)
+    store = _write_store(path, ca_pem)
     return {
         VARIABLE: " ".join(
             (
                 options,
-                "-Dhttps.proxyHost=127.0.0.1",
+                f"{_PROXY}127.0.0.1",
                 f"-Dhttps.proxyPort={port}",
-                f"{_PROPERTY}{store}",
+                f"{_TRUST_STORE}{quote}{store}{quote}",  # a JVM cuts its options at blanks
                 "-Djavax.net.ssl.trustStoreType=PKCS12",
                 f"-Djavax.net.ssl.trustStorePassword={_PASSWORD}",
             )
