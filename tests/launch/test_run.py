@@ -458,7 +458,7 @@ def test_only_our_variables_differ(launch: Make) -> None:
     assert changed == {
         *("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "NODE_EXTRA_CA_CERTS"),
         *("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "DENO_CERT"),
-        "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+        *("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "HTTPLIB2_CA_CERTS"),
         *("TRACEPARENT", "TOKENPROXY_RUN_ID", "TOKENPROXY_OUTER_RUN"),
     }
 

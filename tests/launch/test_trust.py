@@ -50,6 +50,7 @@ def test_by_default_clients_trust_the_system_and_us(tmp_path: Path) -> None:
         "CURL_CA_BUNDLE": ["system", "both", "ours"],
         "AWS_CA_BUNDLE": ["system", "both", "ours"],
         "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": ["system", "both", "ours"],
+        "HTTPLIB2_CA_CERTS": ["system", "both", "ours"],
     }
 
 
@@ -70,8 +71,17 @@ def test_the_users_own_files_are_kept_each_to_its_variable(tmp_path: Path) -> No
         "CURL_CA_BUNDLE": ["ssl", "ours"],
         "AWS_CA_BUNDLE": ["system", "both", "ours"],
         "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": ["system", "both", "ours"],
+        "HTTPLIB2_CA_CERTS": ["system", "both", "ours"],
         "CODEX_CA_CERTIFICATE": ["codex", "ours"],
     }
+
+
+@pytest.mark.parametrize("name", ["NIX_SSL_CERT_FILE", "WEBSOCKET_CLIENT_CA_BUNDLE"])
+def test_what_comes_before_is_led_to_us_where_it_is_set(tmp_path: Path, name: str) -> None:
+    (tmp_path / "own").write_text(block("own"))
+    made = write(tmp_path, {name: str(tmp_path / "own")})
+    assert made[name] == ["own", "ours"]
+    assert made["SSL_CERT_FILE"] == ["system", "both", "ours"]
 
 
 def test_requests_reads_curls_variable_and_directories(tmp_path: Path) -> None:

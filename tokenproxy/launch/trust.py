@@ -25,14 +25,19 @@ BASES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "CURL_CA_BUNDLE": (("CURL_CA_BUNDLE",), ("SSL_CERT_FILE", "SSL_CERT_DIR")),
     "AWS_CA_BUNDLE": (("AWS_CA_BUNDLE",),),
     "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": (("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",),),
+    "HTTPLIB2_CA_CERTS": (("HTTPLIB2_CA_CERTS",),),
 }
 """OpenSSL, Go, Ruby, rustls-native-certs and Python's ssl (httpx, aiohttp); requests; curl;
-boto3 and the AWS CLI; gRPC."""
+boto3 and the AWS CLI; gRPC; httplib2 (Google's older API client)."""
 
 WHERE_SET: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "CODEX_CA_CERTIFICATE": (("CODEX_CA_CERTIFICATE",),),
+    "NIX_SSL_CERT_FILE": (("NIX_SSL_CERT_FILE",),),
+    "WEBSOCKET_CLIENT_CA_BUNDLE": (("WEBSOCKET_CLIENT_CA_BUNDLE",),),
 }
-"""Variables that come before one of the above, so that they matter only where they are set."""
+"""Variables that come before one of the above, so that they matter only where they are set.
+
+Codex; programs from Nix; Python's websocket-client."""
 
 SYSTEM_FILES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine, Arch
