@@ -209,7 +209,7 @@ PROVIDERS: Final[dict[str, Provider]] = {
     ),
     "openai": Provider(
         name="openai",
-        hosts=("api.openai.com", "*.api.openai.com", "chatgpt.com"),
+        hosts=("api.openai.com", "*.api.openai.com", "chatgpt.com", "*.chatgpt.com"),
         base_url="https://api.openai.com/v1",
         base_url_env="OPENAI_BASE_URL",
         endpoints=(*_openai("/v1"), *_responses("/backend-api/codex")),
