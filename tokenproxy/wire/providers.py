@@ -19,7 +19,7 @@ _RESPONSES: Final = "openai.responses"
 _GENERATE: Final = "google.generate_content"
 
 
-_USAGE_ON_REQUEST: Final = (_CHAT, "deepseek.chat", "openrouter.chat", "xai.chat")
+_USAGE_ON_REQUEST: Final = (_CHAT, "deepseek.chat", "google.chat", "openrouter.chat", "xai.chat")
 """Dialects whose streams state their usage only on request; the others' do so by themselves."""
 
 _VERTEX_HOSTS: Final = {
@@ -61,11 +61,12 @@ def _responses(prefix: str) -> tuple[Endpoint, ...]:
     """OpenAI's Responses API below a prefix."""
     return (
         Endpoint("POST", f"{prefix}/responses", _RESPONSES, "responses", replayable=True),
-        Endpoint("GET", f"{prefix}/responses", _RESPONSES, "responses", socket=True),
+        Endpoint("GET", f"{prefix}/responses", _RESPONSES, "responses", replayable=True,
+                 socket=True),
         Endpoint("POST", f"{prefix}/responses/compact", _RESPONSES, "compact"),
         Endpoint("POST", f"{prefix}/responses/input_tokens", _RESPONSES, "count_tokens", "count"),
         Endpoint("GET", f"{prefix}/responses/{{}}", _RESPONSES, "responses", "replay"),
-    )
+    )  # fmt: skip
 
 
 def _openai(prefix: str) -> tuple[Endpoint, ...]:
@@ -137,7 +138,7 @@ def _vertex() -> tuple[Endpoint, ...]:
                      "mistral.chat", stream=False),
             Endpoint("POST", f"{place}/publishers/mistralai/models/{{model}}:streamRawPredict",
                      "mistral.chat", stream=True),
-            Endpoint("POST", f"{place}/endpoints/{{}}/chat/completions", _CHAT),
+            Endpoint("POST", f"{place}/endpoints/{{}}/chat/completions", "google.chat"),
         ]  # fmt: skip
     return tuple(found)
 
@@ -148,7 +149,7 @@ def _gemini() -> tuple[Endpoint, ...]:
         live = f"/ws/google.ai.generativelanguage.{version[1:]}.GenerativeService"
         found += _generate(f"{version}/models/")
         found += _generate(f"{version}/tunedModels/")
-        found += _chat(f"{version}/openai")
+        found += _chat(f"{version}/openai", "google.chat")
         found += [
             Endpoint("POST", f"{version}/interactions", "google.interactions", "interactions",
                      replayable=True),
@@ -275,7 +276,9 @@ PROVIDERS: Final[dict[str, Provider]] = {
         endpoints=(
             *_chat("/v1", "xai.chat"),
             Endpoint("POST", "/v1/responses", "xai.responses", "responses", replayable=True),
-            Endpoint("GET", "/v1/responses", "xai.responses", "responses", socket=True),
+            Endpoint(
+                "GET", "/v1/responses", "xai.responses", "responses", replayable=True, socket=True
+            ),
             Endpoint("GET", "/v1/responses/{}", "xai.responses", "responses", "replay"),
             Endpoint("POST", "/v1/images/generations", "openai.images", "image_generation"),
             *_messages(),

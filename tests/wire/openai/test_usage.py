@@ -218,6 +218,43 @@ def test_kinds_of_tokens_lie_inside_what_they_are_kinds_of() -> None:
     assert found.notes == (notes.MODALITY_EXCEEDS,)
 
 
+@pytest.mark.parametrize(
+    ("stated", "output", "reasoning", "said"),
+    [
+        (usage(20, 198, total=623), 603, 405, ()),
+        (usage(20, 198), 198, None, ()),
+        (usage(20, 198, total=218, reasoning=8), 198, 8, ()),
+        (usage(20, 198, total=623, reasoning=8), 198, 8, (notes.TOTAL_MISMATCH,)),
+        (usage(20, 198, total=100), 198, None, (notes.TOTAL_MISMATCH,)),
+        ({"prompt_tokens": 20, "completion_tokens": 198}, 198, None, ()),
+    ],
+)
+def test_what_the_total_has_beyond_may_be_reasoning(
+    stated: dict[str, Any], output: int, reasoning: int | None, said: tuple[str, ...]
+) -> None:
+    fields = msgspec.structs.replace(CHAT_FIELDS, rest_is_reasoning=True)
+    found = bill(stated, fields)
+    assert part(found) == UsagePart(
+        uncached_input_tokens=20, output_tokens=output, reasoning_output_tokens=reasoning
+    )
+    assert found.notes == said
+    assert bill(usage(20, 198, total=623)).notes == (notes.TOTAL_MISMATCH,)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"prompt_tokens_details": {"cache_write_tokens": 30}},
+        {"prompt_tokens_details": {"cache_creation_tokens": 30}},
+        {"prompt_tokens_details": {"cache_creation_input_tokens": 30}},
+        {"cache_creation_input_tokens": 30},
+    ],
+)
+def test_cache_writes_by_any_of_their_names(written: dict[str, Any]) -> None:
+    one = part(bill(usage(100, 10, **written)))
+    assert (one.uncached_input_tokens, one.cache_creation_input_tokens) == (70, 30)
+
+
 def test_counts_beside() -> None:
     fields = msgspec.structs.replace(
         CHAT_FIELDS,

@@ -34,6 +34,8 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True):
     total: Path = ("total_tokens",)
     rest_is_output: bool = False
     """What the total leaves is the output, where that is not stated."""
+    rest_is_reasoning: bool = False
+    """What the total has beyond all that is stated is reasoning that is not."""
     cache_read: tuple[Path, ...]
     cache_write: tuple[Path, ...]
     cache_write_30m: tuple[Path, ...] = ()
@@ -58,7 +60,8 @@ def _details(details: str, *names: str) -> tuple[Path, ...]:
 CHAT_FIELDS: Final = Fields(
     input=(("prompt_tokens",),),
     output=(("completion_tokens",),),
-    # Behind OpenAI's own names those of its imitators: Moonshot's, LiteLLM's, DeepSeek's relays'.
+    # Behind OpenAI's own names those of its imitators: Moonshot's, LiteLLM's, DeepSeek's relays',
+    # Alibaba's.
     cache_read=(
         ("prompt_tokens_details", "cached_tokens"),
         ("cached_tokens",),
@@ -66,7 +69,12 @@ CHAT_FIELDS: Final = Fields(
         ("prompt_cache_hit_tokens",),
     ),
     cache_write=(
-        *_details("prompt_tokens_details", "cache_write_tokens", "cache_creation_tokens"),
+        *_details(
+            "prompt_tokens_details",
+            "cache_write_tokens",
+            "cache_creation_tokens",
+            "cache_creation_input_tokens",
+        ),
         ("cache_creation_input_tokens",),
     ),
     cache_write_30m=(("prompt_tokens_details", "cache_write_tokens_details", "ttl_30m_tokens"),),

@@ -125,6 +125,8 @@ class _Counts:
         """Find out what is inside what, and make input and output hold all of theirs."""
         outside = self._outside()
         if outside is None:
+            outside = self._rest()
+        if outside is None:
             self._doubt(notes.TOTAL_MISMATCH)
             outside = self._lower_bound()
         outside |= {each.name for each in self._addends() if each.nesting == "always_outside"}
@@ -246,6 +248,17 @@ class _Counts:
                 if sum(each.tokens for each in some) == missing:
                     return {each.name for each in some}
         return None
+
+    def _rest(self) -> set[str] | None:
+        """Reasoning that only the total has, where a provider's is known for that; else None."""
+        known = (self._total, self.input, self.output)
+        if not self._fields.rest_is_reasoning or self.reasoning is not None or None in known:
+            return None
+        missing = (self._total or 0) - (self.input or 0) - (self.output or 0)
+        if missing < 0:
+            return None
+        self.reasoning = missing
+        return {"reasoning"}
 
     def _lower_bound(self) -> set[str]:
         """What must stand outside since it is larger than what should hold it."""
