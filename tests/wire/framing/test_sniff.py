@@ -42,6 +42,7 @@ def sniffing(*, declared_stream: bool) -> SniffingParser:
         (b"data: {}", False, "stream"),
         (b"\xef\xbb\xbf\n event: a", False, "stream"),
         (b": comment", True, "stream"),
+        (b": comment", False, "stream"),
         (b"id: 3", True, "stream"),
         (b"", True, "stream"),
         (b"x", True, "stream"),

@@ -379,6 +379,50 @@ def test_a_cut_stream_never_says_more_than_the_whole(
     assert not (null and cut.answered)
 
 
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        # Moonshot: in the choice that it is the usage of.
+        (
+            event({"id": "c", "choices": [{"delta": {}, "finish_reason": "stop", "usage": LAST}]}),
+            (),
+        ),
+        # Gateways that know nothing any more when they say so.
+        (stop(usage=LAST) + chunk(usage=usage(0, 0)), (notes.INPUT_ZERO_IGNORED,)),
+        (stop(usage=LAST) + chunk({}, usage=usage(0, 0)), (notes.INPUT_ZERO_IGNORED,)),
+        # They know the output only.
+        (chunk({}, usage=usage(0, 0)) + stop(usage=LAST), ()),
+    ],
+)
+def test_usage_where_others_have_it(last: bytes, said: tuple[str, ...]) -> None:
+    reading = read_stream(text("Hello.") + last + DONE)
+    assert reading.parts == read_stream(text("Hello.") + stop(usage=LAST) + DONE).parts
+    assert (reading.completeness, reading.notes) == ("final", said)
+
+
+def test_the_first_of_several_answers_to_finish_is_not_the_last_word() -> None:
+    """vLLM with ``continuous_usage_stats``: usage so far in every chunk."""
+    other = event(
+        {"id": "c", "choices": [{"index": 1, "delta": {"content": "b"}}], "usage": usage(9, 3)}
+    )
+    cut = chunk({"content": "a"}, usage=usage(9, 1)) + stop(usage=usage(9, 2)) + other
+    reading = read_stream(cut)
+    assert (reading.completeness, reading.ended) == ("partial", False)
+    assert reading.parts[0].output_tokens == 3
+    whole = read_stream(cut + chunk(usage=usage(9, 5)))
+    assert (whole.completeness, whole.ended) == ("final", True)
+
+
+def test_a_heartbeat_or_a_filters_verdict_is_no_usage() -> None:
+    """Azure's first chunk judges the prompt; others keep alive with nothing."""
+    verdict = event({"id": "", "model": "", "choices": [], "prompt_filter_results": [{}]})
+    nothing = event({"choices": []}) + b": PING\n\n"
+    body = verdict + nothing + text("Hello.") + nothing + stop() + nothing
+    reading = read_stream(body + chunk(usage=LAST) + DONE)
+    assert reading == read_stream(text("Hello.") + stop() + chunk(usage=LAST) + DONE)
+    assert read_stream(body + DONE).completeness == "none"
+
+
 @given(
     body=garbage(),
     before=st.sampled_from([b"", text("a"), text("a") + stop(usage=LAST)]),

@@ -34,6 +34,8 @@ def envelope(**error: Any) -> dict[str, Any]:
             (),
         ),
         (404, envelope(code="DeploymentNotFound"), "DeploymentNotFound", ()),
+        (400, envelope(type="None", code="400"), "invalid_request_error", ()),
+        (400, envelope(type="None", code="None"), "invalid_request_error", ()),
         (429, envelope(code="429"), "rate_limit_error", ()),
         (502, envelope(code=502), "server_error", ()),
         (400, envelope(code=400, status="INVALID_ARGUMENT"), "INVALID_ARGUMENT", ()),

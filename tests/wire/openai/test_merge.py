@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tokenproxy.wire.openai.merge import lookup, merge, plus
+from tokenproxy.wire.openai.merge import lookup, merge, plus, zeroed
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,10 @@ from tokenproxy.wire.openai.merge import lookup, merge, plus
     [
         ({}, {"a": 1}, {"a": 1}),
         ({"a": 1}, {"a": 2}, {"a": 2}),
-        ({"a": 1}, {"a": 0}, {"a": 0}),
+        ({"a": 1}, {"a": 0}, {"a": 1}),
+        ({"a": 0}, {"a": 0}, {"a": 0}),
+        ({"a": 0.5}, {"a": 0}, {"a": 0.5}),
+        ({"a": {"b": 2}}, {"a": {"b": 0, "c": 0}}, {"a": {"b": 2, "c": 0}}),
         ({"a": 1}, {"a": None}, {"a": 1}),
         ({"a": 1}, {"b": 2}, {"a": 1, "b": 2}),
         ({"a": 1}, {"a": -1}, {"a": 1}),
@@ -32,6 +35,14 @@ def test_merging_leaves_both_as_they_were() -> None:
     held, update = {"a": {"b": 1}}, {"a": {"b": 2}}
     merge(held, update)
     assert (held, update) == ({"a": {"b": 1}}, {"a": {"b": 2}})
+
+
+def test_what_falls_to_zero_is_seen() -> None:
+    assert zeroed({"a": 1, "b": 2}, {"a": 3, "b": 0})
+    assert not zeroed({"a": 1}, {"a": 1, "b": 0})
+    assert not zeroed({"a": 0}, {"a": 0})
+    assert not zeroed({"a": 1}, {"a": None})
+    assert not zeroed({"a": True}, {"a": 0})
 
 
 def test_lookup() -> None:

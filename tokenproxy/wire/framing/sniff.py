@@ -1,6 +1,6 @@
 """A parser chosen by the body's first bytes, for servers that mislabel what they send.
 
-What begins with ``event:`` or ``data:`` is a stream of events, what begins with
+What begins with ``event:``, ``data:`` or a comment is a stream of events, what begins with
 ``{`` or ``[`` is a document, whatever the media type says. For anything else it
 holds. ``document`` may read more than one value: over ``jsonstream`` it reads
 a streamed array, lines of JSON and one object (an error, say) alike.
@@ -63,7 +63,7 @@ class SniffingParser:
 
     def _open(self) -> ResponseParser:
         looks = self._head
-        if looks.startswith((b"event:", b"data:")):
+        if looks.startswith((b"event:", b"data:", b":")):
             as_stream = True
         else:
             as_stream = self._declared_stream and not looks.startswith((b"{", b"["))

@@ -95,6 +95,7 @@ def piece_of(answer: Answer) -> Piece:
     for position, choice in enumerate(answer.choices or []):
         piece.finish_reason = word(choice.finish_reason) or piece.finish_reason
         piece.content = _add_calls(piece, choice, position) or piece.content
+        piece.usage = piece.usage if piece.usage is not None else choice.usage
         if piece.error is None and is_error(choice.error):
             piece.error = error_word(choice.error, IN_STREAM)
     return piece

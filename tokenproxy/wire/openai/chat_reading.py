@@ -2,8 +2,8 @@
 
 The same gathering serves a stream and a whole body. In a stream usage is a total
 so far, wherever it comes: in one extra chunk, on the last one, or on every one; a
-later total overrides an earlier one field by field. It is the last word once a
-finish reason is known, and until then a lower bound.
+later total overrides an earlier one field by field, if it is not 0. It is the last
+word once a finish reason is known, and until then a lower bound.
 
 Id and model are the first that are stated: chunks that gateways make up for the
 usage alone name the model as the client wrote it. The service tier beside the
@@ -19,7 +19,7 @@ from tokenproxy.wire.bookkeeping import MAX_NOTES
 from tokenproxy.wire.evidence import MAX_OBJECTS, keepable
 from tokenproxy.wire.openai.accent import Accent, ModelUsage, Piece
 from tokenproxy.wire.openai.errors import ErrorWord
-from tokenproxy.wire.openai.merge import merge
+from tokenproxy.wire.openai.merge import merge, zeroed
 from tokenproxy.wire.openai.tool_calls import ToolCalls
 from tokenproxy.wire.openai.usage import Bill, bill
 from tokenproxy.wire.usage import Completeness, Reading, UsagePart
@@ -127,10 +127,14 @@ class ChatReading:
 
     def _take_usage(self, piece: Piece) -> bool:
         usage = piece.usage if piece.usage is not None else {}
+        if zeroed(self._usage, usage):
+            self.say(notes.INPUT_ZERO_IGNORED)
         self._usage = merge(self._usage, usage)
         self._breakdown = piece.breakdown[:_MAX_MODELS] or self._breakdown
         self._tier_of_usage = piece.service_tier or self._tier_of_usage
-        self._last_word = self.reading.stop_reason is not None
+        # With content the usage goes on, if perhaps for another of several answers.
+        last = piece.finish_reason is not None or not piece.content
+        self._last_word = self.reading.stop_reason is not None and last
         if usage:
             self._keep(usage)
         for each in piece.breakdown[:_MAX_MODELS] if not usage else ():

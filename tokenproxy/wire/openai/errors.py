@@ -56,6 +56,8 @@ _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 _DIGITS = re.compile(r"[1-9][0-9]{2}")
 _SAYS_NOTHING = frozenset({"tokens", "requests", "error"})
 """Types that say less than their codes: what a rate limit limits, and that it is an error."""
+_NO_WORDS = frozenset({"None", "null"})
+"""LiteLLM's word for a type or a code that there is none of."""
 
 
 class ErrorFields(msgspec.Struct):
@@ -160,7 +162,9 @@ def _word(fields: ErrorFields, otherwise: str) -> ErrorWord:
 
 
 def _plain(value: str | None) -> str | None:
-    return value if value is not None and _WORD.fullmatch(value) else None
+    if value is None or value in _NO_WORDS:
+        return None
+    return value if _WORD.fullmatch(value) else None
 
 
 def _code(value: str | int | None) -> tuple[str | None, str | None]:

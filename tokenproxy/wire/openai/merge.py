@@ -25,6 +25,7 @@ def merge(held: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
     """The usage that holds after ``update`` came on top of ``held``: both are totals so far.
 
     Field by field, in nested objects too: null, absent and what is no count keep what was there.
+    So does 0, which gateways put where they know nothing: a total does not fall to it.
     """
     return _merge(held, update, _MAX_LEVELS)
 
@@ -36,8 +37,17 @@ def _merge(held: Mapping[str, Any], update: Mapping[str, Any], levels: int) -> d
         if isinstance(value, dict) and isinstance(before, dict) and levels:
             merged[key] = _merge(before, value, levels - 1)
         elif value is not None and (count(before) is None or _is_amount(value)):
-            merged[key] = value
+            merged[key] = before if _falls(before, value) else value
     return merged
+
+
+def zeroed(held: Mapping[str, Any], update: Mapping[str, Any]) -> bool:
+    """Whether a total so far that was positive is 0 in ``update``."""
+    return any(_falls(held.get(key), value) for key, value in update.items())
+
+
+def _falls(before: Any, value: Any) -> bool:
+    return _is_amount(before) and before > 0 and _is_amount(value) and value == 0
 
 
 def _is_amount(value: Any) -> bool:

@@ -50,6 +50,8 @@ class Choice(msgspec.Struct):
     text: msgspec.Raw = msgspec.Raw()
     """Of a legacy completion."""
     finish_reason: str | None = None
+    usage: dict[str, Any] | None = None
+    """Where Moonshot's streams have it."""
     error: msgspec.Raw = msgspec.Raw()
 
 
