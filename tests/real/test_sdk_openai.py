@@ -18,7 +18,7 @@ def rows_of(bench: Bench, sim: Simulator, mode: str, *names: str) -> list[Row]:
     rows = bench.rows()
     reported.equal(rows, said)
     reported.same(rows, provider="openai", success=True, outcome="complete")
-    assert all(row["client"].startswith(("OpenAI/Python", "AsyncOpenAI/Python")) for row in rows)
+    reported.same(rows, client="OpenAI/Python/3.57.0")
     return rows
 
 

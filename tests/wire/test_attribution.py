@@ -111,6 +111,11 @@ def test_codex_subagent_of_the_main_thread() -> None:
             {"user-agent": "GeminiCLI/0.20.0/gemini-3-pro (linux; x64)"},
             Attribution(client="GeminiCLI/0.20.0/gemini-3-pro"),
         ),
+        (
+            {"user-agent": "OpenAI/Python 3.57.0"},
+            Attribution(client="OpenAI/Python/3.57.0"),
+        ),
+        ({"user-agent": "Mozilla/5.0 3D"}, Attribution(client="Mozilla/5.0")),
         ({"x-codex-turn-metadata": "{not json"}, Attribution()),
         ({"x-codex-turn-metadata": '{"turn_id": 7}'}, Attribution()),
     ],

@@ -27,6 +27,7 @@ _TURN = ("x-claude-code-prompt-id", "x-interaction-id")  # the latter: GitHub Co
 _REQUEST = ("x-client-request-id", "x-opencode-request")
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-[!-~]{1,128})?")
+_VERSION = re.compile(r"\d+(\.\d+)+\S*")
 _MAX_DIGITS = 5
 
 
@@ -68,9 +69,13 @@ def _attempt(value: str | None) -> int | None:
 
 
 def _product(user_agent: str | None) -> str | None:
-    """``claude-cli/2.1.330`` of ``claude-cli/2.1.330 (external, sdk-cli)``."""
-    tokens = (user_agent or "").split(maxsplit=1)
-    return word(tokens[0]) if tokens else None
+    """``claude-cli/2.1.330`` of ``claude-cli/2.1.330 (external, sdk-cli)``.
+
+    The SDKs made by Stainless put a space before their version: ``OpenAI/Python 3.57.0``.
+    """
+    name, _, rest = (user_agent or "").strip().partition(" ")
+    version = _VERSION.match(rest)
+    return word(f"{name}/{version[0]}" if version else name)
 
 
 def _traceparent(value: str | None) -> str | None:
