@@ -62,6 +62,26 @@ def test_nor_is_one_whose_row_is_not_written_yet(bench: Bench) -> None:
     assert row["input_tokens"] == 17_060
 
 
+SOCKET = """
+from tests.simulator.sockets import Client
+from urllib.parse import urlsplit
+class Server:
+    url = base
+with Client(Server, urlsplit(base).path + "/responses") as client:
+    client.send({"type": "response.create", "model": "gpt-6-sol", "input": "hello"})
+    made = client.events()[-1]["response"]
+"""
+
+
+def test_nor_is_one_that_came_over_a_websocket(bench: Bench) -> None:
+    again = 'ask("GET", "/responses/" + made["id"])\n'
+    with Simulator("plain") as sim:
+        run(bench, sim, SOCKET + again)
+        assert [one.method for one in sim.requests] == ["GET", "WS", "GET"]
+    (row,) = bench.rows()
+    assert row["input_tokens"] == 17_060
+
+
 def test_a_background_answer_is_counted_by_the_first_look_that_tells_its_usage(
     bench: Bench,
 ) -> None:
