@@ -497,7 +497,7 @@ MUTANTS: Final = (
         new="        elif pending.start.replayable:",
     ),
     Mutant(
-        trap="T20", rule="nor has it one if its first is not written yet",
+        trap="T20", rule="an answer fetched before its row is written has one",
         file="tokenproxy/record/account.py", tests=_ROWS,
         old="            self._seen.remember(provider, end.reading)",
         new="            pass",
