@@ -68,6 +68,7 @@ def test_a_failure_without_an_error_is_one() -> None:
 def test_an_error_under_status_200() -> None:
     reading = read({"error": {"type": "server_error", "message": "x"}})
     assert (reading.error, reading.ended, reading.stop_reason) == ("server_error", True, None)
+    assert reading.notes == ()
 
 
 def test_numbers_that_do_not_balance_are_a_lower_bound() -> None:

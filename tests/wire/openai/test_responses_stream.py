@@ -79,6 +79,35 @@ def test_events_without_names_are_known_by_their_type() -> None:
     assert stream(nameless) == stream(STREAM)
 
 
+def test_events_that_a_gateway_calls_messages_are_known_by_their_type() -> None:
+    renamed = b"".join(
+        (b"event: message" if line.startswith(b"event:") else line) + b"\n"
+        for line in STREAM.split(b"\n")
+    )
+    assert stream(renamed) == stream(STREAM)
+
+
+def test_done_is_an_end() -> None:
+    last = event("response.done", response=done(usage(5, 6)))
+    assert stream(opening() + last) == stream(opening() + ending(done(usage(5, 6))))
+
+
+@pytest.mark.parametrize(
+    ("again", "error"),
+    [
+        (ending(done(None)), None),
+        (event("response.done", response={}), None),
+        (event("response.failed", response=response("failed")), "server_error"),
+        (b"event: response.completed\ndata: {\n\n", None),
+    ],
+)
+def test_a_second_end_takes_no_usage_back(again: bytes, error: str | None) -> None:
+    once = stream(opening() + ending(done(usage(5, 6))))
+    twice = stream(opening() + ending(done(usage(5, 6))) + again)
+    assert (twice.parts, twice.usage, twice.completeness) == (once.parts, once.usage, "final")
+    assert twice.error == error
+
+
 def test_the_last_event_has_the_last_word() -> None:
     reading = stream(
         opening(model="gpt-5.6-router", service_tier="auto")

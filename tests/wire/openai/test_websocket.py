@@ -126,6 +126,34 @@ def test_prefill_without_output_is_a_call() -> None:
     assert reading_of(begun).parts[0].cache_creation_input_tokens == 5000
 
 
+def test_done_ends_a_call_too() -> None:
+    """Codex's backend: with a status of its own, and perhaps little else."""
+    parser = open_socket()
+    for status in ("completed", "incomplete", None):
+        asked(parser, create())
+        identity = f"resp_{status}"
+        last = {**done(usage(5, 6), identity=identity), "status": status}
+        *begun, _ = answer(identity, None)
+        *_, ended = server(parser, [*begun, data("response.done", response=last)])
+        assert ended is not None
+        assert ended.event == "ended"
+        assert output_of(ended) == 6
+        assert reading_of(ended).stop_reason == (status or "completed")
+
+
+def test_done_behind_the_end_is_not_the_next_calls() -> None:
+    parser = open_socket()
+    asked(parser, create())
+    *_, ended = server(parser, answer("resp_1", usage(5, 6)))
+    second = asked(parser, create())
+    again = data("response.done", response=done(usage(5, 6), identity="resp_1"))
+    nameless = data("response.done", response={"usage": usage(5, 6)})
+    assert server(parser, [again, nameless]) == [None, None]
+    *_, other = server(parser, answer("resp_2", usage(7, 8)))
+    assert other is not None
+    assert (output_of(ended), output_of(other), other.key) == (6, 8, second.key)
+
+
 def test_what_asks_for_nothing_is_no_call() -> None:
     parser = open_socket()
     for message in (

@@ -47,13 +47,16 @@ class Accent(msgspec.Struct, frozen=True, kw_only=True):
 OPENAI: Final = Accent()
 
 _PENDING: Final = frozenset({"queued", "in_progress"})
+DONE: Final = "response.done"
 ENDS: Final = {
     "response.completed": "completed",
     "response.incomplete": "incomplete",
     "response.failed": "failed",
     "response.cancelled": "cancelled",
+    DONE: "completed",
 }
-"""Events that end a response, and the status that they stand for."""
+"""Events that end a response, and the status that they stand for. The last is what Codex's
+backend ends with on a WebSocket; its response states its own status."""
 
 _MAX_ITEMS: Final = 4096
 """Items of one response that are remembered; an agent's have a few."""
@@ -73,7 +76,9 @@ class ResponseReading:
         """Take an event of a stream by its type. True if model, id or usage changed."""
         response = event.response
         if kind in ENDS:
-            self._end(response or Response(), ENDS[kind])
+            response = response or Response()
+            stated = response.status if kind == DONE else None
+            self._end(response, stated or ENDS[kind])
             return True
         if kind == "error":
             self._fail(word_of(event.error, ErrorFields(code=event.code), IN_STREAM))
@@ -129,8 +134,11 @@ class ResponseReading:
             self._fail(error_word(response.error, IN_STREAM))
         elif status == "failed" and self.reading.error is None:
             self.reading.error = IN_STREAM
-        self._bill(response)
-        if self.reading.completeness == "none" and status in {"completed", "incomplete"}:
+        # A second end that states no usage takes none back.
+        if response.usage is not None or not self.reading.parts:
+            self._bill(response)
+        whole = status in {"completed", "incomplete"} and self.reading.error is None
+        if self.reading.completeness == "none" and whole:
             self.say(notes.USAGE_ABSENT)
 
     def _fail(self, error: ErrorWord) -> None:

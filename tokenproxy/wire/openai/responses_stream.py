@@ -2,7 +2,8 @@
 
 ``response.created``, ``.queued`` and ``.in_progress`` bear a response without
 usage; one of ``response.completed``, ``.incomplete`` and ``.failed`` ends the
-stream with the whole response; ``error`` may come at any time. Everything
+stream with the whole response; ``error`` may come at any time. An event without a
+name, or that a gateway calls ``message``, goes by the type in its data. Everything
 between tells of the output: nearly all of it are deltas and their sums
 (``.done``), which are passed over by name. Of finished items the type and the
 names are read, for the last event may leave the output out (Codex's backend
@@ -51,13 +52,14 @@ READ: Final = frozenset(
         b"response.incomplete",
         b"response.failed",
         b"response.cancelled",
+        b"response.done",
         b"error",
     }
 )
 """Events whose data is."""
 
 _NO_CONTENT: Final = re.compile(
-    rb"response\.(created|queued|in_progress|completed|incomplete|failed|cancelled"
+    rb"response\.(created|queued|in_progress|completed|incomplete|failed|cancelled|done"
     rb"|steer\..*|compaction\..*)"
 )
 _TYPE_FIRST: Final = re.compile(rb'\s*\{\s*"type"\s*:\s*"([a-z_.]{1,80})"')
@@ -109,7 +111,9 @@ class StreamParser:
         return []
 
     def _take(self, event: Event) -> bool:
-        name = event.name or (b"" if event.data is None else type_of(event.data))
+        name = event.name
+        if event.data is not None and not name.startswith(b"response.") and name != b"error":
+            name = type_of(event.data)
         if is_content(name):
             self.reading.content_started = True
         if name not in READ:

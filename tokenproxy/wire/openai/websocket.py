@@ -17,6 +17,8 @@ The rules (SDK, ``responses_client_event`` and ``responses_server_event``):
   A ``response.steer.failed`` calls the successor off.
 * ``error`` with an HTTP status refuses what was asked and not yet begun; without one it
   comes out of the running response. Either ends that call.
+* Codex's backend ends a response with ``response.done``, instead of the event that says
+  how or behind it; it may leave its id out.
 * ``codex.rate_limits`` and whatever else is no event of a response belong to no call.
 """
 
@@ -28,7 +30,7 @@ from typing import Final
 import msgspec
 
 from tokenproxy.wire.dialect import SocketNews
-from tokenproxy.wire.openai.responses_reading import ENDS, OPENAI, Accent, ResponseReading
+from tokenproxy.wire.openai.responses_reading import DONE, ENDS, OPENAI, Accent, ResponseReading
 from tokenproxy.wire.openai.responses_request import facts_of
 from tokenproxy.wire.openai.responses_shapes import EVENT, REQUEST, Event
 from tokenproxy.wire.openai.responses_stream import READ, is_content
@@ -161,7 +163,8 @@ class ResponsesSocket:
             return known
         if kind in _BEGINS:
             return self._begin(self._lane(event.stream_id), identity)
-        if lane is not None and kind in ENDS and lane.asked and not _awaits(lane, identity):
+        ends = kind in ENDS and (kind != DONE or identity is not None)
+        if lane is not None and ends and lane.asked and not _awaits(lane, identity):
             return self._begin(lane, identity)
         return lane.running if lane is not None and _awaits(lane, identity) else None
 
