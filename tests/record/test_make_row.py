@@ -258,6 +258,21 @@ def test_a_final_usage_with_a_hole_has_no_price_and_is_partial(prices: Prices, h
     assert make_row(call(ended=end(read=free)), RUN, prices).completeness == "final"
 
 
+@pytest.mark.parametrize("operation", ["embeddings", "rerank", "ocr"])
+def test_what_generates_nothing_has_no_hole_where_its_output_would_be(
+    prices: Prices, operation: str
+) -> None:
+    begun = msgspec.structs.replace(start(), operation=operation)
+    row = make_row(call(begun, end(read=reading(part(output_tokens=None)))), RUN, prices)
+    assert (row.completeness, row.output_tokens) == ("final", None)
+    assert row.cost_usd == pytest.approx(3 * 4e-6)
+    searched = reading(UsagePart(server_tool_use={"search_units": 1}))
+    row = make_row(call(begun, end(read=searched)), RUN, prices)
+    assert (row.completeness, row.input_tokens, row.cost_usd) == ("final", None, None)
+    cut = reading(part(output_tokens=None), completeness="partial")
+    assert make_row(call(begun, end(read=cut)), RUN, prices).completeness == "partial"
+
+
 def test_usage_that_nobody_vouched_for_is_partial(prices: Prices) -> None:
     row = make_row(call(ended=end(read=reading(completeness="none"))), RUN, prices)
     assert row.completeness == "partial"

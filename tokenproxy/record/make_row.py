@@ -21,7 +21,7 @@ from tokenproxy.config import RunContext
 from tokenproxy.record.call import Call
 from tokenproxy.record.price import Cost, Prices, Seller, model_to_price
 from tokenproxy.record.row import SCHEMA, Row, RowPart, ToolDuration
-from tokenproxy.wire.usage import Completeness, Reading, UsagePart
+from tokenproxy.wire.usage import WITHOUT_OUTPUT, Completeness, Reading, UsagePart
 
 DEFAULT_ERRORS = {
     "error": "unknown_error",
@@ -49,7 +49,7 @@ def make_row(call: Call, run: RunContext, prices: Prices | None) -> Row:
     start, end, reading = call.start, call.end, call.end.reading
     who = start.attribution
     model = reading.model or call.request.model or ""
-    completeness = settled_completeness(reading)
+    completeness = settled_completeness(reading, start.operation)
     billed = [part for part in reading.parts if part.billable is not False]
     sums = billed[0] if len(billed) == 1 else _sum(billed, reading.parts)
     known = completeness != "none"
@@ -151,14 +151,14 @@ def _milliseconds(since_ns: int, until_ns: int) -> float:
     return round(max(until_ns - since_ns, 0) / _MS, 3)
 
 
-def settled_completeness(reading: Reading) -> Completeness:
+def settled_completeness(reading: Reading, operation: str) -> Completeness:
     """How much is known of the usage.
 
     Parts that nobody vouched for, and parts that lack what must be billed, are a lower bound.
     """
     if not reading.parts:
         return "none"
-    whole = all(
+    whole = operation in WITHOUT_OUTPUT or all(
         part.billable is False
         or (part.uncached_input_tokens is not None and part.output_tokens is not None)
         for part in reading.parts
@@ -196,7 +196,8 @@ def _costs(call: Call, model: str, prices: Prices) -> list[Cost | None]:
     seller = Seller(provider=start.provider, family=start.family, host=start.server_address)
     priced = model_to_price(start.provider, model, call.request.model)
     # Only the reading's own word makes a lower bound: a final usage with a hole has no price.
-    lower_bound = call.end.reading.completeness != "final"
+    partial = call.end.reading.completeness != "final"
+    lower_bound = partial or start.operation in WITHOUT_OUTPUT
     return [
         prices.cost(seller, part.model or priced, part, start.started_ns, lower_bound=lower_bound)
         for part in call.end.reading.parts

@@ -19,6 +19,9 @@ import msgspec
 
 Completeness = Literal["final", "partial", "none"]
 
+WITHOUT_OUTPUT = frozenset({"embeddings", "ocr", "rerank"})
+"""Operations whose answers are no model's output: usage that states none has no hole."""
+
 MODALITIES = (
     "input_audio",
     "input_image",

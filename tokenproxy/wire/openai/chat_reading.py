@@ -22,10 +22,7 @@ from tokenproxy.wire.openai.errors import ErrorWord
 from tokenproxy.wire.openai.merge import merge, zeroed
 from tokenproxy.wire.openai.tool_calls import ToolCalls
 from tokenproxy.wire.openai.usage import Bill, bill
-from tokenproxy.wire.usage import Completeness, Reading, UsagePart
-
-WITHOUT_OUTPUT = frozenset({"embeddings", "ocr"})
-"""Operations that are billed by their input alone."""
+from tokenproxy.wire.usage import WITHOUT_OUTPUT, Completeness, Reading, UsagePart
 
 _MAX_MODELS = 64
 _GROWN = 2
