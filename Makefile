@@ -9,7 +9,7 @@ ifneq ($(shell $(PY) -c '' 2>/dev/null && cat .venv/.installed 2>/dev/null),$(CU
 .venv/.installed: FORCE
 endif
 
-.PHONY: help install demo test test-real lint types check mutants providers bench lock clean FORCE
+.PHONY: help install demo test test-real lint types check framings mutants providers bench lock clean FORCE
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -42,6 +42,9 @@ types: install ## mypy, strict
 	@$(PY) -m mypy
 
 check: lint types test ## all of the above but the real clients
+
+framings: install ## every framing, cut and compressed anyhow: 10,000 examples each
+	@HYPOTHESIS_PROFILE=framings $(PY) -m pytest tests/wire/test_framings.py -n auto $(ARGS)
 
 mutants: install ## break each rule of counting, and see that a test of its trap fails
 	@$(PY) -m tests.mutants

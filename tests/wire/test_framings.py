@@ -8,19 +8,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wsproto import ConnectionType, events
+from wsproto.connection import Connection
+from wsproto.extensions import Extension, PerMessageDeflate
 
+from tests.wire.fixtures import bedrock, google
 from tests.wire.fixtures.anthropic import message, open_parser
 from tests.wire.fixtures.encodings import ENCODERS
+from tests.wire.openai.test_websocket import (
+    Message,
+    alone,
+    asked,
+    calls,
+    create,
+    lane_of,
+    open_socket,
+    reading_of,
+)
 from tests.wire.strategies import chunked, cuts
-from tests.wire.test_properties import streams, usages
+from tests.wire.test_properties import NUMBER, streams, usages
 from tokenproxy.wire.decoding import open_decoder
-from tokenproxy.wire.dialect import ResponseParser
-from tokenproxy.wire.framing.jsonstream import JsonStream
+from tokenproxy.wire.dialect import Head, ResponseParser
+from tokenproxy.wire.routes import dialect
 from tokenproxy.wire.usage import Reading
 
 
@@ -90,24 +105,38 @@ def read_lines(chunks: list[bytes]) -> Any:
 
 def arrays() -> st.SearchStrategy[bytes]:
     item = st.builds(
-        lambda usage, text, indent: json.dumps(
-            {"candidates": [{"text": text}], "usageMetadata": usage}, indent=indent
+        lambda prompt, output, text, indent: json.dumps(
+            google.chunk(
+                google.candidate(text),
+                usage=google.counts(prompt, output, prompt + output),
+            ),
+            indent=indent,
         ).encode(),
-        usages(), FILLING, st.sampled_from([None, 2]),
+        NUMBER, NUMBER, FILLING, st.sampled_from([None, 2]),
     )  # fmt: skip
+    last = json.dumps(google.chunk(google.candidate("", "STOP"), usage=google.counts(9, 2, 11)))
     return st.builds(
-        lambda items, between: b"[" + between.join(items) + b"\n]\n",
-        st.lists(item, min_size=1, max_size=4), st.sampled_from([b",", b"\r\n,", b",\r\n"]),
+        lambda items, between: b"[" + between.join([*items, last.encode()]) + b"\n]\n",
+        st.lists(item, max_size=4), st.sampled_from([b",", b"\r\n,", b",\r\n"]),
     )  # fmt: skip
 
 
 def read_array(chunks: list[bytes]) -> Any:
-    stream = JsonStream()
-    items = [item for chunk in chunks for item in stream.feed(chunk)]
-    assert stream.close() == []
-    assert (stream.complete, stream.oversized) == (True, 0)
-    assert items
-    return [json.loads(item) for item in items]
+    head = Head(status=200, content_type="application/json", model=google.FLASH)
+    reading, items = read_with(dialect("google.generate_content").open_response(head), chunks)
+    assert (reading.completeness, reading.ended, items) == ("final", True, [])
+    return reading
+
+
+def event_streams() -> st.SearchStrategy[bytes]:
+    return streams().map(bedrock.chunks)
+
+
+def read_event_stream(chunks: list[bytes]) -> Any:
+    head = Head(status=200, content_type="application/vnd.amazon.eventstream", model=bedrock.CLAUDE)
+    reading, items = read_with(dialect("bedrock.invoke").open_response(head), chunks)
+    assert (reading.completeness, items) == ("final", [])
+    return reading
 
 
 FRAMINGS: dict[str, Framing] = {
@@ -115,6 +144,7 @@ FRAMINGS: dict[str, Framing] = {
     "ndjson": Framing(lines, read_lines),
     "json array": Framing(arrays, read_array),
     "json": Framing(documents, read_document),
+    "aws eventstream": Framing(event_streams, read_event_stream),
 }
 
 
@@ -132,3 +162,53 @@ def test_any_chunking_of_any_encoding_gives_the_same_reading(
     pieces = [piece for chunk in chunks for piece in decoder.pieces(chunk)]
     assert decoder.complete
     assert framing.read(pieces) == framing.read([body])
+
+
+def framed(messages: list[Message], *, deflate: bool, data: st.DataObject) -> bytes:
+    """Messages as a server sends them, each in one frame or several."""
+    server = Connection(ConnectionType.SERVER, _deflate() if deflate else [])
+    sent = b""
+    for one in messages:
+        text = json.dumps(one)
+        at = data.draw(st.lists(st.integers(0, len(text)), max_size=2).map(sorted))
+        parts = [text[a:b] for a, b in pairwise([0, *at, len(text)])]
+        for number, part in enumerate(parts):
+            last = number == len(parts) - 1
+            sent += server.send(events.TextMessage(data=part, message_finished=last))
+    return sent
+
+
+def unframed(chunks: list[bytes], *, deflate: bool) -> list[bytes]:
+    """The messages in such bytes."""
+    client = Connection(ConnectionType.CLIENT, _deflate() if deflate else [])
+    found, text = [], ""
+    for chunk in chunks:
+        client.receive_data(chunk)
+        for event in client.events():
+            assert isinstance(event, events.TextMessage)
+            text += event.data
+            if event.message_finished:
+                found.append(text.encode())
+                text = ""
+    return found
+
+
+def _deflate() -> list[Extension]:
+    extension = PerMessageDeflate()
+    extension.finalize("permessage-deflate")
+    return [extension]
+
+
+@pytest.mark.timeout(3600)
+@given(told=st.lists(calls(), min_size=1, max_size=3), deflate=st.booleans(), data=st.data())
+def test_websocket_messages_read_the_same_in_any_frames_and_chunks(
+    told: list[list[Message]], deflate: bool, data: st.DataObject
+) -> None:
+    """Several responses a connection, one after the other, each in some lane."""
+    whole = [call for call in told if call[-1]["type"] != "response.output_item.done"]
+    parser = open_socket()
+    begun = [asked(parser, create(lane_of(call))) for call in whole]
+    body = framed([message for call in whole for message in call], deflate=deflate, data=data)
+    for one in unframed(chunked(body, data.draw(cuts(len(body)))), deflate=deflate):
+        parser.server_message(one)
+    assert [reading_of(news) for news in begun] == [alone(call) for call in whole]

@@ -202,3 +202,12 @@ def test_garbage_never_raises(
     for part in reading.parts:
         assert (part.uncached_input_tokens or 0) >= 0
         assert (part.output_tokens or 0) >= 0
+
+
+def test_an_event_of_a_type_that_nobody_knows_yet_is_passed_over() -> None:
+    new = anthropic.event("something_new", {"type": "something_new"})
+    whole = anthropic.PLAIN.replace(anthropic.PING, new)
+    assert whole != anthropic.PLAIN
+    reading = read(INVOKE, chunks(whole))
+    assert reading == read(INVOKE, chunks(anthropic.PLAIN))
+    assert (reading.completeness, reading.ended) == ("final", True)

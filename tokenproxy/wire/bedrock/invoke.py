@@ -63,7 +63,8 @@ class ChunksParser(EventsParser):
             self._unreadable = True
             return False
         kind = type_of(chunk.data)
-        if self._vendor is None and kind in _ANTHROPIC:
+        # Anthropic's streams may have events of types that nobody knows yet.
+        if self._vendor is None and (kind in _ANTHROPIC or self._anthropic is not None):
             changed = self._take_anthropic(kind, chunk.data)
         else:
             changed = self._take_vendor(chunk.data)
