@@ -59,3 +59,5 @@ def test_batch_results_are_the_same_at_each_download() -> None:
         assert {message["usage"]["service_tier"] for message in messages} == {"batch"}
         outputs = [message["usage"]["output_tokens"] for message in messages]
         assert outputs == [part.output for part in sim.exchanges[0].billed]
+        assert sim.exchanges[1].billed == ()
+        assert sim.billed() == sim.known()

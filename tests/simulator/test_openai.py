@@ -227,6 +227,8 @@ def test_a_batchs_output_file() -> None:
         bodies = [json.loads(line)["response"]["body"] for line in lines]
         assert ["usage" in body for body in bodies] == [True, False, True]
         assert sim.exchanges[0].billed == openai_aside.BATCH_PARTS
+        fetch(sim, "/v1/files/file-1/content")
+        assert sim.exchanges[1].billed == ()
         assert sim.billed() == sim.known()
         assert sim.calls == []
 

@@ -11,8 +11,8 @@ import msgspec
 
 from tokenproxy.simulator import messages
 from tokenproxy.simulator.exchange import Exchange
-from tokenproxy.simulator.messages import Json, Message, Tokens
-from tokenproxy.simulator.reply import Piece, Reply, Request, json_reply
+from tokenproxy.simulator.messages import Json, Known, Message, Tokens
+from tokenproxy.simulator.reply import Piece, Reply, Request, Stored, json_reply
 from tokenproxy.simulator.wires import NOT_FOUND, wire_of
 
 BATCH_ID = "msgbatch_01SimulatedBatchOfFour"
@@ -88,8 +88,12 @@ def batch_results(_request: Request) -> Reply:
     ]
     return Reply(
         headers=(("Content-Type", "application/x-jsonl"),),
-        pieces=tuple(Piece(line) for line in lines),
+        pieces=(
+            *(Piece(line) for line in lines[:-1]),
+            Piece(lines[-1], known=Known(BATCH_PARTS, final=True)),
+        ),
         billed=BATCH_PARTS,
+        stored=Stored(BATCH_ID, {}),
     )
 
 

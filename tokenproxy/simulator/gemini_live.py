@@ -154,7 +154,12 @@ def usage_metadata(tokens: Tokens, *, vertex: bool, spoken: bool) -> Json:
     if tokens.thinking is not None:
         usage["thoughtsTokenCount"] = thoughts
     if tokens.cache_read:
+        read = tokens.cache_read // 2
         usage["cachedContentTokenCount"] = tokens.cache_read
+        usage["cacheTokensDetails"] = [
+            {"modality": "TEXT", "tokenCount": read},
+            {"modality": "AUDIO", "tokenCount": tokens.cache_read - read},
+        ]
     return usage
 
 

@@ -9,7 +9,7 @@ import msgspec
 from tokenproxy.simulator.exchange import Exchange
 from tokenproxy.simulator.messages import Json, Known, Tokens
 from tokenproxy.simulator.openai_usage import usage
-from tokenproxy.simulator.reply import Piece, Reply, Request, json_reply
+from tokenproxy.simulator.reply import Piece, Reply, Request, Stored, json_reply
 
 MODELS = ("gpt-6-sol", "gpt-6-luna", "gpt-5.6-sol", "text-embedding-3-small")
 BATCH_PARTS = (
@@ -18,6 +18,7 @@ BATCH_PARTS = (
     Tokens(model="gpt-6-luna", provider="openai", input=90, output=25, thinking=0),
 )  # fmt: skip
 """What the lines of the one batch's output file bill."""
+BATCH_FILE = "file-SimulatedBatchOfThree"
 ACCOUNT = "simulated-account"
 ACCOUNTS: Json = {
     "accounts": [
@@ -47,10 +48,8 @@ def answer(request: Request, past: Sequence[Exchange]) -> Reply | None:
         return json_reply(_model(target.route.rpartition("/models/")[2]))
     if request.method == "GET" and target.route.endswith("/content"):
         return batch_output()
-    if target.route.endswith("/wham/accounts/check"):
-        return json_reply(ACCOUNTS)
     if target.route.startswith("/backend-api/") and any(part in target.route for part in EMPTY):
-        return json_reply({})
+        return json_reply(ACCOUNTS if target.route.endswith("/accounts/check") else {})
     return None
 
 
@@ -75,6 +74,7 @@ def batch_output() -> Reply:
         headers=(("Content-Type", "application/octet-stream"),),
         pieces=(*(Piece(line) for line in data[:-1]), Piece(data[-1], known=final)),
         billed=BATCH_PARTS,
+        stored=Stored(BATCH_FILE, {}),
     )
 
 

@@ -184,9 +184,16 @@ class Simulator:
         except Exception as error:  # noqa: BLE001 - raised again where the test can see it
             self._faults.append(error)
             reply = error_reply(500, "api_error", f"scenario failed: {error!r}")
+        if reply.stored and self._has_billed(reply.stored.id):
+            reply = msgspec.structs.replace(reply, billed=())
         exchange = Exchange(request=request, reply=on_the_bill_of(request.target.provider, reply))
         self.exchanges.append(exchange)
         return exchange
+
+    def _has_billed(self, kept: str) -> bool:
+        """Whether what is kept under this id is only had again."""
+        past = (e.reply for e in self.exchanges if e.billed)
+        return any(reply.stored is not None and reply.stored.id == kept for reply in past)
 
     def _write(self, exchange: Exchange) -> None:
         if self._record is None:
