@@ -263,17 +263,16 @@ def test_requests_after_the_end_do_not_go_upstream() -> None:
         assert len(sim.calls) == len(proxy.recorder.ends) == 1
 
 
-def test_an_http2_client_that_takes_back_a_request_has_left(tmp_path: Path) -> None:
-    """curl resets the stream of a request that takes too long, and closes; h2 on its side."""
+@pytest.mark.parametrize("stays", [False, True])
+def test_an_http2_client_that_takes_back_a_request_has_left(tmp_path: Path, stays: bool) -> None:
+    """curl resets the stream of a request that takes too long; after the last it closes."""
+    urls = ["https://api.anthropic.com/v1/messages"] * (2 if stays else 1)
     with Simulator("stall") as sim, Proxy(routes={"api.anthropic.com": sim.url}) as proxy:
         ca = tmp_path / "ca.pem"
         ca.write_text(proxy.ca_pem)
         words = ["curl", "-sS", "--http2", "-m", "1", "-x", proxy.url, "--cacert", str(ca)]
         data = json.dumps({**BODY, "stream": True})
-        subprocess.run(
-            [*words, "-d", data, "https://api.anthropic.com/v1/messages"],
-            capture_output=True, check=False,
-        )  # fmt: skip
-        ((_, end),) = proxy.recorder.wait()
+        subprocess.run([*words, "-d", data, *urls], capture_output=True, check=False)
+        ended = proxy.recorder.wait(len(urls))
         assert sim.calls[0].request.body == data.encode()
-    assert (end.outcome, end.error) == ("aborted", "client_disconnected")
+    assert {(end.outcome, end.error) for _, end in ended} == {("aborted", "client_disconnected")}

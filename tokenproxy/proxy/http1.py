@@ -10,6 +10,8 @@
   client's first bytes, and so for ever where the server speaks first.
 * A request in absolute form (``POST http://host/path``, to a proxy) is marked:
   mitmproxy makes it look like one that was sent to us as to a server.
+* A request that its client gave up is marked too: by the time that mitmproxy tells of it
+  the connection to the provider is closed as well.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from mitmproxy.proxy.layers.http import _events, _http1, _http2
 from mitmproxy.proxy.layers.http._base import ReceiveHttp
 
 _ABSOLUTE = "tokenproxy_absolute_form"
+_GIVEN_UP = "tokenproxy.given_up"
 _NO_ANSWER = (
     _events.ErrorCode.CONNECT_FAILED,
     _events.ErrorCode.GENERIC_SERVER_ERROR,
@@ -42,6 +45,11 @@ HTTPS_PORT = 443
 def is_absolute_form(request: http.Request) -> bool:
     """Whether the request line named a whole URL: the client takes us for its proxy."""
     return getattr(request, _ABSOLUTE, False)
+
+
+def is_given_up(flow: http.HTTPFlow) -> bool:
+    """Whether the client ended the exchange: it left, or reset the request's stream."""
+    return bool(flow.metadata.get(_GIVEN_UP))
 
 
 def install() -> None:
@@ -84,7 +92,15 @@ class Server2(_http2.Http2Server):
 
 
 class Stream(http_layer.HttpStream):
-    """One request; here a CONNECT."""
+    """One request."""
+
+    def handle_protocol_error(
+        self, event: _events.RequestProtocolError | _events.ResponseProtocolError
+    ) -> Generator[commands.Command, Any, None]:
+        """As mitmproxy's; which side it was is kept."""
+        if isinstance(event, _events.RequestProtocolError):
+            self.flow.metadata[_GIVEN_UP] = True
+        yield from super().handle_protocol_error(event)
 
     def handle_connect_regular(self) -> Generator[commands.Command, Any, None]:
         """As mitmproxy's for hosts that may be opened; for others the tunnel begins now."""

@@ -14,7 +14,7 @@ from mitmproxy.connection import ConnectionState
 from tokenproxy.config import RunContext
 from tokenproxy.proxy.calls import Calls
 from tokenproxy.proxy.director import LOOPBACK, Director, Target
-from tokenproxy.proxy.http1 import is_absolute_form
+from tokenproxy.proxy.http1 import is_absolute_form, is_given_up
 from tokenproxy.proxy.injection import inject, removes_from, without_extra_chunk
 from tokenproxy.proxy.settle import (
     CLIENT_LEFT,
@@ -163,9 +163,7 @@ class Observer:
         tap = _tap(flow)
         if tap is None:
             return
-        # An HTTP/2 client may take back one request and stay.
-        taken_back = flow.client_conn.alpn == b"h2" and flow.server_conn.connected
-        if taken_back or not flow.client_conn.state & ConnectionState.CAN_READ:
+        if is_given_up(flow) or not flow.client_conn.state & ConnectionState.CAN_READ:
             self._over(tap, CLIENT_LEFT)
         elif flow.response is None and flow.server_conn.timestamp_tcp_setup is None:
             self._over(tap, UNREACHABLE)
