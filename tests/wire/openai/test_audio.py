@@ -89,6 +89,8 @@ def test_errors() -> None:
     error = {"type": "invalid_request_error", "code": "bad_audio"}
     streamed = read(event("error", error=error), STREAMED)
     assert (streamed.error, streamed.ended) == ("invalid_request_error", False)
+    nameless = read(b"data: " + json.dumps({"error": error}).encode() + b"\n\n", STREAMED)
+    assert (nameless.error, nameless.ended) == (streamed.error, False)
     whole = read(json.dumps({"error": error}).encode())
     assert (whole.error, whole.ended) == ("invalid_request_error", True)
     assert read(b"ID3", "audio/mpeg", "speech", 500).error == "server_error"

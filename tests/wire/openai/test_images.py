@@ -77,6 +77,8 @@ def test_errors() -> None:
     error = {"type": "image_generation_user_error", "code": "moderation_blocked"}
     streamed = read(event("error", error=error), STREAMED)
     assert (streamed.error, streamed.ended) == ("image_generation_user_error", False)
+    nameless = read(b"data: " + json.dumps({"error": error}).encode() + b"\n\n", STREAMED)
+    assert (nameless.error, nameless.ended) == (streamed.error, False)
     whole = read(json.dumps({"error": error}).encode())
     assert (whole.error, whole.ended, whole.completeness) == (
         "image_generation_user_error", True, "none",

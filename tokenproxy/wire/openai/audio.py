@@ -29,8 +29,7 @@ from tokenproxy.wire.openai.document import DocumentParser
 from tokenproxy.wire.openai.errors import ErrorParser, is_error
 from tokenproxy.wire.openai.fields import RESPONSES_FIELDS
 from tokenproxy.wire.openai.headers import read_response_headers
-from tokenproxy.wire.openai.media import MediaReading, read_request
-from tokenproxy.wire.openai.responses_stream import type_of
+from tokenproxy.wire.openai.media import MediaReading, kind_of, read_request
 from tokenproxy.wire.openai.usage import bill
 from tokenproxy.wire.usage import Reading, RequestFacts, ResponseFacts
 
@@ -136,7 +135,7 @@ class AudioStreamParser:
         return []
 
     def _event(self, event: Event) -> bool:
-        name = event.name or (b"" if event.data is None else type_of(event.data))
+        name = kind_of(event)
         if name.startswith((b"transcript.", b"speech.")):
             self.reading.content_started = True
         if name not in _DONE and name != b"error":

@@ -22,8 +22,7 @@ from tokenproxy.wire.lenient import Lenient
 from tokenproxy.wire.openai.document import DocumentParser
 from tokenproxy.wire.openai.errors import ErrorParser, is_error
 from tokenproxy.wire.openai.headers import read_response_headers
-from tokenproxy.wire.openai.media import MediaReading, read_request
-from tokenproxy.wire.openai.responses_stream import type_of
+from tokenproxy.wire.openai.media import MediaReading, kind_of, read_request
 from tokenproxy.wire.openai.responses_usage import image_model_bill, svg_bill
 from tokenproxy.wire.usage import Reading, RequestFacts, ResponseFacts
 
@@ -102,7 +101,7 @@ class ImageStreamParser:
         return []
 
     def _event(self, event: Event) -> bool:
-        name = event.name or (b"" if event.data is None else type_of(event.data))
+        name = kind_of(event)
         if name.startswith(b"image_"):
             self.reading.content_started = True
         if name not in _COMPLETED and name != b"error":

@@ -12,9 +12,11 @@ import msgspec
 
 from tokenproxy.wire.bookkeeping import keep, say
 from tokenproxy.wire.digest import prompt_digest
+from tokenproxy.wire.framing.sse import Event
 from tokenproxy.wire.lenient import Lenient
-from tokenproxy.wire.openai.errors import IN_STREAM, ErrorFields, word_of
+from tokenproxy.wire.openai.errors import IN_STREAM, ErrorFields, is_error, word_of
 from tokenproxy.wire.openai.form import form_fields
+from tokenproxy.wire.openai.responses_stream import type_of
 from tokenproxy.wire.openai.usage import Bill
 from tokenproxy.wire.usage import Reading, RequestFacts
 from tokenproxy.wire.words import word
@@ -48,6 +50,27 @@ def read_request(body: bytes) -> RequestFacts:
         stream=request.stream if request.stream_format is None else request.stream_format == "sse",
         prompt_digest=prompt_digest(bytes(request.prompt) + bytes(request.input)),
     )
+
+
+class Failed(msgspec.Struct):
+    """Data of an event that may be an error without a name."""
+
+    error: msgspec.Raw = msgspec.Raw()
+
+
+_FAILED = Lenient(Failed)
+
+
+def kind_of(event: Event) -> bytes:
+    """The type of a stream's event, by its name or its data.
+
+    An error may come with neither (SDK, ``_streaming.py``: ``error`` in the data of any event).
+    """
+    name = event.name or (b"" if event.data is None else type_of(event.data))
+    if name or event.data is None:
+        return name
+    found = _FAILED.decode(event.data)
+    return b"error" if found is not None and is_error(found.error) else b""
 
 
 class MediaReading:
