@@ -254,3 +254,11 @@ def test_warnings_may_repeat_what_was_asked_and_are_not_kept() -> None:
     parser.feed(json.dumps({"id": "c", "meta": meta}).encode())
     parser.close()
     assert parser.reading.usage == [{"billed_units": {"input_tokens": 5}}]
+
+
+def test_a_line_of_no_kind_in_a_stream_is_no_whole_answer() -> None:
+    begun = lines(*V1_BEGUN, {})
+    open_end = read(begun, "application/stream+json")
+    assert (open_end.ended, open_end.notes) == (False, ())
+    whole = read(begun + lines(stream_end(USAGE)), "application/stream+json")
+    assert (whole.ended, whole.completeness, whole.notes) == (True, "final", ())

@@ -284,15 +284,19 @@ class CohereChat:
 def _lines(reading: Reading, operation: str) -> LinesParser:
     """A parser for a stream of version 1; a whole answer may stand in its place."""
     answer = CohereReading(reading, operation)
+    begun = False
 
     def read(line: bytes) -> bool | None:
+        nonlocal begun
         event = _EVENT.decode(line)
         if event is None:
             return None
-        if event.event_type is None:
+        if event.event_type is not None:
+            begun = True
+            return answer.event(event.event_type, event)
+        if not begun:
             answer.whole(event)
-            return True
-        return answer.event(event.event_type, event)
+        return not begun
 
     return LinesParser(read, reading)
 
