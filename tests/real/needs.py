@@ -15,11 +15,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def require(found: Path | str | None, what: str) -> Path:
+def require(found: Path | str | None, what: str, how: str = "run scripts/install-clients") -> Path:
     """The path, or a failure in CI and a skip elsewhere."""
     if found is not None and Path(found).exists():
         return Path(found)
-    sentence = f"{what} is missing: run scripts/install-clients"
+    sentence = f"{what} is missing: {how}"
     if os.environ.get("CI", "").lower() in {"1", "true"}:
         pytest.fail(sentence, pytrace=False)
     pytest.skip(sentence)
@@ -30,19 +30,34 @@ def program(name: str) -> Path:
     return require(shutil.which(name), name)
 
 
+def language(name: str) -> Path:
+    """A language's own program on PATH (node, go, cargo, java)."""
+    return require(shutil.which(name), name, "install it")
+
+
 def claude_cli() -> Path:
     """The Claude CLI."""
     return cli("claude")
 
 
 def cli(name: str) -> Path:
-    """A CLI from npm, by its name in scripts/clients/pins."""
+    """A CLI or JavaScript runtime from npm, by its name in scripts/clients/pins."""
     return _installed("npm", name, f"node_modules/.bin/{name}")
 
 
 def python_of(name: str) -> Path:
     """The Python of the virtual environment that holds an SDK."""
     return _installed("pip", name, "bin/python")
+
+
+def npm_packages(name: str) -> Path:
+    """The directory of packages from npm, for NODE_PATH."""
+    return _installed("npm", name, "node_modules")
+
+
+def crate(name: str) -> Path:
+    """The directory in which a program is built with a Rust library."""
+    return _installed("cargo", name, "Cargo.toml").parent
 
 
 def litellm_prices() -> Path:

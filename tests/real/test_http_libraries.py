@@ -9,7 +9,9 @@ from tests.real import reported
 from tokenproxy.simulator.server import Simulator
 
 
-@pytest.mark.parametrize("library", ["httpx", "httpx_http2", "requests", "urllib", "aiohttp"])
+@pytest.mark.parametrize(
+    "library", ["httpx", "httpx_http2", "requests", "urllib", "httplib2", "aiohttp"]
+)
 def test_forward(bench: Bench, library: str) -> None:
     with Simulator("plain+gzip") as sim:
         said = reported.program(

@@ -1,12 +1,16 @@
-"""One chat completion by each of Python's HTTP libraries; prints what its usage says."""
+"""One chat completion by each of Python's HTTP libraries; prints what its usage says.
+
+Arguments: the library and, if it is not to be OpenAI's, the URL.
+"""
 
 import asyncio
+import io
 import json
 import sys
 import urllib.request
 from typing import Any
 
-URL = "https://api.openai.com/v1/chat/completions"
+URL = [*sys.argv, "https://api.openai.com/v1/chat/completions"][2]
 BODY: dict[str, Any] = {
     "model": "gpt-6-sol",
     "messages": [{"role": "user", "content": "Say hello."}],
@@ -32,17 +36,39 @@ def requests() -> Any:
 
 def urllib_request() -> Any:
     headers = {"content-type": "application/json"}
-    request = urllib.request.Request(URL, json.dumps(BODY).encode(), headers)
-    with urllib.request.urlopen(request) as response:  # noqa: S310 - a constant's scheme
+    request = urllib.request.Request(URL, json.dumps(BODY).encode(), headers)  # noqa: S310 - https
+    with urllib.request.urlopen(request) as response:  # noqa: S310 - likewise
         return json.loads(response.read())
 
 
-def aiohttp() -> Any:
+def httplib2() -> Any:
+    """It goes through a proxy only where PySocks is installed."""
+    import httplib2 as library  # type: ignore[import-untyped] # not in our environment
+
+    headers = {"content-type": "application/json"}
+    _, content = library.Http().request(URL, "POST", json.dumps(BODY), headers)
+    return json.loads(content)
+
+
+def pycurl() -> Any:
+    import pycurl as library  # type: ignore[import-untyped] # not in our environment
+
+    answer = io.BytesIO()
+    curl = library.Curl()
+    curl.setopt(library.URL, URL)
+    curl.setopt(library.HTTPHEADER, ["content-type: application/json"])
+    curl.setopt(library.POSTFIELDS, json.dumps(BODY))
+    curl.setopt(library.WRITEDATA, answer)
+    curl.perform()
+    return json.loads(answer.getvalue())
+
+
+def aiohttp(*, trust_env: bool = True) -> Any:
     import aiohttp as library  # type: ignore[import-not-found,unused-ignore] # not in our environment
 
     async def post() -> Any:
         async with (
-            library.ClientSession(trust_env=True) as session,
+            library.ClientSession(trust_env=trust_env) as session,
             session.post(URL, json=BODY) as response,
         ):
             return await response.json()
@@ -50,12 +76,19 @@ def aiohttp() -> Any:
     return asyncio.run(post())
 
 
+def aiohttp_by_itself() -> Any:
+    return aiohttp(trust_env=False)
+
+
 LIBRARIES = {
     "httpx": httpx,
     "httpx_http2": httpx_http2,
     "requests": requests,
     "urllib": urllib_request,
+    "httplib2": httplib2,
+    "pycurl": pycurl,
     "aiohttp": aiohttp,
+    "aiohttp_by_itself": aiohttp_by_itself,
 }
 
 if __name__ == "__main__":
