@@ -40,7 +40,7 @@ def run(
         for host, flavour in hosts.items()
         for word in ("--route", f"{host}={sim.url}/{flavour}")
     ]
-    done = bench.tokenproxy("run", "--mode", mode, *routes, "--", *command, env=env)
+    done = bench.tokenproxy("run", "--mode", mode, *routes, "--", *command, env=env, timeout_s=180)
     assert done.returncode == 0, done.stderr.decode()
     return done
 
