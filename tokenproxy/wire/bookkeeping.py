@@ -10,6 +10,12 @@ from tokenproxy.wire import notes
 from tokenproxy.wire.evidence import MAX_OBJECTS, keepable
 from tokenproxy.wire.usage import Reading, ToolUse
 
+MAX_KEYS: Final = 256
+"""Keys of a usage object that later ones are merged into: a real one has some dozens."""
+
+MAX_TOOLS: Final = 64
+"""Kinds of the provider's own tools that one response may have used."""
+
 MAX_NOTES: Final = 64
 """Notes of one response: some have a detail of the provider's."""
 

@@ -32,6 +32,7 @@ INPUT_MISMATCH = "input_mismatch"
 INPUT_ZERO_IGNORED = "input_zero_ignored"
 INPUT_ZEROED = "input_zeroed"
 ITERATION_TYPE_UNKNOWN = "iteration_type_unknown"
+ITERATIONS_DROPPED = "iterations_dropped"
 ITERATIONS_MISMATCH = "iterations_mismatch"
 ITERATIONS_WITHOUT_MESSAGE = "iterations_without_message"
 METRICS_MISMATCH = "metrics_mismatch"
@@ -76,6 +77,7 @@ MEANING: Mapping[str, str] = {
     INPUT_ZERO_IGNORED: "a gateway's later usage put 0 for a positive count; that one counts",
     INPUT_ZEROED: "the final usage set a positive count to zero",
     ITERATION_TYPE_UNKNOWN: "an attempt of a type we do not know was billed as one of its own",
+    ITERATIONS_DROPPED: "there were more attempts than are read; the first are not counted",
     ITERATIONS_MISMATCH: "the attempts do not add up to the top-level usage; the attempts count",
     ITERATIONS_WITHOUT_MESSAGE: "top-level usage without an attempt that it belongs to",
     METRICS_MISMATCH: "the platform's own counts beside the answer differ from the answer's",

@@ -20,6 +20,8 @@ from tokenproxy.wire import notes
 from tokenproxy.wire.words import word
 
 _MAX_ROLE = 64
+_MAX_ENTRIES = 1024
+"""Entries of ``iterations`` that are read; a long chain of tools has some dozens."""
 
 
 class Hop(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +63,8 @@ class Chain(NamedTuple):
     requested: str | None
     """The model that the chain began with: the first to decline."""
     served_role: str
+    cut: bool
+    """There are more entries than are read."""
 
 
 class Attempt(NamedTuple):
@@ -79,6 +83,8 @@ def read_chain(iterations: Any, story: Story) -> Chain:
     """The entries of ``iterations`` (of any type, as it came) and what they are entries of."""
     listed = iterations if isinstance(iterations, list) else []
     entries: list[Mapping[str, Any]] = [entry for entry in listed if isinstance(entry, dict)]
+    cut = len(entries) > _MAX_ENTRIES
+    entries = entries[-_MAX_ENTRIES:]
     models = [word(entry.get("model")) for entry in entries]
     fallbacks = [at for at, entry in enumerate(entries) if entry.get("type") == "fallback_message"]
     last = fallbacks[-1] if fallbacks else -1
@@ -97,12 +103,13 @@ def read_chain(iterations: Any, story: Story) -> Chain:
         serving=serving,
         requested=requested,
         served_role="fallback_declined" if story.refused else "fallback_served",
+        cut=cut,
     )
 
 
 def attempts_of(chain: Chain) -> tuple[list[Attempt], list[str]]:
     """The attempts with their roles, and notes."""
-    said: list[str] = []
+    said: list[str] = [notes.ITERATIONS_DROPPED] if chain.cut else []
     return [_attempt(at, entry, chain, said) for at, entry in enumerate(chain.entries)], said
 
 

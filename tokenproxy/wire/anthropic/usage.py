@@ -14,11 +14,13 @@ The rules (SDK, ``accumulate_event``; "Prompt caching"; facts of the wire):
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 import msgspec
 
 from tokenproxy.wire import notes
+from tokenproxy.wire.bookkeeping import MAX_KEYS, MAX_TOOLS
 from tokenproxy.wire.words import count, word
 
 INPUTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
@@ -27,10 +29,12 @@ TOKENS = (*INPUTS, "output_tokens")
 
 def merge(held: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
     """The usage that holds after ``update`` came on top of ``held``."""
-    return {
-        **held,
-        **{key: value for key, value in update.items() if _is_stated(key, value)},
-    }
+    room = MAX_KEYS - len(held)
+    stated = {key: value for key, value in update.items() if _is_stated(key, value)}
+    if len(stated) > room:
+        known = {key: value for key, value in stated.items() if key in held or key in TOKENS}
+        stated = dict(islice(stated.items(), max(room, 0))) | known
+    return {**held, **stated}
 
 
 def bad_counts(usage: Mapping[str, Any]) -> bool:
@@ -79,7 +83,8 @@ def tally(entries: Iterable[Mapping[str, Any]]) -> Tally:
         )
         for key, value in _object(entry, "server_tool_use").items():
             requests, tool = count(value), word(key)
-            if requests is not None and tool is not None:
+            fits = tool in total.server_tools or len(total.server_tools) < MAX_TOOLS
+            if requests is not None and tool is not None and fits:
                 total.server_tools[tool] = total.server_tools.get(tool, 0) + requests
     return total
 

@@ -24,6 +24,7 @@ from tokenproxy.wire.bedrock.counts import (
 from tokenproxy.wire.bedrock.shapes import Answer, Block, ToolCall
 from tokenproxy.wire.bookkeeping import add_tool_uses, keep, say
 from tokenproxy.wire.dialect import Head
+from tokenproxy.wire.openai.merge import merge
 from tokenproxy.wire.openai.usage import Bill
 from tokenproxy.wire.usage import Reading, ToolUse, UsagePart
 from tokenproxy.wire.words import word
@@ -52,8 +53,8 @@ class VendorReading:
         reading.response_id = word(answer.id) or word(answer.response_id) or reading.response_id
         reading.stop_reason = _stop_reason(answer) or reading.stop_reason
         add_tool_uses(reading, _tool_uses(answer))
-        self._usage.update(_usage(answer))
-        self._metrics.update(answer.metrics or {})
+        self._usage = merge(self._usage, _usage(answer))
+        self._metrics = merge(self._metrics, answer.metrics or {})
         self._embeds = self._embeds or bool(bytes(answer.embedding) or bytes(answer.embeddings))
         reading.content_started = reading.content_started or not bytes(answer.message_start)
         self._bill()

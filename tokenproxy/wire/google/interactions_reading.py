@@ -138,6 +138,9 @@ class InteractionReading:
         for item in grounding[:_MAX_TOOLS] if isinstance(grounding, list) else []:
             kind = item.get("type") if isinstance(item, dict) else None
             queries = count(item.get("count")) if isinstance(kind, str) else None
-            if queries and isinstance(kind, str) and _KIND.fullmatch(kind):
-                self._grounding[_TOOLS.get(kind, f"{kind}_requests")] = queries
+            if not queries or not isinstance(kind, str) or not _KIND.fullmatch(kind):
+                continue
+            tool = _TOOLS.get(kind, f"{kind}_requests")
+            if tool in self._grounding or len(self._grounding) < _MAX_TOOLS:
+                self._grounding[tool] = queries
         return self._meter.take(usage)

@@ -80,7 +80,8 @@ class ContentReading:
         changed = chunk.usage_metadata is not None and self._meter.take(chunk.usage_metadata)
         if chunk.error is not None:
             fail(self.reading, chunk.error)
-        self.settle()
+        if changed or any(each.grounding_metadata for each in chunk.candidates or ()):
+            self.settle()
         return changed or before != (self.reading.model, self.reading.response_id)
 
     def end(self) -> None:

@@ -149,7 +149,8 @@ class AudioStreamParser:
             answer = Answer()
         if name == b"error":
             self._media.fail(answer.error, answer.code)
-        else:
+        elif answer.usage is not None or not self.reading.parts:
+            self._media.restart()
             _take(self._media, answer, self._operation)
         return True
 

@@ -21,6 +21,9 @@ from tokenproxy.wire.openai.usage import Bill
 from tokenproxy.wire.usage import Reading, RequestFacts
 from tokenproxy.wire.words import word
 
+_MAX_PARTS = 128
+"""Images of one answer that are billed one by one."""
+
 
 class Request(msgspec.Struct):
     """A request for images, speech or a transcript, if it is JSON."""
@@ -94,10 +97,21 @@ class MediaReading:
             self.say(note)
         if bill.part is None:
             return
+        if len(self.reading.parts) >= _MAX_PARTS:
+            self._balanced = False
+            self.reading.completeness = "partial"
+            return
         stated = None not in (bill.part.uncached_input_tokens, bill.part.output_tokens)
         self._balanced = self._balanced and stated and bill.balanced
         self.reading.parts = (*self.reading.parts, bill.part)
         self.reading.completeness = "final" if self._balanced else "partial"
+
+    def restart(self) -> None:
+        """Forget what was taken: what comes next is the total."""
+        self._balanced = True
+        self.reading.completeness = "none"
+        self.reading.parts = ()
+        self.reading.usage.clear()
 
     def fail(self, error: msgspec.Raw, code: str | int | None = None) -> None:
         """Take an error: of a stream, or of a whole body."""

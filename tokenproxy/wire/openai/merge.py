@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tokenproxy.wire.bookkeeping import MAX_KEYS
 from tokenproxy.wire.words import count
 
 type Path = tuple[str, ...]
@@ -33,6 +34,8 @@ def merge(held: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
 def _merge(held: Mapping[str, Any], update: Mapping[str, Any], levels: int) -> dict[str, Any]:
     merged = dict(held)
     for key, value in update.items():
+        if key not in merged and len(merged) >= MAX_KEYS:
+            continue
         before = held.get(key)
         if isinstance(value, dict) and isinstance(before, dict) and levels:
             merged[key] = _merge(before, value, levels - 1)

@@ -25,6 +25,7 @@ from itertools import combinations
 from typing import Any, Final, NamedTuple
 
 from tokenproxy.wire import notes
+from tokenproxy.wire.bookkeeping import MAX_TOOLS
 from tokenproxy.wire.openai.fields import CHAT_FIELDS, Fields, Nesting
 from tokenproxy.wire.openai.merge import Path, lookup, plus
 from tokenproxy.wire.usage import UsagePart
@@ -192,6 +193,8 @@ class _Counts:
         table = next((each for each in tables if isinstance(each, Mapping)), {})
         for key, value in table.items():
             requests, tool = count(value), word(key)
+            if len(found) >= MAX_TOOLS:
+                break
             if requests and tool is not None and tool not in self._fields.no_tools:
                 found[_requests_of(tool)] = requests
         for tool, path in self._fields.server_tools.items():
