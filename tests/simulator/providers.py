@@ -84,6 +84,18 @@ def xai(objects: list[Json]) -> Counts:
     }
 
 
+def gemini_chat(objects: list[Json]) -> Counts:
+    usage = objects[-1]["usage"]
+    thoughts = usage["total_tokens"] - usage["prompt_tokens"] - usage["completion_tokens"]
+    read = usage["prompt_tokens_details"]["cached_tokens"]
+    return {
+        "input": usage["prompt_tokens"] - read,
+        "read": read,
+        "output": usage["completion_tokens"] + thoughts,
+        "reasoning": thoughts,
+    }
+
+
 def perplexity(objects: list[Json]) -> Counts:
     usage = objects[-1]["usage"]
     beside = usage["reasoning_tokens"] + usage["citation_tokens"]
@@ -337,6 +349,8 @@ APIS = {
     "together": _chat("/together/v1/chat/completions", "together_ai", "zai-org/GLM-5.3"),
     "gemini": _gemini("/v1beta/models/gemini-3-flash", "google", sse=True),
     "gemini-array": _gemini("/google/v1beta/models/gemini-3-flash", "google", sse=False),
+    "gemini-chat": _chat("/v1beta/openai/chat/completions", "google", "gemini-3-flash",
+                         gemini_chat),
     "vertex": _gemini(f"{PLACE}/google/models/gemini-3-flash", "gcp.vertex_ai", sse=True),
     "code-assist": _gemini("/v1internal", "google", sse=True, wrapped=True),
     "gemini-interaction": Api(path="/v1beta/interactions", provider="google", read=interaction,

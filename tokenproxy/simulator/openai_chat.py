@@ -1,12 +1,12 @@
 """OpenAI's chat completions, and the dialects of those who speak them too.
 
-Usage in a stream comes in one of four ways, by flavour:
+Usage in a stream comes in one of these ways, by flavour:
 
 * ``asked``: only with ``stream_options.include_usage``, in an extra chunk with
   ``choices: []`` before ``[DONE]``; the other chunks then carry ``usage: null``;
 * ``last``: in the last chunk that has a choice, asked or not;
 * ``extra``: in the extra chunk, asked or not;
-* ``each``: cumulative in every chunk.
+* ``each``, ``asked each``: cumulative in every chunk.
 
 Groq adds ``x_groq.usage`` to the last chunk in any case. Sources: openai-python
 ``types/chat``, groq-python ``types/chat/chat_completion_chunk.py``.
@@ -45,6 +45,7 @@ USAGE_IN_STREAM = {
     "xai": "extra",
     "openrouter": "last",
     "perplexity": "each",
+    "google": "asked each",
 }
 """By flavour; any other ``asked``."""
 REASONING_KEY = {
@@ -147,15 +148,13 @@ class Chat(Wire):
         head = _head(request, message, tokens, "chat.completion.chunk")
         final = Known((tokens,), final=True)
         usage = openai_usage.usage(tokens, flavour)
+        each = way == "each" or (asked and way == "asked each")
         for at, delta in enumerate(_deltas(message, REASONING_KEY.get(flavour))):
             choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
             chunk = head | {"choices": [choice]}
             known = None
-            if way == "each":
-                sofar = msgspec.structs.replace(
-                    tokens, output=openai_usage.CITED + 1 + at, thinking=0
-                )
-                sofar = msgspec.structs.replace(sofar, cost_usd=openai_usage.cost(sofar))
+            if each:
+                sofar = openai_usage.sofar(tokens, flavour, 1 + at)
                 known = Known((sofar,), final=False)
                 chunk["usage"] = openai_usage.usage(sofar, flavour)
             elif asked and way == "asked":
@@ -165,13 +164,13 @@ class Chat(Wire):
             yield Piece(sse(chunk), known=known)
         last = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": _finish(message)}
         chunk = head | {"choices": [last]}
-        if way in ("last", "each"):
+        if way == "last" or each:
             chunk["usage"] = usage
         elif asked and way == "asked":
             chunk["usage"] = None
         if flavour == "groq":
             chunk["x_groq"] = {"id": "req_01simulated", "usage": usage}
-        states = way in ("last", "each") or flavour == "groq"
+        states = way == "last" or each or flavour == "groq"
         yield Piece(sse(chunk), known=final if states else None)
         if way == "extra" or (asked and way == "asked"):
             yield Piece(sse(head | {"choices": [], "usage": usage}), known=final)

@@ -28,7 +28,18 @@ CACHELESS = frozenset({"perplexity", "ollama"})
 """Flavours that say nothing of a cache."""
 STATES_COST = frozenset({"xai", "openrouter", "perplexity"})
 REASONING_STATED = frozenset(
-    {"openai", "azure", "foundry", "copilot", "openrouter", "deepseek", "xai", "groq", "perplexity"}
+    {
+        "openai",
+        "azure",
+        "foundry",
+        "copilot",
+        "openrouter",
+        "deepseek",
+        "xai",
+        "groq",
+        "perplexity",
+        "google",
+    }
 )
 
 
@@ -47,6 +58,14 @@ def billed(tokens: Tokens, flavour: str) -> Tokens:
     if flavour in STATES_COST:
         own = msgspec.structs.replace(own, cost_usd=cost(own))
     return own
+
+
+def sofar(tokens: Tokens, flavour: str, words: int) -> Tokens:
+    """``tokens`` after so many words of the answer, where each chunk states them."""
+    if flavour != "perplexity":
+        return msgspec.structs.replace(tokens, output=(tokens.thinking or 0) + words)
+    told = msgspec.structs.replace(tokens, output=CITED + words, thinking=0)
+    return msgspec.structs.replace(told, cost_usd=cost(told))
 
 
 def cost(tokens: Tokens) -> Decimal:
@@ -101,6 +120,13 @@ def deepseek(tokens: Tokens) -> Json:
         "prompt_cache_hit_tokens": tokens.cache_read,
         "prompt_cache_miss_tokens": tokens.input,
     }
+
+
+def google(tokens: Tokens) -> Json:
+    """Thoughts outside ``completion_tokens``; only the total has them."""
+    thoughts = tokens.thinking or 0
+    counts = plain(tokens) | {"completion_tokens": tokens.output - thoughts}
+    return counts | {"prompt_tokens_details": {"cached_tokens": tokens.cache_read}}
 
 
 def xai(tokens: Tokens) -> Json:
@@ -175,6 +201,7 @@ STATED: dict[str, Stated] = {
     "copilot": openai,
     "bedrock": openai,
     "deepseek": deepseek,
+    "google": google,
     "xai": xai,
     "groq": groq,
     "openrouter": openrouter,
