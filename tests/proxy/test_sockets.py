@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 import time
 
 import pytest
@@ -11,6 +13,7 @@ from tests.proxy.harness import Proxy
 from tests.simulator.sockets import CLOSE, Client
 from tests.simulator.test_websocket import create
 from tokenproxy.simulator.server import Simulator
+from tokenproxy.wire.openai.websocket import ResponsesSocket
 
 PATH = "/openai/v1/responses"
 
@@ -72,6 +75,47 @@ def test_a_refused_connection_is_an_attempt(scenario: str, status: int) -> None:
         ((_, end),) = proxy.recorder.wait()
     assert (end.outcome, end.status_code) == ("error", status)
     assert end.reading.parts == ()
+
+
+def test_a_refusal_has_begun_when_the_connection_was_asked_for() -> None:
+    def refuse(server: socket.socket) -> None:
+        client, _ = server.accept()
+        with client:
+            client.recv(4096)
+            time.sleep(0.2)
+            client.sendall(b"HTTP/1.1 426 Upgrade Required\r\ncontent-length: 0\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=refuse, args=(server,), daemon=True).start()
+        upstreams = {"openai": f"http://127.0.0.1:{server.getsockname()[1]}/v1"}
+        with Proxy(upstreams=upstreams) as proxy, Client(proxy, PATH) as client:
+            assert client.status == 426
+            ((start, end),) = proxy.recorder.wait()
+    assert end.ended_ns - start.started_ns >= 200_000_000
+
+
+@pytest.mark.parametrize("method", ["client_message", "server_message", "close"])
+def test_a_fault_of_ours_harms_no_connection(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(ResponsesSocket, method, fail)
+    with (
+        Simulator("plain") as sim,
+        Proxy(upstreams={"openai": sim.url + "/v1"}) as proxy,
+    ):
+        with Client(proxy, PATH) as client:
+            for _ in range(2):
+                client.send(create())
+                assert client.events()[-1]["type"] == "response.completed"
+            client.frame(CLOSE, b"\x03\xe8")
+            assert client.receive() == (CLOSE, b"\x03\xe8")
+        if method != "client_message":
+            proxy.recorder.wait(2 if method == "close" else 1)
+    assert proxy.recorder.starts.keys() == proxy.recorder.ends.keys()
+    assert "is not read further" in caplog.text
 
 
 def test_an_unused_connection_is_no_call() -> None:

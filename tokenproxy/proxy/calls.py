@@ -40,14 +40,23 @@ class Calls:
         self._live: set[Live] = set()
         self._none_open = asyncio.Event()
 
-    def start(self, route: Route, target: Target, headers: Mapping[str, str]) -> CallStart:
-        """A call that begins now, from its request's headers (names lower-cased)."""
+    def start(
+        self,
+        route: Route,
+        target: Target,
+        headers: Mapping[str, str],
+        started_ns: int | None = None,
+    ) -> CallStart:
+        """A call that begins (now, if nothing is said), from its request's headers.
+
+        Their names are lower-cased.
+        """
         attribution = read_attribution(headers)
         return CallStart(
             call_id=ids.uuid7(),
             trace_id=self._trace_id(attribution.turn_id),
             span_id=ids.new_span_id(),
-            started_ns=time.time_ns(),
+            started_ns=time.time_ns() if started_ns is None else started_ns,
             provider=route.provider,
             family=route.family if route.family != route.provider else None,
             dialect=route.dialect,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import time
 from collections.abc import Callable
 from urllib.parse import unquote, urlsplit
 
@@ -83,14 +84,20 @@ class Observer:
                 self._recorder.passed(target.provider, target.server_address)
         elif upgrade:
             # What it will carry are the calls; only a refusal is one itself.
-            flow.metadata[_UPGRADE] = target, headers
+            flow.metadata[_UPGRADE] = target, headers, time.time_ns()
         else:
             await self._tap(flow, target, headers)
 
-    async def _tap(self, flow: http.HTTPFlow, target: Target, headers: dict[str, str]) -> None:
+    async def _tap(
+        self,
+        flow: http.HTTPFlow,
+        target: Target,
+        headers: dict[str, str],
+        started_ns: int | None = None,
+    ) -> None:
         if target.route is None:
             return
-        start = self._calls.start(target.route, target, headers)
+        start = self._calls.start(target.route, target, headers, started_ns)
         tap = Tap(start, self._recorder, asyncio.get_running_loop().call_soon)
         tap.request_headers(headers)
         flow.metadata[_TAP] = tap
@@ -147,8 +154,7 @@ class Observer:
         """A WebSocket that was asked for and not opened: an attempt that failed."""
         upgrade = flow.metadata.pop(_UPGRADE, None)
         if upgrade is not None:
-            target, headers = upgrade
-            await self._tap(flow, target, headers)
+            await self._tap(flow, *upgrade)
 
     def response(self, flow: http.HTTPFlow) -> None:
         """The response is complete as far as HTTP knows."""
@@ -177,7 +183,7 @@ class Observer:
         upgrade = flow.metadata.pop(_UPGRADE, None)
         if upgrade is None or flow.response is None:
             return
-        target, headers = upgrade
+        target, headers, _ = upgrade
         dialect = routes.dialect(target.route.dialect)
         if isinstance(dialect, SocketDialect):
             flow.metadata[_TAP] = SocketTap(
