@@ -28,7 +28,7 @@ from tests.wire.strategies import chunked, cuts, garbage
 from tokenproxy.wire import notes
 from tokenproxy.wire.bedrock import CONVERSE, INVOKE
 from tokenproxy.wire.dialect import Dialect, Head, ResponseParser
-from tokenproxy.wire.usage import Reading, ResponseFacts
+from tokenproxy.wire.usage import Reading, ResponseFacts, UsagePart
 
 LARGE = 9 * 1024 * 1024
 
@@ -140,6 +140,34 @@ def streams(draw: st.DrawFn) -> tuple[Dialect, bytes]:
     counts = draw(st.sampled_from([CACHED, usage(1, 2), {}, {"inputTokens": "x"}]))
     named = [BEGUN, *(each for block in blocks for each in block), *ended(counts)]
     return CONVERSE, events(*named) + last
+
+
+@pytest.mark.parametrize(
+    ("stream", "notes_left"),
+    [
+        # A guardrail's own answer, and a gateway's that states no usage at its end.
+        (anthropic.STOP, (notes.FINAL_USAGE_MISSING,)),
+        (
+            anthropic.start(anthropic.counts(12, 1)) + anthropic.delta(None) + anthropic.STOP,
+            (notes.FINAL_USAGE_MISSING,),
+        ),
+    ],
+)
+def test_metrics_stand_in_for_a_usage_that_did_not_come(
+    stream: bytes, notes_left: tuple[str, ...]
+) -> None:
+    reading = read(INVOKE, chunks(stream, metrics(12, 55)))
+    assert reading.parts == (UsagePart(uncached_input_tokens=12, output_tokens=55),)
+    assert (reading.completeness, reading.notes) == ("final", notes_left)
+
+
+def test_metrics_do_not_stand_in_for_what_is_known() -> None:
+    stated = anthropic.delta(anthropic.counts(12, 55)) + anthropic.STOP
+    reading = read(
+        INVOKE, chunks(anthropic.start(anthropic.counts(12, 1)) + stated, metrics(12, 7))
+    )
+    assert reading.parts[0].output_tokens == 55
+    assert reading.notes == (notes.METRICS_MISMATCH,)
 
 
 @given(made=streams(), data=st.data())

@@ -297,3 +297,8 @@ def test_what_the_documentation_says_adds_up(
     assert part.output_tokens == visible + thoughts
     assert part.uncached_input_tokens == prompt - cached + tools
     assert part.cache_read_input_tokens == cached
+
+
+def test_a_total_alone_is_no_count_of_anything() -> None:
+    found = billed({"totalTokenCount": 50})
+    assert (found.part, found.whole, found.notes) == (None, False, (notes.TOTAL_MISMATCH,))

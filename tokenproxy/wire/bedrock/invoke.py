@@ -1,7 +1,8 @@
 """InvokeModel: the vendor's own answer, plain or in the chunks of an event stream.
 
 Anthropic's answers are read by Anthropic's dialect. AWS's counts, in the last
-chunk of a stream, are a check on the answer's own.
+chunk of a stream, are a check on the answer's own, and stand in for them where a
+stream ended without (a guardrail's answer, say).
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from tokenproxy.wire import notes
 from tokenproxy.wire.anthropic.reading import MessageReading
 from tokenproxy.wire.anthropic.shapes import MESSAGE
 from tokenproxy.wire.anthropic.stream import StreamParser, type_of
-from tokenproxy.wire.bedrock.counts import tier_of
+from tokenproxy.wire.bedrock.counts import bill, tier_of
 from tokenproxy.wire.bedrock.errors import open_error
 from tokenproxy.wire.bedrock.models import served
 from tokenproxy.wire.bedrock.request import read_request
 from tokenproxy.wire.bedrock.shapes import ANSWER, KIND, PAYLOAD
 from tokenproxy.wire.bedrock.stream import MEDIA_TYPE, EventsParser, FirstByteParser
-from tokenproxy.wire.bedrock.vendors import VendorReading, check_metrics
+from tokenproxy.wire.bedrock.vendors import VendorReading, check_metrics, settle
 from tokenproxy.wire.bookkeeping import keep, say
 from tokenproxy.wire.dialect import Dialect, Head, ResponseParser
 from tokenproxy.wire.framing.document import DocumentParser
@@ -104,10 +105,19 @@ class ChunksParser(EventsParser):
             self.reading.model = served(self._head.model, self.reading.model)
             if self._metrics is not None:
                 keep(self.reading, self._metrics)
-                check_metrics(self.reading, self._metrics)
+                self._use_metrics(self._metrics)
         # Only now: the dialects that read the answer rewrite its notes as they go.
         if self._unreadable:
             say(self.reading, notes.EVENT_UNREADABLE)
+
+    def _use_metrics(self, metrics: dict[str, Any]) -> None:
+        stand_in = bill(metrics, tier=tier_of(self._head.headers), speed=None)
+        known = self.reading.completeness == "final" or len(self.reading.parts) > 1
+        if known or not self.reading.ended or stand_in.part is None:
+            check_metrics(self.reading, metrics)
+        else:
+            self.reading.parts = (stand_in.part,)
+            settle(self.reading, stand_in)
 
 
 class Invoke:

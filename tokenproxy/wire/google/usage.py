@@ -144,8 +144,9 @@ def bill(held: Held, names: Names) -> Bill:
         output = largest.output()
         if output is not None:
             counts = largest
-    if not any(count is not None for count in msgspec.structs.astuple(counts)):
-        return Bill()
+    *kinds, total = msgspec.structs.astuple(counts)
+    if not any(stated is not None for stated in kinds):
+        return Bill(notes=() if total is None else (notes.TOTAL_MISMATCH,))
     said: list[str] = []
     balanced = output is not None or counts.total is None or counts.prompt is None
     if not balanced:
