@@ -103,6 +103,27 @@ def test_turns_of_one_session_are_calls_of_their_own() -> None:
     assert [one.key for one in ended] == ["1", "2", "3"]
 
 
+def test_a_call_of_one_message_says_what_it_was_asked_with() -> None:
+    """No message names the model: what a call is asked with has it from the session."""
+    connection = Connection()
+    call = {"toolCall": {"functionCalls": [{"id": "f1", "name": "lookup"}]}}
+    [only] = connection.turn({**call, **usage(143, 19)})
+    assert (only.event, only.request) == ("ended", SESSION)
+    assert only.reading is not None
+    assert only.reading.parts == (part(143, 19),)
+
+
+def test_a_call_that_begins_is_known_at_once() -> None:
+    """Though the one before it ends by the same message: the connection may be over then."""
+    connection = Connection()
+    first = connection.client(HELLO)
+    connection.turn(SPOKEN, DONE)
+    [second] = connection.turn(SPOKEN)
+    assert first is not None
+    assert (first.key, second.key, second.event, second.request) == ("1", "2", "begun", SESSION)
+    assert events(connection.parser.close()) == [("1", "ended"), ("2", "ended")]
+
+
 def test_usage_in_one_turn_is_not_added_up() -> None:
     connection = Connection()
     connection.client(HELLO)

@@ -48,7 +48,8 @@ class LiveSocketParser:
         self._calls = 0
         self._open: LiveCall | None = None
         self._due: list[SocketNews] = []
-        """News that a message brought besides those that it was answered with."""
+        """News that a message brought besides those that it was answered with: ends of calls
+        that are known. News of a call that begins never wait, for the connection may be over."""
 
     def client_message(self, message: bytes) -> SocketNews | None:
         """Take a message from the client; news only if it asks for a generation."""
@@ -86,29 +87,34 @@ class LiveSocketParser:
         self._open = LiveCall(str(self._calls), request)
         return self._open
 
-    def _end(self, call: LiveCall, error_status: int | None = None) -> None:
+    def _end(self, call: LiveCall) -> None:
+        self._due.append(self._ended(call))
+
+    def _ended(
+        self, call: LiveCall, request: RequestFacts | None = None, error_status: int | None = None
+    ) -> SocketNews:
         self._open = None
         if call.reading.ended and not call.reading.parts:
             say(call.reading, notes.USAGE_ABSENT)
-        self._due.append(call.news("ended", error_status=error_status))
+        return call.news("ended", request, error_status=error_status)
 
     def _take(self, message: ServerMessage) -> None:
         call = self._open
         if call is not None and call.reading.ended and message.generates:
             self._end(call)
             call = None
-        event = "progressed"
+        begins = call is None
         if call is None:
             if not message.generates and message.usage_metadata is None:
                 return
             call = self._begin(self._session)
-            event = "begun"
         changed = call.take(message)
+        request = call.request if begins else None
         if call.over or message.error is not None:
             status = message.error.code if message.error is not None else None
-            self._end(call, status)
-        elif event == "begun":
-            self._due.append(call.news("begun", call.request, changed=changed))
+            self._due.insert(0, self._ended(call, request, status))
+        elif begins:
+            self._due.insert(0, call.news("begun", request, changed=changed))
         elif not self._due:
             self._due.append(call.news("progressed", changed=changed))
 
