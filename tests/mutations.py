@@ -591,7 +591,7 @@ MUTANTS: Final = (
     Mutant(
         trap="T22", rule="the metrics are not added",
         file="tokenproxy/wire/bedrock/invoke.py", tests=_BEDROCK,
-        old="                check_metrics(self.reading, self._metrics)",
+        old="                self._use_metrics(self._metrics)",
         new="                self.reading.parts += self.reading.parts",
     ),
     Mutant(

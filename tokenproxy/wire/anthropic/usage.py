@@ -29,17 +29,23 @@ TOKENS = (*INPUTS, "output_tokens")
 
 def merge(held: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
     """The usage that holds after ``update`` came on top of ``held``."""
-    room = MAX_KEYS - len(held)
-    stated = {key: value for key, value in update.items() if _is_stated(key, value)}
-    if len(stated) > room:
-        known = {key: value for key, value in stated.items() if key in held or key in TOKENS}
-        stated = dict(islice(stated.items(), max(room, 0))) | known
-    return {**held, **stated}
+    if len(held) + len(update) > MAX_KEYS:
+        update = _within_bounds(held, update)
+    return {
+        **held,
+        **{key: value for key, value in update.items() if _is_stated(key, value)},
+    }
 
 
 def bad_counts(usage: Mapping[str, Any]) -> bool:
     """Whether a token count is there but is no count."""
     return any(usage.get(key) is not None and count(usage[key]) is None for key in TOKENS)
+
+
+def _within_bounds(held: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
+    """``update`` without keys for which there is no room: those that are known always fit."""
+    known = {key: value for key, value in update.items() if key in held or key in TOKENS}
+    return dict(islice(update.items(), max(MAX_KEYS - len(held), 0))) | known
 
 
 def _is_stated(key: str, value: Any) -> bool:
