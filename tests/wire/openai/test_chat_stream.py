@@ -37,6 +37,7 @@ DIALECTS = [
     "groq.chat",
     "openrouter.chat",
     "perplexity.chat",
+    "google.chat",
 ]
 COUNT = st.integers(0, 10_000)
 
