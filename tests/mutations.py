@@ -279,11 +279,11 @@ MUTANTS: Final = (
     ),
     Mutant(
         trap="T13", rule="keys are looked for in events, not in chunks",
-        file="tokenproxy/wire/openai/chat_stream.py", tests=_OPENAI,
-        old="        news = False\n        for event in self._events.feed(data):",
-        new="        news = False\n"
+        file="tokenproxy/wire/framing/events.py", tests=_OPENAI,
+        old="        changed = False\n        for event in self._events.feed(data):",
+        new="        changed = False\n"
         "        if self.reading.content_started and b'usage' not in data:\n"
-        "            return news\n        for event in self._events.feed(data):",
+        "            return changed\n        for event in self._events.feed(data):",
     ),
     Mutant(
         trap="T13", rule="Gemini's events are kept over chunks",

@@ -30,9 +30,10 @@ from tokenproxy.wire.bookkeeping import add_tool_uses, keep, say
 from tokenproxy.wire.dialect import Dialect, Head, ResponseParser
 from tokenproxy.wire.digest import prompt_digest
 from tokenproxy.wire.framing.document import DocumentParser
+from tokenproxy.wire.framing.events import EventStreamParser
 from tokenproxy.wire.framing.lines import LinesParser
 from tokenproxy.wire.framing.sniff import SniffingParser
-from tokenproxy.wire.framing.sse import SSEReader
+from tokenproxy.wire.framing.sse import Event
 from tokenproxy.wire.headers import limits, retry_after_s
 from tokenproxy.wire.lenient import Lenient, array_items
 from tokenproxy.wire.openai import chat_request
@@ -192,48 +193,25 @@ class CohereReading:
             reading.completeness = "final"
 
 
-class EventsParser:
+class EventsParser(EventStreamParser):
     """Reads a stream of version 2."""
 
     def __init__(self, reading: Reading, operation: str) -> None:
-        self.reading = reading
+        super().__init__(reading, _SKIPPED)
         self._answer = CohereReading(reading, operation)
-        self._events = SSEReader(_SKIPPED)
-        self._closed = False
 
-    def feed(self, data: bytes) -> bool:
-        """Take the next bytes. True if id or usage changed."""
-        changed = False
-        for event in self._events.feed(data):
-            changed = self._take(event.name, event.data, torn=False) or changed
-        return changed
-
-    def close(self) -> None:
-        """The stream is over."""
-        if self._closed:
-            return
-        self._closed = True
-        for event in self._events.close():
-            self._take(event.name, event.data, torn=event.torn)
-        if self._events.oversized:
-            say(self.reading, notes.EVENT_TOO_LARGE)
-
-    def take_items(self) -> list[Reading]:
-        """A stream holds one answer: none."""
-        return []
-
-    def _take(self, name: bytes, data: bytes | None, *, torn: bool) -> bool:
+    def _take(self, event: Event) -> bool:
+        name, data = event.name.decode(errors="replace"), event.data
         if data is None:
-            return self._answer.event(name.decode(errors="replace"), None)
+            return self._answer.event(name, None)
         if data.strip() == b"[DONE]":
             return False
         content = _EVENT.decode(data)
         if content is None:
-            if not torn:
+            if not event.torn:
                 say(self.reading, notes.EVENT_UNREADABLE)
             return False
-        told = content.type or content.event_type or name.decode(errors="replace")
-        return self._answer.event(told, content)
+        return self._answer.event(content.type or content.event_type or name, content)
 
 
 class CohereChat:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 
 from tokenproxy.wire import notes
 from tokenproxy.wire.anthropic.reading import MessageReading
 from tokenproxy.wire.anthropic.shapes import MESSAGE, Message
-from tokenproxy.wire.framing.jsonbody import JsonBody
+from tokenproxy.wire.framing.document import ERROR_LIMIT, WholeBodyParser
+from tokenproxy.wire.framing.jsonbody import LIMIT
 from tokenproxy.wire.usage import Reading
 
 ERROR_OF_STATUS: Mapping[int, str] = {
@@ -26,54 +27,36 @@ ERROR_OF_STATUS: Mapping[int, str] = {
 }
 """Error type by status, for bodies that do not tell ("Errors"; a 413 comes from the CDN)."""
 
-_ERROR_LIMIT = 1024 * 1024
-"""Largest error body that is kept, bytes."""
 
+class _BodyParser(WholeBodyParser):
+    """Collects a body and decodes it when it is over."""
 
-class _BodyParser(ABC):
-    """Collects a body and reads it when it is over."""
-
-    def __init__(self, reading: Reading | None, body: JsonBody) -> None:
-        self.reading = reading if reading is not None else Reading()
+    def __init__(self, reading: Reading | None, limit: int = LIMIT) -> None:
+        super().__init__(reading, limit)
         self._message = MessageReading(self.reading)
-        self._body = body
-        self._closed = False
 
-    def feed(self, data: bytes) -> bool:
-        """Take the next bytes. Nothing is known before the last of them."""
-        self._body.feed(data)
-        return False
-
-    def close(self) -> None:
-        """The body is over: read it."""
-        if self._closed:
-            return
-        self._closed = True
-        body = self._body.take()
-        if self._body.too_large:
-            self._message.say(notes.BODY_TOO_LARGE)
-        self._read(MESSAGE.decode(body.removeprefix(b"\xef\xbb\xbf")), body)
-
-    def take_items(self) -> list[Reading]:
-        """One document, one reading: none."""
-        return []
+    def _read(self, body: bytes) -> None:
+        self._take(MESSAGE.decode(body), body)
 
     @abstractmethod
-    def _read(self, message: Message | None, body: bytes) -> None:
+    def _take(self, message: Message | None, body: bytes) -> None:
         """Settle the reading by the decoded body; ``message`` is None if it is no JSON object."""
+
+    def _say(self, note: str) -> None:
+        self._message.say(note)
 
     def _say_unreadable(self, body: bytes) -> None:
         if body:
-            self._message.say(notes.BODY_UNREADABLE)
+            self._say(notes.BODY_UNREADABLE)
 
 
 class MessageParser(_BodyParser):
     """Reads a message that came whole."""
 
     def __init__(self, reading: Reading | None = None) -> None:
-        super().__init__(reading, JsonBody())
+        super().__init__(reading)
 
-    def _read(self, message: Message | None, body: bytes) -> None:
+    def _take(self, message: Message | None, body: bytes) -> None:
         if message is None:
             self._say_unreadable(body)
         elif message.type == "error" or (message.error is not None and message.usage is None):
@@ -87,9 +70,9 @@ class CountParser(_BodyParser):
     """Reads a token count. It is free, and no usage: only whether it came whole matters."""
 
     def __init__(self, reading: Reading | None = None) -> None:
-        super().__init__(reading, JsonBody(_ERROR_LIMIT))
+        super().__init__(reading, ERROR_LIMIT)
 
-    def _read(self, message: Message | None, body: bytes) -> None:
+    def _take(self, message: Message | None, body: bytes) -> None:
         if message is None:
             self._say_unreadable(body)
         else:
@@ -100,11 +83,11 @@ class ErrorParser(_BodyParser):
     """Reads the body of a response of status 400 or higher, JSON or not."""
 
     def __init__(self, status: int, reading: Reading | None = None) -> None:
-        super().__init__(reading, JsonBody(_ERROR_LIMIT))
+        super().__init__(reading, ERROR_LIMIT)
         self._otherwise = ERROR_OF_STATUS.get(status, f"http_{status}")
         self.reading.error = self._otherwise
 
-    def _read(self, message: Message | None, body: bytes) -> None:
+    def _take(self, message: Message | None, body: bytes) -> None:
         if message is None:
             self._say_unreadable(body)
             return

@@ -16,7 +16,8 @@ from collections.abc import Callable, Mapping
 from tokenproxy.wire import notes
 from tokenproxy.wire.anthropic.reading import MessageReading
 from tokenproxy.wire.anthropic.shapes import EVENT, StreamEvent
-from tokenproxy.wire.framing.sse import Event, SSEReader
+from tokenproxy.wire.framing.events import EventStreamParser
+from tokenproxy.wire.framing.sse import Event
 from tokenproxy.wire.usage import Reading
 
 SKIPPED = (b"content_block_delta", b"content_block_stop", b"ping")
@@ -25,7 +26,7 @@ SKIPPED = (b"content_block_delta", b"content_block_stop", b"ping")
 _TYPE_FIRST = re.compile(rb'\s*\{\s*"type"\s*:\s*"([a-z_]{1,40})"')
 
 
-class StreamParser:
+class StreamParser(EventStreamParser):
     """Reads a streamed message."""
 
     def __init__(
@@ -35,32 +36,16 @@ class StreamParser:
         first_party: bool = True,
         service_tier: str | None = None,
     ) -> None:
-        self.reading = reading if reading is not None else Reading()
+        super().__init__(reading if reading is not None else Reading(), SKIPPED)
         self._message = MessageReading(self.reading, service_tier, first_party=first_party)
-        self._events = SSEReader(SKIPPED)
-        self._closed = False
 
-    def feed(self, data: bytes) -> bool:
-        """Take the next bytes. True if model, id or usage changed."""
-        changed = False
-        for event in self._events.feed(data):
-            changed = self._take(event) or changed
-        return changed
+    def _say(self, note: str) -> None:
+        """Add a note, once."""
+        self._message.say(note)
 
-    def close(self) -> None:
-        """The stream is over. Data that its end cut off counts if it is whole."""
-        if self._closed:
-            return
-        self._closed = True
-        for event in self._events.close():
-            self._take(event)
-        if self._events.oversized:
-            self._message.say(notes.EVENT_TOO_LARGE)
+    def _end(self) -> None:
+        """The last event was taken."""
         self._message.close()
-
-    def take_items(self) -> list[Reading]:
-        """A stream holds one message: none."""
-        return []
 
     def take(self, name: bytes, data: bytes | None, *, torn: bool = False) -> bool:
         """Take an event that another framing may have cut. True if model, id or usage changed.

@@ -16,8 +16,9 @@ from tokenproxy.wire.bookkeeping import say
 from tokenproxy.wire.dialect import Dialect, Head, ResponseParser
 from tokenproxy.wire.digest import prompt_digest
 from tokenproxy.wire.framing.document import DocumentParser
+from tokenproxy.wire.framing.events import EventStreamParser
 from tokenproxy.wire.framing.sniff import SniffingParser
-from tokenproxy.wire.framing.sse import Event, SSEReader
+from tokenproxy.wire.framing.sse import Event
 from tokenproxy.wire.google import headers as google_headers
 from tokenproxy.wire.google.errors import fail, read_error
 from tokenproxy.wire.google.interactions_reading import InteractionReading
@@ -29,37 +30,17 @@ from tokenproxy.wire.usage import Reading, RequestFacts, ResponseFacts, ToolResu
 from tokenproxy.wire.words import word
 
 
-class InteractionEventsParser:
+class InteractionEventsParser(EventStreamParser):
     """Reads a streamed interaction."""
 
     def __init__(self, reading: Reading, service_tier: str | None = None) -> None:
-        self.reading = reading
+        super().__init__(reading)
         self._interaction = InteractionReading(reading, service_tier)
-        self._events = SSEReader()
-        self._closed = False
 
-    def feed(self, data: bytes) -> bool:
-        """Take the next bytes. True if model, id or usage changed."""
-        changed = False
-        for event in self._events.feed(data):
-            changed = self._take(event) or changed
-        return changed
-
-    def close(self) -> None:
-        """The stream is over. Data that its end cut off counts if it is whole."""
-        if self._closed:
-            return
-        self._closed = True
-        for event in self._events.close():
-            self._take(event)
-        if self._events.oversized:
-            say(self.reading, notes.EVENT_TOO_LARGE)
+    def _end(self) -> None:
+        """The last event was taken."""
         if self.reading.ended and not self.reading.parts and self.reading.error is None:
             say(self.reading, notes.USAGE_ABSENT)
-
-    def take_items(self) -> list[Reading]:
-        """A stream holds one interaction: none."""
-        return []
 
     def _take(self, event: Event) -> bool:
         data = (event.data or b"").strip()

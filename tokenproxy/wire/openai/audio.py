@@ -22,10 +22,11 @@ import msgspec
 from tokenproxy.wire import notes
 from tokenproxy.wire.bookkeeping import say
 from tokenproxy.wire.dialect import Dialect, Head, ResponseParser
+from tokenproxy.wire.framing.document import WholeBodyParser
+from tokenproxy.wire.framing.events import EventStreamParser
 from tokenproxy.wire.framing.sniff import SniffingParser
-from tokenproxy.wire.framing.sse import Event, SSEReader
+from tokenproxy.wire.framing.sse import Event
 from tokenproxy.wire.lenient import Lenient
-from tokenproxy.wire.openai.document import DocumentParser
 from tokenproxy.wire.openai.errors import ErrorParser, is_error
 from tokenproxy.wire.openai.fields import RESPONSES_FIELDS
 from tokenproxy.wire.openai.headers import read_response_headers
@@ -83,7 +84,7 @@ def _take(media: MediaReading, answer: Answer, operation: str) -> None:
         take_usage(media, usage)
 
 
-class AudioParser(DocumentParser):
+class AudioParser(WholeBodyParser):
     """Reads a transcript that came whole, as JSON."""
 
     def __init__(self, operation: str, reading: Reading | None = None) -> None:
@@ -103,38 +104,16 @@ class AudioParser(DocumentParser):
             _take(media, answer, self._operation)
 
 
-class AudioStreamParser:
+class AudioStreamParser(EventStreamParser):
     """Reads a transcript or speech that is streamed."""
 
     def __init__(self, operation: str, reading: Reading | None = None) -> None:
+        media = MediaReading(reading)
+        super().__init__(media.reading, _DELTAS)
         self._operation = operation
-        self._media = MediaReading(reading)
-        self.reading = self._media.reading
-        self._events = SSEReader(_DELTAS)
-        self._closed = False
+        self._media = media
 
-    def feed(self, data: bytes) -> bool:
-        """Take the next bytes. True if usage changed."""
-        changed = False
-        for event in self._events.feed(data):
-            changed = self._event(event) or changed
-        return changed
-
-    def close(self) -> None:
-        """The stream is over."""
-        if self._closed:
-            return
-        self._closed = True
-        for event in self._events.close():
-            self._event(event)
-        if self._events.oversized:
-            self._media.say(notes.EVENT_TOO_LARGE)
-
-    def take_items(self) -> list[Reading]:
-        """One answer: none."""
-        return []
-
-    def _event(self, event: Event) -> bool:
+    def _take(self, event: Event) -> bool:
         name = kind_of(event)
         if name.startswith((b"transcript.", b"speech.")):
             self.reading.content_started = True

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from tokenproxy.wire import notes
+from tokenproxy.wire.framing.document import WholeBodyParser
 from tokenproxy.wire.openai.accent import Accent
 from tokenproxy.wire.openai.chat_reading import ChatReading
-from tokenproxy.wire.openai.document import DocumentParser
 from tokenproxy.wire.openai.errors import IN_STREAM, read_envelope, word_of
 from tokenproxy.wire.usage import Reading
 
 
-class ChatBodyParser(DocumentParser):
+class ChatBodyParser(WholeBodyParser):
     """Reads a whole completion, or the error that came in its place under status 200.
 
     Args:

@@ -15,7 +15,8 @@ from __future__ import annotations
 import re
 
 from tokenproxy.wire import notes
-from tokenproxy.wire.framing.sse import Event, SSEReader
+from tokenproxy.wire.framing.events import EventStreamParser
+from tokenproxy.wire.framing.sse import Event
 from tokenproxy.wire.openai.accent import Accent
 from tokenproxy.wire.openai.chat_reading import ChatReading
 from tokenproxy.wire.usage import Reading
@@ -28,7 +29,7 @@ _PROMISE = re.compile(rb'"usage"\s*:\s*null')
 _NO_CHUNK = rb'"object"\s*:\s*"error"'
 
 
-class ChatStreamParser:
+class ChatStreamParser(EventStreamParser):
     """Reads a streamed completion.
 
     Args:
@@ -46,37 +47,21 @@ class ChatStreamParser:
         *,
         thorough: bool = False,
     ) -> None:
-        self.reading = reading if reading is not None else Reading()
+        super().__init__(reading if reading is not None else Reading())
         self._chat = ChatReading(self.reading, accent, operation)
         self._accent = accent
         self._thorough = thorough
         self._matters = _pattern(*_KEYS, *accent.keys)
         self._matters_or_tier = _pattern(*_KEYS, *accent.keys, _TIER)
-        self._events = SSEReader()
-        self._closed = False
         self._cut = False
 
-    def feed(self, data: bytes) -> bool:
-        """Take the next bytes. True if model, id or usage changed."""
-        news = False
-        for event in self._events.feed(data):
-            news = self._take(event) or news
-        return news
+    def _say(self, note: str) -> None:
+        """Add a note, once."""
+        self._chat.say(note)
 
-    def close(self) -> None:
-        """The stream is over. Data that its end cut off counts if it is whole."""
-        if self._closed:
-            return
-        self._closed = True
-        for event in self._events.close():
-            self._take(event)
-        if self._events.oversized:
-            self._chat.say(notes.EVENT_TOO_LARGE)
+    def _end(self) -> None:
+        """The last event was taken."""
         self._chat.close(orderly=not self._cut, absent=notes.INCLUDE_USAGE_ABSENT)
-
-    def take_items(self) -> list[Reading]:
-        """A stream holds one completion: none."""
-        return []
 
     def _take(self, event: Event) -> bool:
         data = event.data

@@ -23,8 +23,8 @@ from typing import NamedTuple
 import msgspec
 
 from tokenproxy.wire import notes
+from tokenproxy.wire.framing.document import WholeBodyParser
 from tokenproxy.wire.lenient import Lenient, array_items
-from tokenproxy.wire.openai.document import DocumentParser
 from tokenproxy.wire.usage import Reading
 
 ERROR_OF_STATUS: Mapping[int, str] = {
@@ -132,7 +132,7 @@ def read_envelope(body: bytes) -> Envelope | None:
     return envelope
 
 
-class ErrorParser(DocumentParser):
+class ErrorParser(WholeBodyParser):
     """Reads the body of a response of status 400 or higher, JSON or not."""
 
     def __init__(self, status: int, reading: Reading | None = None) -> None:

@@ -16,10 +16,11 @@ import msgspec
 
 from tokenproxy.wire import notes
 from tokenproxy.wire.dialect import Dialect, Head, ResponseParser
+from tokenproxy.wire.framing.document import WholeBodyParser
+from tokenproxy.wire.framing.events import EventStreamParser
 from tokenproxy.wire.framing.sniff import SniffingParser
-from tokenproxy.wire.framing.sse import Event, SSEReader
+from tokenproxy.wire.framing.sse import Event
 from tokenproxy.wire.lenient import Lenient
-from tokenproxy.wire.openai.document import DocumentParser
 from tokenproxy.wire.openai.errors import ErrorParser, is_error
 from tokenproxy.wire.openai.headers import read_response_headers
 from tokenproxy.wire.openai.media import MediaReading, kind_of, read_request
@@ -54,7 +55,7 @@ def _take(media: MediaReading, answer: Answer) -> None:
         media.say(notes.USAGE_ABSENT)
 
 
-class ImagesParser(DocumentParser):
+class ImagesParser(WholeBodyParser):
     """Reads images that came whole."""
 
     def _read(self, body: bytes) -> None:
@@ -70,37 +71,15 @@ class ImagesParser(DocumentParser):
             _take(media, answer)
 
 
-class ImageStreamParser:
+class ImageStreamParser(EventStreamParser):
     """Reads images that are streamed."""
 
     def __init__(self, reading: Reading | None = None) -> None:
-        self._media = MediaReading(reading)
-        self.reading = self._media.reading
-        self._events = SSEReader(_PARTIAL)
-        self._closed = False
+        media = MediaReading(reading)
+        super().__init__(media.reading, _PARTIAL)
+        self._media = media
 
-    def feed(self, data: bytes) -> bool:
-        """Take the next bytes. True if usage changed."""
-        changed = False
-        for event in self._events.feed(data):
-            changed = self._event(event) or changed
-        return changed
-
-    def close(self) -> None:
-        """The stream is over."""
-        if self._closed:
-            return
-        self._closed = True
-        for event in self._events.close():
-            self._event(event)
-        if self._events.oversized:
-            self._media.say(notes.EVENT_TOO_LARGE)
-
-    def take_items(self) -> list[Reading]:
-        """One answer: none."""
-        return []
-
-    def _event(self, event: Event) -> bool:
+    def _take(self, event: Event) -> bool:
         name = kind_of(event)
         if name.startswith(b"image_"):
             self.reading.content_started = True

@@ -7,14 +7,14 @@ has usage of its own and no status.
 from __future__ import annotations
 
 from tokenproxy.wire import notes
-from tokenproxy.wire.openai.document import DocumentParser
+from tokenproxy.wire.framing.document import WholeBodyParser
 from tokenproxy.wire.openai.errors import ERROR_LIMIT
 from tokenproxy.wire.openai.responses_reading import ResponseReading
 from tokenproxy.wire.openai.responses_shapes import RESPONSE
 from tokenproxy.wire.usage import Reading
 
 
-class ResponseParser(DocumentParser):
+class ResponseParser(WholeBodyParser):
     """Reads a response that came whole."""
 
     def __init__(self, response: ResponseReading) -> None:
@@ -29,7 +29,7 @@ class ResponseParser(DocumentParser):
             self._say(notes.BODY_UNREADABLE)
 
 
-class CountParser(DocumentParser):
+class CountParser(WholeBodyParser):
     """Reads a token count. It is free, and no usage: only whether it came whole matters."""
 
     def __init__(self, reading: Reading | None = None) -> None:

@@ -18,11 +18,11 @@ import re
 from typing import Final
 
 from tokenproxy.wire import notes
-from tokenproxy.wire.framing.sse import Event, SSEReader
+from tokenproxy.wire.framing.events import EventStreamParser
+from tokenproxy.wire.framing.sse import Event
 from tokenproxy.wire.openai.responses_reading import ResponseReading
 from tokenproxy.wire.openai.responses_shapes import EVENT
 from tokenproxy.wire.openai.responses_shapes import Event as Content
-from tokenproxy.wire.usage import Reading
 
 _DELTAS: Final = (
     "output_text", "refusal", "function_call_arguments", "custom_tool_call_input",
@@ -79,36 +79,20 @@ def type_of(data: bytes) -> bytes:
     return (content.type or "").encode(errors="replace") if content is not None else b""
 
 
-class StreamParser:
+class StreamParser(EventStreamParser):
     """Reads a streamed response."""
 
     def __init__(self, response: ResponseReading) -> None:
-        self.reading = response.reading
+        super().__init__(response.reading, SKIPPED)
         self._response = response
-        self._events = SSEReader(SKIPPED)
-        self._closed = False
 
-    def feed(self, data: bytes) -> bool:
-        """Take the next bytes. True if model, id or usage changed."""
-        changed = False
-        for event in self._events.feed(data):
-            changed = self._take(event) or changed
-        return changed
+    def _say(self, note: str) -> None:
+        """Add a note, once."""
+        self._response.say(note)
 
-    def close(self) -> None:
-        """The stream is over. Data that its end cut off counts if it is whole."""
-        if self._closed:
-            return
-        self._closed = True
-        for event in self._events.close():
-            self._take(event)
-        if self._events.oversized:
-            self._response.say(notes.EVENT_TOO_LARGE)
+    def _end(self) -> None:
+        """The last event was taken."""
         self._response.cut()
-
-    def take_items(self) -> list[Reading]:
-        """A stream holds one response: none."""
-        return []
 
     def _take(self, event: Event) -> bool:
         name = event.name
