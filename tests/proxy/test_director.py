@@ -74,6 +74,30 @@ def test_reverse_by_prefix_or_path(path: str, upstream_path: str) -> None:
     assert (target.scheme, target.host, target.port) == ("https", "api.anthropic.com", 443)
 
 
+@pytest.mark.parametrize(
+    ("path", "host", "upstream_path"),
+    [
+        ("//openai/v1/chat/completions", "api.openai.com", "/v1/chat/completions"),
+        ("/openai//v1/chat/completions", "api.openai.com", "/v1/chat/completions"),
+        ("/openai/v1//chat/completions", "api.openai.com", "/v1//chat/completions"),
+        ("//anthropic/v1/messages", "api.anthropic.com", "/v1/messages"),
+        ("/openai/v1", "api.openai.com", "/v1"),
+        ("/openai/v1?x=1", "api.openai.com", "/v1?x=1"),
+        ("/openai/v1/", "api.openai.com", "/v1/"),
+        ("/openai/v1beta", "api.openai.com", "/v1/v1beta"),
+    ],
+)
+def test_slashes_where_a_base_url_and_a_path_meet(path: str, host: str, upstream_path: str) -> None:
+    target = director().reverse("POST", path)
+    assert target is not None
+    assert (target.host, target.path) == (host, upstream_path)
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/embeddings", "/responses/"])
+def test_a_path_that_several_know_brings_no_key_to_any(path: str) -> None:
+    assert director().reverse("POST", path) is None
+
+
 def test_reverse_chains_to_the_gateway_that_the_variable_held_before() -> None:
     way = director(upstreams={"anthropic": "http://gw.example:8080/llm"})
     target = way.reverse("POST", "/anthropic/v1/messages")

@@ -114,7 +114,8 @@ class Director:
 
     def reverse(self, method: str, path: str) -> Target | None:
         """The way of a request sent to us as to a server; None if it names no provider."""
-        name, _, rest = path.removeprefix("/").partition("/")
+        # A base URL that ends in a slash is told from one that does not by nobody.
+        name, _, rest = path.lstrip("/").partition("/")
         plain = name.partition("?")[0]
         if plain in routes.PROVIDERS:
             key: str | None = plain
@@ -127,7 +128,7 @@ class Director:
         # Clients are told a base URL that ends as the provider's own; some append to it, and
         # some know the API's whole path by themselves.
         inner = routes.PROVIDERS[key].base_path
-        tail = path.removeprefix(inner) if inner and path.startswith(inner + "/") else path
+        tail = _below(inner, path)
         owner = routes.provider_of_host(f"{base.host}:{base.port}")
         if owner is not None:
             route = routes.match(owner, method, base.prefix + tail)
@@ -163,3 +164,10 @@ class Director:
         if any(hides(entry, host) for entry in self._no_proxy):
             return None
         return self._proxy.scheme, (self._proxy.host, self._proxy.port)
+
+
+def _below(base_path: str, path: str) -> str:
+    """What follows the path of a base URL, if it is there; else the path as it is."""
+    plain = "/" + path.lstrip("/")
+    rest = plain.removeprefix(base_path)
+    return rest if base_path and rest != plain and rest[:1] in ("", "/", "?") else path

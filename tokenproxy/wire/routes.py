@@ -45,6 +45,9 @@ __all__ = [
     "provider_of_path",
 ]
 
+_COPIED: Final = ("anthropic", "openai")
+"""APIs that others offer too."""
+
 _MAX_PREFIX: Final = 6
 """Segments that a gateway may put before an API's own path."""
 
@@ -111,8 +114,21 @@ def is_first_party(provider: str, host: str) -> bool:
 
 
 def provider_of_path(method: str, path: str) -> str | None:
-    """The key of the provider whose call a request must be, for lack of its host, or None."""
-    return next((key for key in PROVIDERS if match(key, method, path)), None)
+    """The key of the provider whose call a request must be, for lack of its host, or None.
+
+    Many APIs are copies of Anthropic's and OpenAI's: theirs are meant. Of any other path that
+    several know none is meant: the request has a key in it, and would bring it to a stranger.
+    """
+    known = [key for key in PROVIDERS if match(key, method, path)]
+    if not known or known[0] in _COPIED:
+        return next(iter(known), None)
+    # Some clients append to a base URL that ends in the API's own path.
+    meant = {
+        provider.name
+        for key, provider in PROVIDERS.items()
+        if key in known or match(key, method, provider.base_path + path)
+    }
+    return known[0] if len(meant) == 1 else None
 
 
 def dialect_names() -> tuple[str, ...]:
