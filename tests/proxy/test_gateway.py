@@ -249,6 +249,23 @@ def test_the_users_own_proxy_is_chained_for_tunnels() -> None:
     assert own.heads[0].startswith(b"CONNECT unresolvable.example:80 ")
 
 
+def test_a_gateway_may_be_an_ipv6_address() -> None:
+    heads: list[bytes] = []
+
+    def answer(server: socket.socket) -> None:
+        client, _ = server.accept()
+        with client:
+            heads.append(client.recv(65536))
+            client.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+        port = server.getsockname()[1]
+        threading.Thread(target=answer, args=(server,), daemon=True).start()
+        with Proxy(upstreams={"anthropic": f"http://[::1]:{port}"}) as proxy:
+            assert post(proxy.port, "/anthropic/v1/messages", BODY).status == 200
+    assert b"\r\nhost: [::1]:%d\r\n" % port in heads[0].lower()
+
+
 def test_requests_after_the_end_do_not_go_upstream() -> None:
     """A connection may outlive the account; what comes on it then would have no row."""
     with Simulator("plain") as sim:

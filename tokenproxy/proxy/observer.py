@@ -269,6 +269,9 @@ def _redirect(flow: http.HTTPFlow, target: Target) -> None:
         request.scheme = target.scheme
         request.port = target.port
         request.host = target.host  # the setter renames the Host header too
+        if ":" in target.host and request.host_header:
+            # but leaves out an IPv6 address's brackets; servers refuse that
+            request.host_header = f"[{target.host}]:{target.port}"
     if request.path != target.path:
         request.path = target.path
 
