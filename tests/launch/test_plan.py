@@ -123,6 +123,8 @@ def test_signed_requests_need_the_real_host() -> None:
     [
         ("127.0.0.1", None),
         ("0.0.0.0", None),
+        ("0.0.0.0:8080", None),
+        ("http://[::]:8080", None),
         ("localhost:11434", None),
         ("http://[::1]:11434", None),
         ("[::1]", None),
@@ -217,3 +219,7 @@ def test_a_proxy_for_all_that_we_cannot_go_through_is_said() -> None:
 
 def test_the_users_exceptions_are_kept_whole() -> None:
     assert plan("auto", NO_PROXY="*, api.one.example").no_proxy == ("*", "api.one.example")
+
+
+def test_a_gateway_may_be_told_by_an_address_to_listen_on() -> None:
+    assert plan("auto", ONE_BASE_URL="http://0.0.0.0:4000").variables == ("one",)

@@ -19,7 +19,7 @@ import msgspec
 from tokenproxy import no_proxy
 from tokenproxy.config import Mode
 from tokenproxy.launch.errors import UsageError
-from tokenproxy.launch.routes import check_url, is_address, is_here, without_login
+from tokenproxy.launch.routes import check_url, is_address, is_every, is_here, without_login
 from tokenproxy.wire.endpoints import Provider, host_pattern
 from tokenproxy.wire.providers import PROVIDERS
 
@@ -113,8 +113,20 @@ def _gateways(env: Mapping[str, str], providers: Mapping[str, Provider]) -> dict
     return {
         name: check_url(url, provider.base_url_env)
         for name, provider in providers.items()
-        if (url := _told(env, provider)) and not _is_known(url, providers)
+        if (url := _told(env, provider))
+        and not _is_known(url, providers)
+        and not _is_listened_on(url, provider)
     }
+
+
+def _is_listened_on(told: str, provider: Provider) -> bool:
+    """Whether a variable that a server obeys too tells it where to listen (``OLLAMA_HOST``)."""
+    if urlsplit(provider.base_url).scheme != "http":
+        return False
+    try:
+        return is_every(urlsplit(told).hostname or "")
+    except ValueError:
+        return False
 
 
 def _told(env: Mapping[str, str], provider: Provider) -> str:

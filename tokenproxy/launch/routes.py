@@ -89,6 +89,11 @@ def is_host(host: str) -> bool:
     return is_address(host) or _HOST.fullmatch(host) is not None
 
 
+def is_every(host: str) -> bool:
+    """Whether ``host`` stands for all addresses of this machine: one listens there, nobody calls."""
+    return is_address(host) and ipaddress.ip_address(host).is_unspecified
+
+
 def is_here(host: str) -> bool:
     """Whether ``host`` means this machine, as a client or as a server is told it."""
     if not is_address(host):
