@@ -90,7 +90,7 @@ def is_host(host: str) -> bool:
 
 
 def is_every(host: str) -> bool:
-    """Whether ``host`` stands for all addresses of this machine: one listens there, nobody calls."""
+    """Whether ``host`` stands for all addresses of this machine: those are to listen on."""
     return is_address(host) and ipaddress.ip_address(host).is_unspecified
 
 
