@@ -48,7 +48,7 @@ class Framing(NamedTuple):
     """What is read of such a body in these chunks; fails if that is less than it says."""
 
 
-FILLING = st.sampled_from(["Hi.", 'a\\"b\u2028', "x" * 2000, "\n{}[]\\" * 20_000])
+FILLING = st.sampled_from(["Hi.", 'a\\"b\u2028', "x" * 2000, "\n{}[]\\" * 8_000])
 """Texts of answers; with the last of them a body is larger than is kept raw."""
 
 
