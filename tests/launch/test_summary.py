@@ -23,6 +23,8 @@ def test_a_run() -> None:
 
 
 def test_what_went_wrong_is_said() -> None:
+    free = Summary(calls=1, unpriced=1, input_tokens=10)
+    assert "· 10 in · 0 out · 1 unpriced ·" in summary_line(free, elapsed_ms=10, iteration=0)
     summary = Summary(calls=1, failed=1, incomplete=2, unpriced=3, input_tokens=10, cost_usd=1.5)
     assert summary_line(summary, elapsed_ms=10, iteration=0) == (
         "1 call (1 failed, 2 incomplete) · 10 in · 0 out · $1.50 + 3 unpriced · 10 ms · iteration 0"

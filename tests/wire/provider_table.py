@@ -32,12 +32,14 @@ def render() -> str:
     for case in all_cases():
         shown[case.provider, case.aspect].append(case.name)
     lines = [
-        f"| provider | row's `provider` | {' | '.join(ASPECTS)} |",
+        f"| base URL | row's `provider` | {' | '.join(ASPECTS)} |",
         f"|---|---|{'---|' * len(ASPECTS)}",
     ]
     for key, provider in PROVIDERS.items():
         cells = [_cell(shown[key, aspect], ELSEWHERE.get((key, aspect), "")) for aspect in ASPECTS]
-        lines.append(f"| `{key}` | {provider.name} | {' | '.join(cells)} |")
+        base = f"`/{key}{provider.base_path}`"
+        variable = f"<br>{provider.base_url_env}" if provider.base_url_env else ""
+        lines.append(f"| {base}{variable} | {provider.name} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

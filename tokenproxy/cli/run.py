@@ -64,7 +64,9 @@ def run(
     no_summary: Annotated[
         bool,
         typer.Option(
-            "--no-summary", envvar="TOKENPROXY_NO_SUMMARY", help="No line on stderr at the end."
+            "--no-summary",
+            envvar="TOKENPROXY_NO_SUMMARY",
+            help="No sums on stderr at the end; warnings stay.",
         ),
     ] = False,
     fail_open: Annotated[

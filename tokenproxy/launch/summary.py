@@ -33,8 +33,10 @@ def summary_line(summary: Summary, *, elapsed_ms: float, iteration: int | None) 
         read = f" ({units.si(cached)} cached)" if cached else ""
         parts.append(f"{units.si(summary.input_tokens)} in{read}")
         parts.append(f"{units.si(summary.output_tokens)} out")
-        unpriced = f" + {units.si(summary.unpriced)} unpriced" if summary.unpriced else ""
-        parts.append(units.usd(summary.cost_usd) + unpriced)
+        unpriced = f"{units.si(summary.unpriced)} unpriced" if summary.unpriced else ""
+        # Where no price is known the cost is not 0; what is free is.
+        known = "" if unpriced and not summary.cost_usd else units.usd(summary.cost_usd)
+        parts.append(" + ".join(part for part in (known, unpriced) if part))
     parts.append(units.duration(elapsed_ms))
     if iteration is not None:
         parts.append(f"iteration {iteration}")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import re
 import time
 from collections.abc import Callable
 from urllib.parse import unquote, urlsplit
 
 from mitmproxy import http, tls
-from mitmproxy.connection import ConnectionState
+from mitmproxy.connection import ConnectionState, Server
 
 from tokenproxy.config import RunContext
 from tokenproxy.proxy.calls import Calls
@@ -34,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 _TAP = "tokenproxy.tap"
 _UPGRADE = "tokenproxy.upgrade"
+_LONGEST_REASON = 200
+_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 _INJECTED = "tokenproxy.injected"
 
 
@@ -54,6 +57,7 @@ class Observer:
         self._director = director
         self._recorder = recorder
         self._calls = Calls(run, recorder)
+        self._gateway = run.gateway
         self._port = port
         self._proxy_auth = _basic_auth(upstream_proxy)
         self._inject = inject_include_usage
@@ -171,7 +175,8 @@ class Observer:
             return
         if is_given_up(flow) or not flow.client_conn.state & ConnectionState.CAN_READ:
             self._over(tap, CLIENT_LEFT)
-        elif flow.response is None and flow.server_conn.timestamp_tcp_setup is None:
+        elif flow.response is None and not _is_connected(flow.server_conn):
+            self._warn(_why_not(flow, tap.start.server_address))
             self._over(tap, UNREACHABLE)
         else:
             self._over(tap, UPSTREAM_LEFT)
@@ -232,9 +237,14 @@ class Observer:
     def tls_failed_client(self, data: tls.TlsData) -> None:
         """A client that does not trust the run's CA cannot be seen: say so."""
         host = data.context.client.sni or (data.context.server.address or ("?",))[0]
+        instead = (
+            f"Point its base URL at http://127.0.0.1:{self._port}/PROVIDER"
+            if self._gateway
+            else "Use --mode reverse for it"
+        )
         self._warn(
-            f"a program refused the run's certificate for {host}; its calls failed. "
-            "Use --mode reverse for it, or see docs/security.md for the variables it may honour."
+            f"a program refused tokenproxy's certificate for {host}; its calls failed. "
+            f"{instead}, or see docs/security.md for the variables it may honour."
         )
 
     async def idle(self, timeout_s: float) -> None:
@@ -249,6 +259,20 @@ class Observer:
     def _over(self, tap: Tap, broken: str | None) -> None:
         tap.over(broken)
         self._calls.remove(tap)
+
+
+def _is_connected(server: Server) -> bool:
+    """Whether a connection was made, its TLS included where it was to have one."""
+    return server.timestamp_tcp_setup is not None and (not server.tls or server.tls_established)
+
+
+def _why_not(flow: http.HTTPFlow, host: str) -> str:
+    """Why a provider cannot be reached: the client is only told that nobody answers."""
+    reason = flow.server_conn.error or (flow.error.msg if flow.error else "")
+    address = flow.server_conn.address
+    way = f" at {address[0]}:{address[1]}" if address and address[0] != host else ""
+    words = _ERRNO.sub("", " ".join(reason.split()))[:_LONGEST_REASON]
+    return f"{host}{way} could not be reached: {words}"
 
 
 def _tap(flow: http.HTTPFlow) -> Tap | None:

@@ -87,7 +87,7 @@ async def serve(
     """Serve on ``listener`` until ``ended``, then drain, settle the account and sum it up."""
     from tokenproxy.proxy.gateway import Gateway
 
-    warnings: list[str] = []
+    warnings: dict[str, None] = {}  # in order, each once: a gateway may live for months
     recorder = Recorder(
         run=config.run,
         ledger=Path(config.ledger),
@@ -97,7 +97,7 @@ async def serve(
         resumed=config.generation > 0,
     )
     recorder.start()
-    gateway = Gateway(config, recorder, port=listener.getsockname()[1], warn=warnings.append)
+    gateway = Gateway(config, recorder, port=listener.getsockname()[1], warn=warnings.setdefault)
     await gateway.start(listener)
     ready()
     over = threading.Event()
