@@ -41,6 +41,28 @@ def test_what_is_not_sound_is_told_line_by_line(cli: Cli, ledger: Path) -> None:
     assert (found["sound"], found["rows"], found["duplicates"]) == (False, 3, ["a"])
 
 
+def test_an_object_that_is_no_row_is_none_for_the_report_either(cli: Cli, ledger: Path) -> None:
+    write(ledger, [row("a"), b'{"a": 1}\n', b'{"a": "cut\n'])
+    checked = cli("ledger", "verify", "--ledger", str(ledger))
+    assert (checked.status, checked.out.splitlines()) == (
+        1,
+        [
+            f"{ledger}: 1 rows, NOT SOUND",
+            "  line 2: not a row: it has none of a row's keys",
+            "  line 3: cut short",
+        ],
+    )
+    assert "skipped: 2, 3" in cli("ledger", "export", "--ledger", str(ledger)).err
+
+
+def test_before_the_first_run_there_is_nothing_to_verify(cli: Cli) -> None:
+    ended = cli("ledger", "verify")
+    assert (ended.status, ended.out) == (0, "")
+    assert ended.err == cli("ledger", "export").err
+    assert "no calls recorded yet" in ended.err
+    assert json.loads(cli("ledger", "verify", "--json").out)["rows"] == 0
+
+
 def test_nothing_to_recover(cli: Cli) -> None:
     assert cli("ledger", "recover") == (0, "nothing to recover\n", "")
     found = json.loads(cli("ledger", "recover", "--json").out)
@@ -72,7 +94,7 @@ def test_export_as_json_and_csv(cli: Cli, ledger: Path) -> None:
     [
         ([], "Missing command"),
         (["repair"], "repair"),
-        (["verify", "--ledger", "/no/such/file"], "/no/such/file cannot be read"),
+        (["verify", "--ledger", "/no/such/file"], "There is no ledger at /no/such/file"),
         (["export", "--ledger", "/no/such/file"], "There is no ledger at /no/such/file"),
         (["export", "--json", "--csv"], "exclude each other"),
         (["schema", "--json"], "--json"),

@@ -59,25 +59,27 @@ def test_words_are_not_mended(ledger: Path) -> None:
 @pytest.mark.parametrize(
     ("raw", "problem"),
     [
-        (b"plain words\n", "malformed"),
+        (b"plain words\n", "not JSON"),
         (b"[1, 2]\n", "not a JSON object"),
         (b'"text"\n', "not a JSON object"),
-        (b'{"story_id": "say "hi""}\n', "malformed"),
-        (b'{"a": NaN}\n', "malformed"),
-        (b'{"a": 1..5}\n', "malformed"),
+        (b'{"story_id": "say "hi""}\n', "not JSON"),
+        (b'{"a": NaN}\n', "not JSON"),
+        (b'{"a": 1..5}\n', "not JSON"),
+        (b'{"a": "\\ud800"}\n', "not JSON"),
         (b'{"a": "\xff\xfe"}\n', "not UTF-8"),
-        (b'{"a": 1e999}\n', "out of range"),
-        (b"\x00\x00\x00\n", "malformed"),
+        (b'{"a": 1e999}\n', "not a row: a number in it is too large"),
+        (b"\x00\x00\x00\n", "not JSON"),
         (b"[" * 100_000 + b"\n", "nested too deep"),
-        (b'{"a": 1, "b', "cut off"),
+        (b'{"a": 1, "b', "cut short"),
+        (b'{"a": 1, "b\n', "cut short"),
+        (b'{"a": 1,\r\n', "cut short"),
     ],
 )
 def test_what_is_no_row_is_told_with_its_number(ledger: Path, raw: bytes, problem: str) -> None:
     *_, line = iter_rows(write(ledger, ours(), raw))
     assert line.number == 2
     assert line.row is None
-    assert line.problem is not None
-    assert problem in line.problem
+    assert line.problem == problem
 
 
 def test_a_bad_line_does_not_take_its_neighbours_along(ledger: Path) -> None:
@@ -168,6 +170,18 @@ def test_what_is_wrong_is_counted_and_named(ledger: Path) -> None:
     assert len(found.duplicates) == 1
     assert found.torn_tail
     assert [problem.split(":")[0] for problem in found.problems] == ["line 2", "line 4", "line 5"]
+
+
+def test_an_object_without_a_rows_keys_is_no_row(ledger: Path) -> None:
+    found = verify(write(ledger, b'{"a": 1}\n', b'{"timestamp": null}\n', b"{}\n", LEGACY))
+    assert (found.sound, found.rows, found.legacy, found.bad_lines) == (False, 1, 1, 3)
+    assert found.problems[0] == "line 1: not a row: it has none of a row's keys"
+
+
+def test_a_row_of_another_tool_has_a_time_a_provider_and_a_model(ledger: Path) -> None:
+    found = verify(write(ledger, LEGACY, b'{"model": "m", "cost_usd": .5}\n'))
+    assert (found.sound, found.rows, found.invalid) == (False, 2, 1)
+    assert found.problems == ["line 2: a row without timestamp and provider"]
 
 
 def test_problems_are_named_up_to_a_hundred(ledger: Path) -> None:

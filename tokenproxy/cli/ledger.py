@@ -6,12 +6,15 @@ import csv
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tokenproxy.cli.failure import Failure
 from tokenproxy.cli.ledgers import default_ledger, one_ledger, say
+
+if TYPE_CHECKING:
+    from tokenproxy.record.ledger import Verification
 
 ledger = typer.Typer(no_args_is_help=False, rich_markup_mode=None)
 
@@ -36,34 +39,50 @@ def verify(*, file: File = None, as_json: Json = False) -> None:
     """Check every line: is it a row, is the row valid, is it there once. Status 1 if not."""
     import msgspec
 
-    from tokenproxy.record import ledger as record
+    from tokenproxy.record.ledger import Verification
 
+    # Before the first run, which is no failure, it has been said where a ledger would be.
+    absent = file is None and not default_ledger()
     path = one_ledger(file)
-    try:
-        found = record.verify(path)
-    except OSError as error:
-        raise Failure(f"the ledger {path} cannot be read: {error.strerror}") from None
+    found = Verification() if absent else _verified(path)
     if as_json:
         print(
             json.dumps({"ledger": str(path), "sound": found.sound, **msgspec.structs.asdict(found)})
         )
-    else:
-        print(f"{path}: {found.rows} rows, {'sound' if found.sound else 'NOT SOUND'}")
-        if found.legacy:
-            print(f"  {found.legacy} of an older tool, {found.repaired} of these not strict JSON")
-        if found.refetched:
-            print(f"  {found.refetched} of batch results fetched again, which count once")
-        for sentence in found.problems:
-            print(f"  {sentence}")
-        hidden = found.bad_lines + found.invalid - len(found.problems)
-        if hidden > 0:
-            print(f"  ... and {hidden} more")
-        for call_id in found.duplicates:
-            print(f"  call {call_id} is there more than once")
-        if found.torn_tail:
-            print("  the last line has no newline: a writer was killed, or is at work")
+    elif not absent:
+        _tell(path, found)
     if not found.sound:
         raise typer.Exit(_NOT_SOUND)
+
+
+def _verified(path: Path) -> Verification:
+    from tokenproxy.insight.query import LedgerError, check_readable
+    from tokenproxy.record import ledger as record
+
+    try:
+        check_readable(path)
+        return record.verify(path)
+    except LedgerError as error:
+        raise Failure(str(error)) from None
+    except OSError as error:
+        raise Failure(f"the ledger {path} cannot be read: {error.strerror}") from None
+
+
+def _tell(path: Path, found: Verification) -> None:
+    print(f"{path}: {found.rows} rows, {'sound' if found.sound else 'NOT SOUND'}")
+    if found.legacy:
+        print(f"  {found.legacy} of an older tool, {found.repaired} of these not strict JSON")
+    if found.refetched:
+        print(f"  {found.refetched} of batch results fetched again, which count once")
+    for sentence in found.problems:
+        print(f"  {sentence}")
+    hidden = found.bad_lines + found.invalid - len(found.problems)
+    if hidden > 0:
+        print(f"  ... and {hidden} more")
+    for call_id in found.duplicates:
+        print(f"  call {call_id} is there more than once")
+    if found.torn_tail:
+        print("  the last line has no newline: a writer was killed, or is at work")
 
 
 @ledger.command()

@@ -135,7 +135,7 @@ def _load(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Ledge
     for file in files:
         if file.exists() and not (file.is_file() or file.is_fifo()):  # a device never ends
             raise LedgerError(f"The ledger {file} is not a regular file.")
-        _check(file)
+        check_readable(file)
         before = _count(connection, "SELECT count(*) FROM raw")
         _append(connection, file)
         empty = connection.execute(
@@ -166,8 +166,12 @@ def _load(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Ledge
     )
 
 
-def _check(file: Path) -> None:
-    """Say what is wrong with the file before DuckDB does, in words of ours."""
+def check_readable(file: Path) -> None:
+    """Say what is wrong with the file before DuckDB does, in words of ours.
+
+    Raises:
+        LedgerError: It is missing or cannot be opened.
+    """
     try:
         with file.open("rb"):
             pass

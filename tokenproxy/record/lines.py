@@ -4,6 +4,9 @@ A ledger is shared with the ancestor's writers and with crashes, so no content
 raises: a line that is no row is told with its number. One fault of the ancestor
 is forgiven, because nearly all its lines have it: numbers without the leading
 zero (``"cost_usd": .060000``), which no strict JSON parser accepts.
+
+:func:`verify` takes for a row what the reports do: an object with at least one value
+under a row's key.
 """
 
 from __future__ import annotations
@@ -24,6 +27,13 @@ LONGEST_LINE = 64 * 1024 * 1024
 
 _BLOCK = 256 * 1024
 _NAMED_PROBLEMS = 100
+
+_KNOWN = frozenset(Row.__struct_fields__)
+_NEEDED = ("timestamp", "provider", "model")
+"""Keys that each writer's rows have."""
+
+_ENDS_EARLY = "Input data was truncated"
+"""The parser's words."""
 
 _STRING_OR_BARE_POINT = re.compile(rb'"(?:[^"\\]|\\.)*"|(?<![0-9.])\.(?=[0-9])')
 
@@ -121,9 +131,9 @@ def verify(path: Path) -> Verification:
     twice: dict[str, None] = {}
     for line in iter_rows(path):
         found.torn_tail = line.torn
-        if line.row is None:
+        if line.row is None or not _has_a_value(line.row):
             found.bad_lines += 1
-            found.note(line.number, line.problem or "")
+            found.note(line.number, line.problem or "not a row: it has none of a row's keys")
             continue
         found.rows += 1
         found.repaired += line.repaired
@@ -152,10 +162,15 @@ def _is_derived(call_id: str) -> bool:
         return False
 
 
+def _has_a_value(value: dict[str, Any]) -> bool:
+    return any(value[key] is not None for key in _KNOWN & value.keys())
+
+
 def _violation(row: dict[str, Any]) -> str | None:
-    """What of its own schema a row breaks; the ancestor's rows claim none."""
+    """What of its own schema a row breaks; of others, a key that every row has."""
     if row.get("schema") != SCHEMA:
-        return None
+        lacking = [key for key in _NEEDED if key not in row]
+        return f"a row without {' and '.join(lacking)}" if lacking else None
     try:
         msgspec.convert(row, Row)
     except msgspec.ValidationError as error:
@@ -176,18 +191,19 @@ def _raw_lines(file: IO[bytes]) -> Iterator[bytes | None]:
 
 def _read(number: int, raw: bytes) -> Line:
     torn = not raw.endswith(b"\n")
+    text = raw.strip()
     repaired = False
     try:
         try:
-            value = msgspec.json.decode(raw)
+            value = msgspec.json.decode(text)
         except msgspec.DecodeError:
-            mended = _STRING_OR_BARE_POINT.sub(_mend, raw)
-            if mended == raw:
+            mended = _STRING_OR_BARE_POINT.sub(_mend, text)
+            if mended == text:
                 raise
             value = msgspec.json.decode(mended)
             repaired = True
     except msgspec.DecodeError as error:
-        return Line(number, problem="cut off" if torn else str(error), torn=torn)
+        return Line(number, problem=_in_words(error, text, torn=torn), torn=torn)
     except UnicodeDecodeError:
         return Line(number, problem="not UTF-8", torn=torn)
     except RecursionError:
@@ -195,6 +211,15 @@ def _read(number: int, raw: bytes) -> Line:
     if not isinstance(value, dict):
         return Line(number, problem="not a JSON object", torn=torn)
     return Line(number, row=value, repaired=repaired, torn=torn)
+
+
+def _in_words(error: msgspec.DecodeError, text: bytes, *, torn: bool) -> str:
+    """What the parser found, for people."""
+    if isinstance(error, msgspec.ValidationError):
+        return "not a row: a number in it is too large"
+    if torn or (str(error) == _ENDS_EARLY and not text.endswith(b"}")):
+        return "cut short"
+    return "not JSON"
 
 
 def _mend(match: re.Match[bytes]) -> bytes:
