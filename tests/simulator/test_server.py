@@ -130,3 +130,38 @@ def test_command_line(tmp_path: Path) -> None:
         )
         assert (busy.returncode, busy.stderr.startswith("cannot listen on port")) == (1, True)
     assert port.isdigit()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--port", "80800"], "--port 80800 is no port: they go from 0 to 65535"),
+        (["--port", "-1"], "--port -1 is no port: they go from 0 to 65535"),
+        (["--port", "x"], "argument --port: invalid int value: 'x'"),
+        (["--tls", "{file}"], "--tls {file} cannot be used: it is not a directory"),
+        (["--tls", "{file}/in"], "--tls {file}/in cannot be used: Not a directory"),
+        (["--tls", "{taken}"], "--tls {taken} cannot be used: Is a directory"),
+        (["--record", "{file}"], "--record {file} cannot be used: it is not a directory"),
+        (["--record", "/dev/null/no"], "--record /dev/null/no cannot be used: Not a directory"),
+    ],
+)
+def test_bad_input_is_a_sentence(tmp_path: Path, words: list[str], sentence: str) -> None:
+    file, taken = tmp_path / "file", tmp_path / "taken"
+    file.touch()
+    (taken / "ca.pem").mkdir(parents=True)
+    words = [word.format(file=file, taken=taken) for word in words]
+    ended = subprocess.run(
+        [sys.executable, "-m", "tokenproxy.simulator", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    said = sentence.format(file=file, taken=taken)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == f"python -m tokenproxy.simulator: {said}\n"
+
+
+def test_a_port_that_cannot_be_does_not_hang() -> None:
+    with pytest.raises(OverflowError), Simulator(port=80_800):
+        pass

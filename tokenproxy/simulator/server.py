@@ -62,7 +62,7 @@ class Simulator:
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
-        self._failure: OSError | None = None
+        self._failure: OSError | OverflowError | None = None
         self.port = port
         self.exchanges: list[Exchange] = []
         """Every exchange, in the order of the requests' arrival."""
@@ -146,7 +146,7 @@ class Simulator:
     def _run(self) -> None:
         try:
             asyncio.run(self._listen())
-        except OSError as error:
+        except (OSError, OverflowError) as error:  # the second: no such port
             self._failure = error
         finally:
             self._ready.set()
