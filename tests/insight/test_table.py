@@ -49,7 +49,7 @@ def test_several_lines_have_a_total_and_what_it_leaves_out(tmp_path: Path) -> No
     assert lines[4].split()[:4] == ["Total", "5", "2", "68.2k"]
     assert lines[5:] == [
         "Without a known price and not in the cost: 1 call.",
-        "Ended before their last count, so that the sums are lower bounds: 1 call.",
+        "Told no usage, or not all of it: 1 call; the sums are lower bounds.",
     ]
 
 
@@ -99,3 +99,22 @@ def test_csv_has_every_column_in_full(tmp_path: Path) -> None:
     assert by_story["US-7"]["reasoning_output_tokens"] == ""
     assert by_story["US-7"]["cost_usd"] == "0.0145"
     assert re.fullmatch(r"[a-z0-9_,]+", out.getvalue().splitlines()[0])
+
+
+def test_long_names_are_cut_in_the_middle_on_a_narrow_terminal_only(tmp_path: Path) -> None:
+    model, provider = "hf:" + "m" * 78 + "-v2", "gateway.of.a.very.long.example.com:8443"
+    report = make(tmp_path, [row("a", model=model, provider=provider)], "model", "provider")
+    narrow = printed(report, 100).splitlines()
+    assert all(cell_len(line) <= 100 for line in narrow)
+    assert re.match(r"hf:m+…m+-v2  gat\S*…\S*8443  ", narrow[1])
+    assert printed(report).splitlines()[1].startswith(f"{model}  {provider}  ")
+
+
+def test_a_terminal_without_unicode_cuts_names_in_ascii(tmp_path: Path) -> None:
+    raw = io.BytesIO()
+    out = io.TextIOWrapper(raw, encoding="ascii", write_through=True)
+    report = make(tmp_path, [row("a", model="m" * 84)], "model")
+    print_table(report, Console(file=out, width=60))
+    lines = raw.getvalue().decode("ascii").splitlines()
+    assert all(len(line) <= 60 for line in lines)
+    assert re.match(r"m+\.\.\.m+  ", lines[1])

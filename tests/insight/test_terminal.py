@@ -3,8 +3,11 @@ from __future__ import annotations
 import io
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
 
-from tokenproxy.insight.terminal import open_console, plain, printable
+from tokenproxy.insight.terminal import open_console, plain, printable, shorten
 
 
 def test_text_from_a_ledger_has_no_power_over_the_terminal() -> None:
@@ -26,3 +29,26 @@ def test_a_pipe_gets_whole_lines() -> None:
     out = io.StringIO()
     open_console(out).print("[b]x[/b] :smile: " + "y" * 5_000)
     assert out.getvalue() == "[b]x[/b] :smile: " + "y" * 5_000 + "\n"
+
+
+@pytest.mark.parametrize(
+    ("width", "cut", "shortened"),
+    [
+        (10, "…", "abcdefghij"),
+        (9, "…", "abcd…ghij"),
+        (4, "…", "ab…j"),
+        (1, "…", "…"),
+        (0, "…", ""),
+        (-1, "…", ""),
+        (9, "...", "abc...hij"),
+        (3, "...", "..."),
+        (2, "...", ".."),
+    ],
+)
+def test_a_long_name_is_cut_in_the_middle(width: int, cut: str, shortened: str) -> None:
+    assert shorten("abcdefghij", width, cut) == shortened
+
+
+@given(st.text(st.characters(categories=["L", "N", "P"])), st.integers(0, 40))
+def test_what_is_cut_has_the_width_that_was_asked_for(text: str, width: int) -> None:
+    assert cell_len(shorten(text, width)) <= width

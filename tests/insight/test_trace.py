@@ -15,10 +15,12 @@ from tokenproxy.insight.query import LedgerError
 from tokenproxy.insight.trace import (
     CallNode,
     GroupNode,
+    Trace,
     TraceRow,
     find_run,
     last_run,
     make_trace,
+    read_row,
 )
 
 OTHER = "019ab9f0-0000-7000-8000-00000000000f"
@@ -41,10 +43,12 @@ def shape(node: GroupNode | CallNode) -> Any:
     return [f"{node.kind} {node.id}", *map(shape, node.children)]
 
 
-def tree(rows: list[Row]) -> GroupNode:
-    import msgspec
+def made(rows: list[Row]) -> Trace:
+    return make_trace([one for one in map(read_row, rows) if one is not None])
 
-    return make_trace([msgspec.convert(one, TraceRow) for one in rows]).root
+
+def tree(rows: list[Row]) -> GroupNode:
+    return made(rows).root
 
 
 def test_calls_hang_on_turns_and_agents() -> None:
@@ -138,13 +142,13 @@ def test_the_last_run_is_found_without_reading_what_is_older(
     lost = row("lost", run_id=LATER, timestamp=at(-day), outcome="lost")
     path = write(tmp_path / "l.jsonl", [*old, row("a", timestamp=at(0)), lost, row("b")])
     converted = []
-    real = trace._row
+    real = trace.read_row
 
     def counted(raw: object) -> TraceRow | None:
         converted.append(raw)
         return real(raw)
 
-    monkeypatch.setattr(trace, "_row", counted)
+    monkeypatch.setattr(trace, "read_row", counted)
     assert ids(last_run(path)) == {"a", "b"}
     assert len(converted) == 4
 
@@ -194,19 +198,17 @@ def test_a_run_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_json_leaves_out_what_is_unknown() -> None:
-    import msgspec
-
     rows = [
         row("a", timestamp=at(0), turn_id="t", project="shop"),
         row("b", timestamp=at(10), turn_id="t", agent_id="x", agent_type="Explore"),
     ]
-    made = make_trace([msgspec.convert(one, TraceRow) for one in rows]).as_json()
-    assert json.loads(json.dumps(made)) == made
-    assert list(made) == [
+    whole = made(rows).as_json()
+    assert json.loads(json.dumps(whole)) == whole
+    assert list(whole) == [
         *("schema", "run_id", "story_id", "iteration", "project", "started"),
         *("duration_ms", "totals", "children"),
     ]
-    (turn,) = made["children"]
+    (turn,) = whole["children"]
     assert (turn["kind"], turn["id"], turn["totals"]["calls"]) == ("turn", "t", 2)
     call, agent = turn["children"]
     assert (call["kind"], call["number"], call["call_id"], call["start_ms"]) == ("call", 1, "a", 0)
@@ -225,3 +227,43 @@ def test_the_providers_own_figure_is_what_was_spent() -> None:
     )
     assert (root.sums.cost_usd, root.sums.unpriced) == (0.875, 0)
     assert [call.row.spent_usd for call in root.calls()] == [0.25, 0.5, 0.125]
+
+
+def test_json_has_every_key_of_a_calls_row() -> None:
+    one = row("a", requested_model="opus", response_id="msg_1", stream=True, price_version="p")
+    one |= {"labels": {"team": "x"}, "of_a_later_version": [1], "kind": "odd", "error": None}
+    (call,) = made([one]).as_json()["children"]
+    own = {"kind": "call", "number": 1, "start_ms": 0.0, "duration_ms": 200.0}
+    del one["error"]
+    assert call == one | own
+
+
+@pytest.mark.parametrize("name", ["whole", "row"])
+def test_a_foreign_key_takes_no_place_of_ours(name: str) -> None:
+    (call,) = made([row("a", **{name: 5})]).as_json()["children"]
+    assert (call["call_id"], call[name]) == ("a", 5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "incomplete", "unpriced"),
+    [
+        ({}, 0, 0),
+        ({"cost_usd": None}, 0, 1),
+        ({"completeness": "partial"}, 1, 0),
+        ({"completeness": "partial", "cost_usd": None}, 1, 1),
+        ({"completeness": "none", "cost_usd": None}, 1, 0),
+        ({"completeness": "none", "cost_usd": None, "status_code": 101}, 1, 0),
+        ({"completeness": "none", "cost_usd": None, "status_code": 400}, 0, 0),
+        ({"completeness": "none", "cost_usd": None, "status_code": None}, 0, 0),
+        (
+            {"completeness": "none", "cost_usd": None, "status_code": None, "outcome": "lost"},
+            1,
+            0,
+        ),
+    ],
+)
+def test_what_is_not_fully_told_is_counted_as_the_runs_summary_does(
+    changes: Row, incomplete: int, unpriced: int
+) -> None:
+    sums = tree([row("a", **changes)]).sums
+    assert (sums.incomplete, sums.unpriced) == (incomplete, unpriced)

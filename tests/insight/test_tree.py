@@ -9,12 +9,13 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from tests.insight.rows import RUN, Row, failed, row
-from tests.insight.test_trace import at
+from tests.insight.test_trace import at, made
 from tokenproxy.insight.terminal import open_console
-from tokenproxy.insight.trace import TraceRow, make_trace
+from tokenproxy.insight.trace import TraceRow
 from tokenproxy.insight.tree import marks, print_trace
 
 UTC = ZoneInfo("UTC")
+LATE = "2026-11-23T00:00:00.000Z"
 ROWS = [
     row("t", timestamp=at(0), model="claude-haiku-4-5", request_class="auxiliary", client="cli/1"),
     row("a", timestamp=at(300), turn_id="0123456789abc", request_class="main"),
@@ -35,7 +36,7 @@ def printed(rows: list[Row], width: int | None = None, encoding: str = "utf-8") 
     raw = io.BytesIO()
     out = io.TextIOWrapper(raw, encoding=encoding, write_through=True)
     console = Console(file=out, width=width) if width else open_console(out)
-    print_trace(make_trace([msgspec.convert(one, TraceRow) for one in rows]), console, UTC)
+    print_trace(made(rows), console, UTC)
     return raw.getvalue().decode(encoding).splitlines()
 
 
@@ -79,7 +80,14 @@ def test_a_tree_as_it_is_read() -> None:
                 "error": "client_disconnected",
                 "completeness": "partial",
             },
-            "✗ aborted, client_disconnected, ≥ counts are a lower bound",
+            "✗ aborted, client_disconnected, incomplete: counts are a lower bound",
+        ),
+        ({"completeness": "none", "cost_usd": None}, "incomplete: told no usage"),
+        ({"cost_usd": None}, "unpriced"),
+        ({"cost_usd": None, "provider_cost_usd": 0.5}, ""),
+        (
+            {"completeness": "partial", "cost_usd": None},
+            "incomplete: counts are a lower bound, unpriced",
         ),
         ({"success": False, "outcome": "lost"}, "✗ lost"),
         ({"success": False, "outcome": "error", "error": "api_error"}, "✗ api_error"),
@@ -128,3 +136,32 @@ def test_the_providers_own_figure_is_shown() -> None:
     lines = printed([row("a", provider_cost_usd=0.25)])
     assert "$0.2500" in lines[2]
     assert lines[-1].endswith("$0.2500")
+
+
+def test_calls_not_fully_told_are_marked_and_counted_in_the_head() -> None:
+    silent = row("b", completeness="none", input_tokens=None, output_tokens=None, cost_usd=None)
+    lines = printed([row("a"), silent, row("c", cost_usd=None, timestamp=LATE)])
+    assert lines[2].startswith("3 calls (1 incomplete) · 34.1k in (")
+    assert "· $0.0145 + 1 unpriced ·" in lines[2]
+    assert lines[-2].endswith("  incomplete: told no usage")
+    assert lines[-1].endswith("  unpriced")
+    assert printed([failed("a"), silent])[2].startswith("2 calls (1 failed, 1 incomplete) · ")
+    assert "· $0.00 + 1 unpriced ·" in printed([row("a", cost_usd=None)])[2]
+
+
+def test_several_providers_are_named_and_one_is_not() -> None:
+    one = row("a", model="gpt-5.4", provider="openrouter")
+    other = row("b", timestamp=LATE, provider="openai", model="e", operation="embeddings")
+    lines = printed([one, other])
+    assert lines[-2].startswith("1  gpt-5.4 · openrouter  ")
+    assert lines[-1].startswith("2  e · openai (embeddings)  ")
+    assert printed([one])[-1].startswith("1  gpt-5.4   ")
+
+
+def test_a_long_name_keeps_both_its_ends() -> None:
+    rows = [row("a", model="m" * 84, provider="gateway"), row("b", timestamp=LATE)]
+    line = printed(rows, 70)[-2]
+    assert cell_len(line) <= 70
+    assert line.startswith("1  mmm")
+    assert "…" in line
+    assert " · gateway  " in line

@@ -1,7 +1,8 @@
 """A report as a table on a terminal, or as CSV.
 
 On a terminal that is too narrow, columns are left out in a fixed order, the
-least asked for first; a number is never cut. ``--json`` and ``--csv`` have all.
+least asked for first, then names are cut in the middle; a number is never cut.
+``--json``, ``--csv`` and a pipe get all.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tokenproxy.insight.report import Report, Totals
-from tokenproxy.insight.terminal import plain, printable
+from tokenproxy.insight.terminal import plain, printable, shorten
 from tokenproxy.units import duration, si, usd
 
 _GAP = 2
@@ -60,24 +61,29 @@ _COLUMNS = (
 
 def print_table(report: Report, console: Console) -> None:
     """Print the report's lines, its total and what the total leaves out."""
+    cut = plain("…", console.encoding)
     everything = [*(line.totals for line in report.lines), report.total]
     keys = [[_key(line.keys[i]) for line in report.lines] for i in range(len(report.by))]
     columns = _fitting(report, keys, everything, console.width)
     table = Table(box=None, padding=(0, _GAP, 0, 0), show_edge=False, pad_edge=False)
     room = console.width - sum(_width(column, everything) for column in columns)
-    for name, width in zip(report.by, _shares(report.by, keys, room), strict=True):
+    widths = [share - _GAP for share in _shares(report.by, keys, room)]
+    for name, width in zip(report.by, widths, strict=True):
         table.add_column(
-            name.capitalize(),
-            overflow="ellipsis",
+            shorten(name.capitalize(), width, cut),
+            overflow="crop",
             no_wrap=True,
             header_style="bold",
-            max_width=width - _GAP,
+            max_width=width,
         )
     for column in columns:
         table.add_column(column.title, justify="right", no_wrap=True, header_style="bold")
     for number, line in enumerate(report.lines):
         table.add_row(
-            *(Text(plain(key[number], console.encoding)) for key in keys),
+            *(
+                Text(shorten(plain(key[number], console.encoding), width, cut))
+                for key, width in zip(keys, widths, strict=True)
+            ),
             *(column.show(line.totals) for column in columns),
         )
     labels = ["Total", *[""] * (len(report.by) - 1)] if report.by else []
@@ -142,8 +148,8 @@ def _caveats(total: Totals) -> list[str]:
         sentences.append(f"Without a known price and not in the cost: {_calls(total.unpriced)}.")
     if total.incomplete:
         sentences.append(
-            f"Ended before their last count, so that the sums are lower bounds: "
-            f"{_calls(total.incomplete)}."
+            f"Told no usage, or not all of it: {_calls(total.incomplete)};"
+            " the sums are lower bounds."
         )
     return sentences
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
 _UNBOUNDED = 100_000
@@ -42,6 +43,17 @@ def plain(text: str, encoding: str | None) -> str:
             text = text.replace(sign, instead)
         return text.encode("ascii", "replace").decode()
     return text
+
+
+def shorten(text: str, width: int, cut: str = "…") -> str:
+    """``text`` in ``width`` cells; the middle gives way, as names differ at both ends."""
+    if cell_len(text) <= width:
+        return text
+    room = width - cell_len(cut)
+    if room <= 0:
+        return cut[: max(width, 0)]
+    end = set_cell_size(text[::-1], room // 2)[::-1]
+    return set_cell_size(text, room - room // 2) + cut + end
 
 
 _ASCII = {

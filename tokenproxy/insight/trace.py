@@ -27,10 +27,11 @@ _SLACK_MS = 60_000
 """Clocks may be set back a little during a run."""
 _UUID_LENGTH = 36
 _AMBIGUOUS_SHOWN = 5
+_FIRST_ERROR_STATUS = 400
 
 
 class TraceRow(msgspec.Struct, frozen=True, kw_only=True):
-    """The keys of a row that a trace is made of; see docs/ledger.md."""
+    """The keys of a row that a trace is made of; see docs/ledger.md. :func:`read_row` makes it."""
 
     run_id: str
     call_id: str
@@ -38,6 +39,7 @@ class TraceRow(msgspec.Struct, frozen=True, kw_only=True):
     latency_ms: float = 0.0
     story_id: str = ""
     iteration: int = 0
+    provider: str = ""
     model: str = ""
     operation: str = "chat"
     success: bool = False
@@ -65,11 +67,28 @@ class TraceRow(msgspec.Struct, frozen=True, kw_only=True):
     trace_id: str | None = None
     project: str | None = None
     client: str | None = None
+    # A name that is no row's key: what the line holds never gets here by itself.
+    whole: dict[str, Any] = msgspec.field(name="", default_factory=dict)
+    """All of the row's keys, as read."""
 
     @property
     def spent_usd(self) -> float | None:
         """What the provider states that it cost, else what was computed."""
         return self.cost_usd if self.provider_cost_usd is None else self.provider_cost_usd
+
+    @property
+    def incomplete(self) -> bool:
+        """It was, or may have been, billed for more than it tells; as the run's summary counts."""
+        if self.completeness == "none":
+            answered = self.status_code is not None and self.status_code < _FIRST_ERROR_STATUS
+            # A lost call's status died with its proxy; that it was cut short did not.
+            return answered or self.outcome == "lost"
+        return self.completeness == "partial"
+
+    @property
+    def unpriced(self) -> bool:
+        """It tells what it used, and what that costs is not known."""
+        return self.spent_usd is None and self.completeness != "none"
 
     @property
     def started_ms(self) -> float:
@@ -83,6 +102,7 @@ class Sums(msgspec.Struct, kw_only=True):
     calls: int = 0
     failed: int = 0
     unpriced: int = 0
+    incomplete: int = 0
     input_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
@@ -93,7 +113,8 @@ class Sums(msgspec.Struct, kw_only=True):
         """Count one more call."""
         self.calls += 1
         self.failed += not row.success
-        self.unpriced += row.spent_usd is None and row.completeness != "none"
+        self.unpriced += row.unpriced
+        self.incomplete += row.incomplete
         self.input_tokens = _plus(self.input_tokens, row.input_tokens)
         self.output_tokens = _plus(self.output_tokens, row.output_tokens)
         self.cache_read_input_tokens = _plus(
@@ -171,7 +192,7 @@ def last_run(path: Path) -> list[TraceRow]:
     """
     run_id, since_ms, rows = "", 0.0, []
     for raw in _guarded(path, lambda: tail_rows(path, path.stat().st_size)):
-        row = _row(raw)
+        row = read_row(raw)
         if row is None:
             continue
         if not run_id:
@@ -279,12 +300,9 @@ def _settle(group: GroupNode) -> tuple[float, float]:
 def _node_json(node: GroupNode | CallNode) -> dict[str, Any]:
     times = {"start_ms": round(node.start_ms, 3), "duration_ms": round(node.duration_ms, 3)}
     if isinstance(node, CallNode):
-        row = {
-            key: value
-            for key, value in msgspec.structs.asdict(node.row).items()
-            if value not in (None, [])
-        }
-        return {"kind": "call", "number": node.number, **times, **row}
+        own = {"kind": "call", "number": node.number, **times}
+        row = {key: value for key, value in node.row.whole.items() if value is not None}
+        return own | row | own
     sums = {k: v for k, v in msgspec.structs.asdict(node.sums).items() if v is not None}
     kind = {"kind": node.kind, "id": node.id}
     if node.agent_type:
@@ -299,21 +317,21 @@ def _rows_naming(path: Path, prefix: str) -> Iterator[TraceRow]:
         for line in lines:
             if needle in line.lower():
                 try:
-                    row = _row(msgspec.json.decode(line))
+                    row = read_row(msgspec.json.decode(line))
                 except msgspec.DecodeError:
                     continue
                 if row is not None:
                     yield row
 
 
-def _row(raw: object) -> TraceRow | None:
+def read_row(raw: object) -> TraceRow | None:
     """A row of ours that can stand in a tree; the ancestor's rows name no run."""
     try:
         row = msgspec.convert(raw, TraceRow)
         _ = row.started_ms
     except (msgspec.ValidationError, ValueError, OverflowError):
         return None
-    return row
+    return msgspec.structs.replace(row, whole=raw)
 
 
 def _guarded[T](path: Path, rows: Callable[[], Iterator[T]]) -> Iterator[T]:

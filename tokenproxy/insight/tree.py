@@ -12,7 +12,8 @@
     4     └─ claude-sonnet-5-5
 
 A turn's and an agent's line has the sums of what is under it. What is unusual
-about a call stands in words behind its numbers.
+about a call stands in words behind its numbers. Providers are named where the
+run's calls went to more than one.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
-from tokenproxy.insight.terminal import plain, printable
+from tokenproxy.insight.terminal import plain, printable, shorten
 from tokenproxy.insight.trace import CallNode, GroupNode, Sums, Trace, TraceRow
 from tokenproxy.units import duration, si, usd
 
@@ -54,7 +55,8 @@ def print_trace(trace: Trace, console: Console, zone: ZoneInfo) -> None:
     _say(console, totals_line(trace.root.sums, trace.root.duration_ms))
     _say(console, "")
     numbers = {call.row.call_id: call.number for call in trace.root.calls()}
-    lines = list(_lines(trace.root.children, "", numbers))
+    several = len({call.row.provider for call in trace.root.calls()}) > 1
+    lines = list(_lines(trace.root.children, "", numbers, named=several))
     columns = [
         name for name in COLUMNS if name in {"start", "took"} or any(x.cells[name] for x in lines)
     ]
@@ -66,11 +68,12 @@ def print_trace(trace: Trace, console: Console, zone: ZoneInfo) -> None:
         if name in columns and label_width + sum(wide[c] + 2 for c in columns) > room:
             columns.remove(name)
     label_width = max(min(label_width, room - sum(wide[c] + 2 for c in columns)), _LEAST_LABEL)
+    cut = plain("…", console.encoding)
     head = "".join(f"  {name.rjust(wide[name])}" for name in columns)
     _say(console, f"{'#'.rjust(number_width)}  {' ' * label_width}{head}", "bold")
     for line in lines:
         cells = "".join(f"  {line.cells[name].rjust(wide[name])}" for name in columns)
-        label = set_cell_size(_cut(line.label, label_width), label_width)
+        label = set_cell_size(shorten(line.label, label_width, cut), label_width)
         text = f"{line.number.rjust(number_width)}  {label}{cells}"
         _say(console, f"{text}  {line.marks}" if line.marks else text, line.style)
 
@@ -78,17 +81,20 @@ def print_trace(trace: Trace, console: Console, zone: ZoneInfo) -> None:
 def totals_line(sums: Sums, duration_ms: float) -> str:
     """The whole run in one line."""
     calls = f"{si(sums.calls)} {'call' if sums.calls == 1 else 'calls'}"
-    if sums.failed:
-        calls += f" ({si(sums.failed)} failed)"
-    parts = [calls]
+    asides = [
+        f"{si(count)} {word}"
+        for count, word in ((sums.failed, "failed"), (sums.incomplete, "incomplete"))
+        if count
+    ]
+    parts = [f"{calls} ({', '.join(asides)})" if asides else calls]
     if sums.input_tokens is not None:
         read = sums.cache_read_input_tokens
         parts.append(f"{si(sums.input_tokens)} in" + (f" ({si(read)} cached)" if read else ""))
     if sums.output_tokens is not None:
         parts.append(f"{si(sums.output_tokens)} out")
-    if sums.cost_usd is not None:
+    if sums.cost_usd is not None or sums.unpriced:
         unpriced = f" + {si(sums.unpriced)} unpriced" if sums.unpriced else ""
-        parts.append(usd(sums.cost_usd) + unpriced)
+        parts.append(usd(sums.cost_usd or 0.0) + unpriced)
     parts.append(f"{duration(duration_ms)} from first to last")
     return " · ".join(parts)
 
@@ -106,8 +112,11 @@ def marks(row: TraceRow, numbers: dict[str, int]) -> str:
         words.append(f"✗ {outcome}{status}{row.error or ''}".rstrip())
     if row.stop_reason is not None and row.stop_reason not in _USUAL_STOPS:
         words.append(f"stopped: {row.stop_reason}")
-    if row.completeness == "partial":
-        words.append("≥ counts are a lower bound")
+    if row.incomplete:
+        known = "told no usage" if row.completeness == "none" else "counts are a lower bound"
+        words.append(f"incomplete: {known}")
+    if row.unpriced:
+        words.append("unpriced")
     billed = {
         str(part.get("model")): f"+ {part.get('role')} {part.get('model')}"
         for part in row.parts
@@ -129,17 +138,24 @@ def _facts(first: TraceRow, zone: ZoneInfo) -> Iterator[str]:
 
 
 def _lines(
-    nodes: list[GroupNode | CallNode], indent: str, numbers: dict[str, int], *, top: bool = True
+    nodes: list[GroupNode | CallNode],
+    indent: str,
+    numbers: dict[str, int],
+    *,
+    named: bool,
+    top: bool = True,
 ) -> Iterator[_Line]:
     for node in nodes:
         last = node is nodes[-1]
         branch, below = ("", "") if top else ("└─ ", "   ") if last else ("├─ ", "│  ")
-        yield _line(node, indent + branch, numbers)
+        yield _line(node, indent + branch, numbers, named=named)
         if isinstance(node, GroupNode):
-            yield from _lines(node.children, indent + below, numbers, top=False)
+            yield from _lines(node.children, indent + below, numbers, named=named, top=False)
 
 
-def _line(node: GroupNode | CallNode, prefix: str, numbers: dict[str, int]) -> _Line:
+def _line(
+    node: GroupNode | CallNode, prefix: str, numbers: dict[str, int], *, named: bool
+) -> _Line:
     used: Sums | TraceRow = node.row if isinstance(node, CallNode) else node.sums
     spent = node.row.spent_usd if isinstance(node, CallNode) else node.sums.cost_usd
     cells = {
@@ -158,8 +174,10 @@ def _line(node: GroupNode | CallNode, prefix: str, numbers: dict[str, int]) -> _
         return _Line("", prefix + printable(label), cells, "", "cyan")
     row = node.row
     aside = [word for word in (_special(row.request_class), _operation(row.operation)) if word]
-    label = f"{row.model or '(no model)'}{f' ({", ".join(aside)})' if aside else ''}"
-    style = "" if row.success else "red"
+    model = row.model or "(no model)"
+    served = f"{model} · {row.provider or '(no provider)'}" if named else model
+    label = f"{served}{f' ({", ".join(aside)})' if aside else ''}"
+    style = "red" if not row.success else "yellow" if row.incomplete or row.unpriced else ""
     return _Line(str(node.number), prefix + printable(label), cells, marks(row, numbers), style)
 
 
@@ -174,10 +192,6 @@ def _operation(operation: str) -> str | None:
 
 def _count(value: int | None) -> str:
     return "" if value is None else si(value)
-
-
-def _cut(text: str, width: int) -> str:
-    return text if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"
 
 
 def _say(console: Console, text: str, style: str = "") -> None:
