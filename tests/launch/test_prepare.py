@@ -124,7 +124,7 @@ def test_prices_that_cannot_be_used_are_refused_before_anything_runs(here: Path)
     with pytest.raises(UsageError, match=r'config\.toml, line 3: "inptu_mtok" is no key') as caught:
         prepared({"TOKENPROXY_CONFIG": str(config)})
     assert caught.value.status == 2
-    config.write_text('[[prices]]\nmodel = "m"\ninput_mtok = 1\n')
+    config.write_text('[[prices]]\nmodel = "m"\ninput_mtok = 1\noutput_mtok = 1\n')
     prepared({"TOKENPROXY_CONFIG": str(config)})
     with pytest.raises(UsageError, match=r"gone\.toml cannot be read"):
         prepared({"TOKENPROXY_CONFIG": str(here / "gone.toml")})

@@ -21,6 +21,8 @@ input_mtok = 1
 output_mtok = 0.42
 """
 
+BOTH = "input_mtok = 1\noutput_mtok = 1\n"
+
 
 def parse(tmp_path: Path, text: str | bytes) -> PriceFile:
     file = tmp_path / "config.toml"
@@ -63,7 +65,7 @@ def test_every_price_key_is_taken(tmp_path: Path) -> None:
 
 
 def test_numbers_are_exact(tmp_path: Path) -> None:
-    entry = only(tmp_path, '[[prices]]\nmodel = "m"\ninput_mtok = 0.1\n')
+    entry = only(tmp_path, '[[prices]]\nmodel = "m"\ninput_mtok = 0.1\noutput_mtok = 0\n')
     assert entry.prices["input_mtok"] == Decimal("0.1")
 
 
@@ -74,13 +76,13 @@ def test_whom_and_what_an_entry_is_for(tmp_path: Path) -> None:
     assert not fits(entry, at, provider="openai")
     assert not fits(entry, at, model="deepseek-chat-2")
     assert entry.fits(("llm.corp.example", "deepseek"), "deepseek-chat", moment(at))
-    anybodys = only(tmp_path, '[[prices]]\nmodel = "deepseek-*"\ninput_mtok = 1')
+    anybodys = only(tmp_path, '[[prices]]\nmodel = "deepseek-*"\n' + BOTH)
     assert fits(anybodys, at, model="deepseek-chat-2", provider="openai")
     assert not fits(anybodys, at, model="deeps")
 
 
 def test_the_entry_that_wins_comes_first(tmp_path: Path) -> None:
-    file = parse(tmp_path, '[[prices]]\nmodel = "*"\ninput_mtok = 9\n' + ENTRY)
+    file = parse(tmp_path, '[[prices]]\nmodel = "*"\ninput_mtok = 9\noutput_mtok = 9\n' + ENTRY)
     found = file.fitting(("deepseek", None), "deepseek-CHAT", moment("2026-11-22"))
     assert [entry.prices["input_mtok"] for entry in found] == [1, 9]
 
@@ -127,9 +129,31 @@ def test_a_price_that_is_not_known(tmp_path: Path) -> None:
         ),
         (ENTRY + "zebra = 1", 6, '"zebra" is no key of [[prices]]; usual ones are input_mtok'),
         (ENTRY + ENTRY + "# one\ncache_read_mtok = '1'", 12, "cache_read_mtok is not a number"),
-        ('[[prices]]\nmodel = "m"\ninput_mtok = -1', 3, "input_mtok is not a number of US dollars"),
-        ('[[prices]]\nmodel = "m"\ninput_mtok = nan', 3, "input_mtok is not a number"),
-        ('[[prices]]\nmodel = "m"\ninput_mtok = inf', 3, "input_mtok is not a number"),
+        ('[[prices]]\nmodel = "m"\ninput_mtok = -1', 3, "input_mtok is negative"),
+        ('[[prices]]\nmodel = "m"\ninput_mtok = -0.1', 3, "input_mtok is negative"),
+        ('[[prices]]\nmodel = "m"\ninput_mtok = nan', 3, "input_mtok is not a finite number"),
+        ('[[prices]]\nmodel = "m"\ninput_mtok = -inf', 3, "input_mtok is not a finite number"),
+        (f'[[prices]]\nmodel = "m"\ninput_mtok = 1e{"9" * 20}', 3, "input_mtok is not a finite"),
+        ('[[prices]]\nmodel = "m"\ninput_mtok = 1e99', 3, "input_mtok is more than any price"),
+        ('[[prices]]\nmodel = "m"\ninput_mtok = 1', 1, "an entry needs output_mtok; write 0"),
+        ('[[prices]]\nmodel = "m"\noutput_mtok = 1', 1, "an entry needs input_mtok; write 0"),
+        ('[[prices]]\nmodel = "g*t"\n' + BOTH, 2, "a star stands only at the end of a model"),
+        ('[[prices]]\nmodel = "gpt**"\n' + BOTH, 2, "a star stands only at the end of a model"),
+        *(
+            (
+                f'[[prices]]\nmodel = "m"\nprovider = "{wrong}"\n' + BOTH,
+                3,
+                f'"{wrong}" is no provider in the ledger; is {right} meant?',
+            )
+            for wrong, right in (
+                ("opnai", "openai"),
+                ("Antropic", "anthropic"),
+                ("mistral", "mistral_ai"),
+                ("bedrock", "aws.bedrock"),
+                ("api.openai.com", "openai"),
+            )
+        ),
+        (ENTRY + "from = 0001-01-01T00:00:00+23:00", 6, "from is beyond all years"),
         ('[[prices]]\nmodel = "m"\ninput_mtok = true', 3, "input_mtok is not a number"),
         ('\n[[prices]]\nmodel = "m"', 2, "an entry without a price"),
         ("[[prices]]\ninput_mtok = 1", 1, "an entry without a model"),
@@ -164,10 +188,32 @@ def test_what_is_wrong_is_told_with_its_line(
 def test_what_is_no_toml_is_told_with_its_place(tmp_path: Path) -> None:
     with pytest.raises(PriceFileError, match=r"config.toml is not TOML: .*\(at line 2, column 3\)"):
         parse(tmp_path, "\na b = 1")
-    with pytest.raises(PriceFileError, match=r"is not TOML: .*utf-8"):
-        parse(tmp_path, b"\xff")
-    with pytest.raises(PriceFileError, match=r"is not TOML: "):
+    with pytest.raises(PriceFileError, match=r"config.toml, line 3: the text is not UTF-8$"):
+        parse(tmp_path, b"# a\n\n# caf\xe9\n")
+    with pytest.raises(PriceFileError, match=r"is not TOML: it is nested too deep$"):
         parse(tmp_path, "a = " + "[" * 10_000)
+    with pytest.raises(PriceFileError, match=r"config.toml: a number in it has too many digits$"):
+        parse(tmp_path, "a = " + "1" * 5_000)
+
+
+@pytest.mark.parametrize(
+    ("written", "provider"),
+    [
+        ("OpenAI", "openai"),
+        ("azure.ai.openai", "azure.ai.openai"),
+        ("moonshot_ai", "moonshot_ai"),
+        ("LLM.corp.example", "llm.corp.example"),
+        ("litellm", "litellm"),
+        ("localhost", "localhost"),
+        ("api.openai.corp.example", "api.openai.corp.example"),
+        ("10.0.0.7", "10.0.0.7"),
+    ],
+)
+def test_providers_of_the_ledger_and_hosts_of_gateways(
+    tmp_path: Path, written: str, provider: str
+) -> None:
+    text = f'[[prices]]\nprovider = "{written}"\nmodel = "m"\n{BOTH}'
+    assert only(tmp_path, text).provider == provider
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -16,7 +16,10 @@ The rules:
 * An entry that fits wins over the price library; of several, the last in the file.
 * It is the model's whole price list: a kind it does not name is billed as what it is
   part of (cached input as input), never at the library's price. ``priced = false``
-  says that no price is known.
+  says that it is not to be priced.
+* It needs ``input_mtok`` and ``output_mtok``, 0 where there is nothing to charge (embedding
+  models have no output).
+* A provider that is nearly a known one, or a known one's host, is taken for a mistake.
 * It is for the standard service tier, or for the one it names. Calls in another tier
   have no known price then, except batches where the provider's factor is known.
 * ``hours`` ("01:00-04:00", UTC), ``weekdays`` and ``not_on`` narrow it further.
@@ -32,14 +35,15 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, NoReturn
 
 import msgspec
 
 from tokenproxy.record.price_rates import PRICE_KEYS
-from tokenproxy.record.price_rules import STANDARD
+from tokenproxy.record.price_rules import LIBRARY_PROVIDERS, STANDARD
+from tokenproxy.wire.providers import PROVIDERS
 
 SHIPPED = Path(__file__).with_name("prices.toml")
 """Our corrections."""
@@ -54,6 +58,17 @@ _OWN_KEYS = frozenset(
         "priced", "source",
     }
 )  # fmt: skip
+_NEEDED = ("input_mtok", "output_mtok")
+_MOST = 1_000_000_000
+_NAMES = frozenset({*LIBRARY_PROVIDERS, *(known.name for known in PROVIDERS.values())})
+"""What the ledger calls providers that it knows."""
+_HOSTS = {host: known.name for known in PROVIDERS.values() for host in known.hosts}
+_MISNOMERS = {
+    **{key: known.name for key, known in PROVIDERS.items()},
+    **{name: name for name in _NAMES},
+}
+"""What may be written for a name of the ledger's, nearly -> that name."""
+_CLOSE = 0.8
 _USUAL = "usual ones are input_mtok, output_mtok, cache_read_mtok and cache_write_mtok"
 
 
@@ -69,7 +84,7 @@ class Override(msgspec.Struct, frozen=True, kw_only=True):
     provider: str | None = None
     """None: any."""
     prices: dict[str, Decimal]
-    """By price key; empty: no price is known."""
+    """By price key; empty: not to be priced."""
     since: datetime | None = None
     until: datetime | None = None
     hours: tuple[tuple[int, int], ...] = ()
@@ -129,11 +144,25 @@ def read(path: Path) -> PriceFile:
         raise PriceFileError(f"{path} cannot be read: {error.strerror}") from None
     try:
         text = data.decode()
-        parsed = tomllib.loads(text, parse_float=Decimal)
-    except (ValueError, RecursionError) as error:  # its own, and broken UTF-8
+        parsed = tomllib.loads(text, parse_float=_number)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise PriceFileError(f"{path}, line {line}: the text is not UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
         raise PriceFileError(f"{path} is not TOML: {error}") from None
+    except RecursionError:
+        raise PriceFileError(f"{path} is not TOML: it is nested too deep") from None
+    except ValueError:
+        raise PriceFileError(f"{path}: a number in it has too many digits") from None
     digest = hashlib.sha256(data).hexdigest()[:8]
     return PriceFile(_Reader(path, text).entries(parsed), digest)
+
+
+def _number(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # an exponent beyond all bounds
+        return Decimal("inf")
 
 
 class _Reader:
@@ -174,9 +203,14 @@ class _Reader:
         model = self._word("model", entry)
         if model is None:
             self._refuse("", "an entry without a model")
+        if "*" in model[:-1]:
+            self._refuse("model", 'a star stands only at the end of a model: "gpt-*"')
+        for key in _NEEDED if prices else ():
+            if key not in prices:
+                self._refuse("", f"an entry needs {key}; write 0 where there is none to charge")
         return Override(
             model=model.lower(),
-            provider=self._word("provider", entry),
+            provider=self._provider(entry),
             prices=prices,
             since=since,
             until=until,
@@ -188,9 +222,25 @@ class _Reader:
 
     def _price(self, key: str, value: Any) -> Decimal:
         number = Decimal(value) if type(value) is int else value
-        if not isinstance(number, Decimal) or not number.is_finite() or number < 0:
+        if not isinstance(number, Decimal):
             self._refuse(key, f"{key} is not a number of US dollars")
+        if not number.is_finite():
+            self._refuse(key, f"{key} is not a finite number")
+        if number < 0:
+            self._refuse(key, f"{key} is negative")
+        if number > _MOST:
+            self._refuse(key, f"{key} is more than any price")
         return number
+
+    def _provider(self, entry: Mapping[str, Any]) -> str | None:
+        word = self._word("provider", entry)
+        if word is None or (name := word.lower()) in _NAMES:
+            return word and word.lower()
+        near = difflib.get_close_matches(name, _MISNOMERS, 1, _CLOSE)
+        meant = _HOSTS.get(name) or (_MISNOMERS[near[0]] if near else None)
+        if meant:
+            self._refuse("provider", f'"{word}" is no provider in the ledger; is {meant} meant?')
+        return name
 
     def _word(self, key: str, entry: Mapping[str, Any]) -> str | None:
         value = entry.get(key)
@@ -211,7 +261,10 @@ class _Reader:
         if value is None:
             return None
         if isinstance(value, datetime):
-            return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+            try:
+                return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+            except OverflowError:
+                self._refuse(key, f"{key} is beyond all years")
         if isinstance(value, date):
             return datetime.combine(value, time(), UTC)
         return self._refuse(key, f"{key} is not a date: write 2026-01-31, without quotes")
