@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,12 @@ def program(name: str) -> Path:
 
 def language(name: str) -> Path:
     """A language's own program on PATH (node, go, cargo, java)."""
-    return require(shutil.which(name), name, "install it")
+    found = shutil.which(name)
+    if name == "cargo" and found is not None:
+        # rustup puts a program of that name on PATH that may have no toolchain to run.
+        works = subprocess.run([found, "--version"], capture_output=True, check=False)
+        found = found if works.returncode == 0 else None
+    return require(found, name, "install it")
 
 
 def claude_cli() -> Path:

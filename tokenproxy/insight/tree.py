@@ -93,8 +93,9 @@ def totals_line(sums: Sums, duration_ms: float) -> str:
     if sums.output_tokens is not None:
         parts.append(f"{si(sums.output_tokens)} out")
     if sums.cost_usd is not None or sums.unpriced:
-        unpriced = f" + {si(sums.unpriced)} unpriced" if sums.unpriced else ""
-        parts.append(usd(sums.cost_usd or 0.0) + unpriced)
+        known = "" if sums.cost_usd is None else usd(sums.cost_usd)
+        unpriced = f"{si(sums.unpriced)} unpriced" if sums.unpriced else ""
+        parts.append(" + ".join(part for part in (known, unpriced) if part))
     parts.append(f"{duration(duration_ms)} from first to last")
     return " · ".join(parts)
 
