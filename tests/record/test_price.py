@@ -547,6 +547,14 @@ def test_the_users_prices_win(own: Prices) -> None:
     assert source(own) == f"config/{digest}"
 
 
+def test_what_the_user_does_not_want_priced_is_remembered(own: Prices) -> None:
+    for model in ("gpt-5", "gpt-5-mini", "unheard-of"):
+        cost(own, MILLION, model, provider="openai")
+    cost(own, in_tier("flex"), "gpt-5", provider="llm.corp.example", family="openai")
+    cost(own, MILLION, "deepseek-reasoner", provider="deepseek")  # our own file's word
+    assert own.declined == {("openai", "gpt-5"), ("llm.corp.example", "gpt-5")}
+
+
 def test_the_users_prices_are_whole_lists(own: Prices) -> None:
     cached = UsagePart(uncached_input_tokens=0, cache_read_input_tokens=1_000_000, output_tokens=0)
     assert cost(own, cached) == 3

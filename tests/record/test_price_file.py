@@ -153,6 +153,22 @@ def test_a_price_that_is_not_known(tmp_path: Path) -> None:
                 ("api.openai.com", "openai"),
             )
         ),
+        *(
+            (
+                f'[[prices]]\nmodel = "m"\nprovider = "{host}"\n' + BOTH,
+                3,
+                f'"{host}" is no provider in the ledger{why}',
+            )
+            for host, why in (
+                ("localhost", ": rows of calls to an address bear the name"),
+                ("localhost:4000", ": rows of calls to an address bear the name"),
+                ("10.0.0.7", ": rows of calls to an address bear the name"),
+                ("[::1]:8080", ": rows of calls to an address bear the name"),
+                ("fe80::1", ": rows of calls to an address bear the name"),
+                ("llm.corp.example:8080", "; write the host alone"),
+                ("https://llm.corp.example", "; write the host alone"),
+            )
+        ),
         (ENTRY + "from = 0001-01-01T00:00:00+23:00", 6, "from is beyond all years"),
         ('[[prices]]\nmodel = "m"\ninput_mtok = true', 3, "input_mtok is not a number"),
         ('\n[[prices]]\nmodel = "m"', 2, "an entry without a price"),
@@ -204,9 +220,7 @@ def test_what_is_no_toml_is_told_with_its_place(tmp_path: Path) -> None:
         ("moonshot_ai", "moonshot_ai"),
         ("LLM.corp.example", "llm.corp.example"),
         ("litellm", "litellm"),
-        ("localhost", "localhost"),
         ("api.openai.corp.example", "api.openai.corp.example"),
-        ("10.0.0.7", "10.0.0.7"),
     ],
 )
 def test_providers_of_the_ledger_and_hosts_of_gateways(

@@ -66,6 +66,25 @@ def test_a_model_without_a_price_is_told_once() -> None:
     ]
 
 
+def test_what_the_user_does_not_want_priced_is_no_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[[prices]]\nmodel = "internal"\npriced = false\n')
+    monkeypatch.setenv("TOKENPROXY_CONFIG", str(file))
+    tally, prices = Tally(), Prices()
+    tally.declined = prices.declined
+    for read in (
+        reading(model="internal"),
+        reading(part(model="internal"), part(model="unheard-of")),
+    ):
+        tally.count(make_row(call(ended=end(read=read)), RUN, prices))
+    assert tally.summary().unpriced == 2
+    assert tally.summary().warnings == (
+        "No price is known for unheard-of (anthropic): its calls are not in the cost.",
+    )
+
+
 def test_endless_models_without_a_price_are_told_of_a_few() -> None:
     tally, prices = Tally(), Prices()
     for number in range(module.UNPRICED_NAMED + 5):

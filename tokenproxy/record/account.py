@@ -82,6 +82,7 @@ class Account:
         self._sinks = Sinks(sinks)
         self._dialects = dialects
         self._prices = Prices()
+        self.tally.declined = self._prices.declined
         self._lineage = Lineage()
         self._seen = SeenResults(ledger, seen)
         self._open: dict[str, wal.Pending] = {}

@@ -46,6 +46,7 @@ logger = logging.getLogger(__name__)
 
 _MINUTE_NS = 60_000_000_000
 _CACHE_LIMIT = 4096
+_OWN = "config/"
 
 
 class Seller(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,6 +114,8 @@ class Prices:
         """What is wrong with the prices, one sentence; None while all is well."""
         self.broken = False
         """There are none at all."""
+        self.declined: set[tuple[str, str]] = set()
+        """Provider and model of what was asked for and the user's own file says not to price."""
         self._loaded = threading.Event()
         self._warming: threading.Thread | None = None
         self._snapshot: DataSnapshot | None = None
@@ -193,7 +196,7 @@ class Prices:
         try:
             if own is not None:
                 read = price_file.read(own)
-                files.insert(0, (f"config/{read.digest}", read))
+                files.insert(0, (f"{_OWN}{read.digest}", read))
         except price_file.PriceFileError as error:
             self.problem = f"{error}. Its prices are not used."
         self._files = tuple(files)
@@ -219,6 +222,7 @@ class Prices:
         if asked not in self._cache:
             if len(self._cache) >= _CACHE_LIMIT:
                 self._cache.clear()
+                self.declined.clear()
             self._cache[asked] = self._look_up(snapshot, asked)
         return self._cache[asked]
 
@@ -227,6 +231,8 @@ class Prices:
         for source, file in self._files:
             fitting = file.fitting(names, asked.model, asked.at)
             if fitting:
+                if source.startswith(_OWN) and _is_declined(asked, fitting):
+                    self.declined.add((asked.seller.provider, asked.model))
                 return _own_rates(asked, fitting, source)
         found = _model_of(snapshot, asked.seller, asked.model)
         if found is None:
@@ -260,6 +266,12 @@ def _own_rates(asked: _Question, fitting: Sequence[Override], source: str) -> Ra
     if entry is None or not entry.prices or asked.speed is not None or factor is None:
         return None
     return price_rates.make_rates(entry.prices.get, factor=factor, source=source)
+
+
+def _is_declined(asked: _Question, fitting: Sequence[Override]) -> bool:
+    by_tier = {entry.service_tier: entry for entry in reversed(fitting)}
+    entry = by_tier.get(asked.tier) or by_tier.get(rules.STANDARD)
+    return entry is not None and not entry.prices
 
 
 def _model_of(

@@ -51,6 +51,7 @@ SHIPPED = Path(__file__).with_name("prices.toml")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
+_ADDRESS = re.compile(r"(?:[\d.]+|localhost)(?::\d+)?|\[?[\da-f]*:[\da-f:.]*\]?(?::\d+)?")
 _HEADER = re.compile(r"\s*\[\[\s*prices\s*\]\]")
 _OWN_KEYS = frozenset(
     {
@@ -240,6 +241,11 @@ class _Reader:
         meant = _HOSTS.get(name) or (_MISNOMERS[near[0]] if near else None)
         if meant:
             self._refuse("provider", f'"{word}" is no provider in the ledger; is {meant} meant?')
+        if _ADDRESS.fullmatch(name):
+            why = "rows of calls to an address bear the name of the API that it speaks"
+            self._refuse("provider", f'"{word}" is no provider in the ledger: {why}')
+        if ":" in name or "/" in name:
+            self._refuse("provider", f'"{word}" is no provider in the ledger; write the host alone')
         return name
 
     def _word(self, key: str, entry: Mapping[str, Any]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import msgspec
@@ -26,6 +27,8 @@ class Tally:
     def __init__(self) -> None:
         self.no_prices = False
         """Nothing can be priced: that is told once, and not of each model."""
+        self.declined: AbstractSet[tuple[str, str]] = frozenset()
+        """Provider and model of what the user does not want priced: no warning is due."""
         self._calls = self._failed = self._unpriced = self._incomplete = 0
         self._input = self._output = self._read = self._written = 0
         self._cost = 0.0
@@ -64,6 +67,10 @@ class Tally:
             if not known or counts.cost_usd is not None:
                 continue
             model = counts.model or row.model or "an unnamed model"
+            # Where the price depends on a place, it was looked up by the requested name.
+            names = {model, row.requested_model if model == row.model else None}
+            if any((row.provider, name) in self.declined for name in names):
+                continue
             if len(self._unpriced_models) < UNPRICED_NAMED:
                 self._unpriced_models.add((model, row.provider))
             if (model, row.provider) in self._unpriced_models:
