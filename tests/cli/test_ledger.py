@@ -47,7 +47,7 @@ def test_an_object_that_is_no_row_is_none_for_the_report_either(cli: Cli, ledger
     assert (checked.status, checked.out.splitlines()) == (
         1,
         [
-            f"{ledger}: 1 rows, NOT SOUND",
+            f"{ledger}: 1 row, NOT SOUND",
             "  line 2: not a row: it has none of a row's keys",
             "  line 3: cut short",
         ],

@@ -69,7 +69,8 @@ def _verified(path: Path) -> Verification:
 
 
 def _tell(path: Path, found: Verification) -> None:
-    print(f"{path}: {found.rows} rows, {'sound' if found.sound else 'NOT SOUND'}")
+    rows = "1 row" if found.rows == 1 else f"{found.rows} rows"
+    print(f"{path}: {rows}, {'sound' if found.sound else 'NOT SOUND'}")
     if found.legacy:
         print(f"  {found.legacy} of an older tool, {found.repaired} of these not strict JSON")
     if found.refetched:
