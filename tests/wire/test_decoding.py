@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.wire.fixtures.encodings import ENCODERS
 from tests.wire.strategies import chunked, cuts
-from tokenproxy.wire.decoding import decode_all, open_decoder
+from tokenproxy.wire.decoding import open_decoder
 
 BODY = b'event: ping\ndata: {"type":"ping"}\n\n' * 200
 ENCODED = pytest.mark.parametrize(("encoding", "encode"), ENCODERS.values(), ids=list(ENCODERS))
@@ -20,6 +20,15 @@ COMPRESSED = pytest.mark.parametrize(
     ("encoding", "encode"),
     [ENCODERS[name] for name in ("gzip", "deflate", "raw deflate", "br", "zstd", "gzip then br")],
 )
+
+
+def decode_all(body: bytes, content_encoding: str, limit: int) -> bytes | None:
+    """The decoded body, or None if it is corrupt, cut short or larger than ``limit`` bytes."""
+    decoder = open_decoder(content_encoding, limit)
+    decoded = decoder.feed(body)
+    if not decoder.complete or len(decoded) > limit:
+        return None
+    return decoded
 
 
 @ENCODED

@@ -36,7 +36,7 @@ from tests.wire.fixtures.encodings import ENCODERS
 from tokenproxy.wire import notes
 from tokenproxy.wire.anthropic.messages import MESSAGES
 from tokenproxy.wire.bodyreader import BodyReader
-from tokenproxy.wire.decoding import decode_all, open_decoder
+from tokenproxy.wire.decoding import open_decoder
 from tokenproxy.wire.dialect import Head
 from tokenproxy.wire.routes import match
 from tokenproxy.wire.usage import Reading
@@ -369,7 +369,9 @@ def test_t11_each_event_is_known_when_its_chunk_came() -> None:
 )
 def test_t12_compressed_requests_are_read(encoding: str, encode: Callable[[bytes], bytes]) -> None:
     body = json.dumps({"model": MODEL, "stream": True, "messages": []}).encode()
-    decoded = decode_all(encode(body), encoding, 1 << 20)
+    reader = BodyReader(encoding)
+    reader.feed(encode(body))
+    decoded = reader.take()
     assert decoded is not None
     facts = MESSAGES.read_request(decoded)
     assert (facts.model, facts.stream) == (MODEL, True)

@@ -133,15 +133,6 @@ def open_decoder(content_encoding: str, limit: int = FEED_LIMIT) -> Decoder:
     return Decoder([_STAGES[name]() for name in reversed(wanted)], limit)
 
 
-def decode_all(body: bytes, content_encoding: str, limit: int) -> bytes | None:
-    """The decoded body, or None if it is corrupt, cut short or larger than ``limit`` bytes."""
-    decoder = open_decoder(content_encoding, limit)
-    decoded = decoder.feed(body)
-    if not decoder.complete or len(decoded) > limit:
-        return None
-    return decoded
-
-
 class _Member(Protocol):
     """A decompressor that ends by itself and gives back what follows."""
 
