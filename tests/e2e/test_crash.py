@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 from tests.e2e.bench import Bench, child_of, proxy_of, reverse_curl, wait_until
 from tokenproxy.simulator.server import Simulator
@@ -74,6 +75,7 @@ def test_a_killed_launcher_leaves_command_and_account_alone(bench: Bench) -> Non
         run = bench.start("run", "--", "sh", "-c", line, env={"ANTHROPIC_BASE_URL": sim.url})
         proxy = proxy_of(run)
         child_of(run, lambda line: line.startswith("sh -c sleep 1"))
+        time.sleep(0.3)  # the proxy is told of the command a moment after it was started
         os.kill(run.pid, signal.SIGKILL)
         run.communicate(timeout=10)
         wait_until(lambda: sim.calls, what="the command's call did not come")
