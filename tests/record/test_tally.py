@@ -41,7 +41,7 @@ def test_sums() -> None:
         cache_creation_input_tokens=10,
         cost_usd=found.cost_usd,
         unpriced=1,
-        incomplete=3,
+        incomplete=4,
         warnings=("No price is known for unheard-of (anthropic): its calls are not in the cost.",),
     )
 

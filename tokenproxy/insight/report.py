@@ -151,7 +151,7 @@ UNPRICED = f"({_USED} AND {SPENT} IS NULL)"
 """SQL over ``calls``: the call used tokens at no known price."""
 _INCOMPLETE = (
     "coalesce(completeness = 'partial' OR (completeness = 'none' AND"
-    " (status_code BETWEEN 200 AND 299 OR outcome IN ('aborted', 'truncated', 'lost'))), false)"
+    " (status_code < 400 OR outcome IN ('aborted', 'truncated', 'lost'))), false)"
 )
 _BILLED = "list_filter(parts, lambda part: part.billable IS DISTINCT FROM false)"
 _SHARE = """

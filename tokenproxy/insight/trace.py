@@ -81,8 +81,8 @@ class TraceRow(msgspec.Struct, frozen=True, kw_only=True):
         """It was, or may have been, billed for more than it tells; as the run's summary counts."""
         if self.completeness == "none":
             answered = self.status_code is not None and self.status_code < _FIRST_ERROR_STATUS
-            # A lost call's status died with its proxy; that it was cut short did not.
-            return answered or self.outcome == "lost"
+            # Whoever broke off, before the answer's head or after: it may have been billed.
+            return answered or self.outcome in ("aborted", "truncated", "lost")
         return self.completeness == "partial"
 
     @property

@@ -19,6 +19,8 @@ UNPRICED_NAMED = 20
 """Models without a price that are told by name."""
 
 _FIRST_ERROR_STATUS = 400
+CUT_SHORT = ("aborted", "truncated", "lost")
+"""Outcomes of calls that had no end, and so no last word on their usage."""
 
 
 class Tally:
@@ -50,8 +52,10 @@ class Tally:
             self._warn_of_price(row)
         self._unasked += notes.INCLUDE_USAGE_ABSENT in (row.notes or ())
         answered = row.status_code is not None and row.status_code < _FIRST_ERROR_STATUS
-        # A lost call's status died with its proxy; that it was cut short did not.
-        self._incomplete += row.completeness != "final" and (answered or row.outcome == "lost")
+        # Whoever broke off, before the answer's head or after: it may have been billed.
+        self._incomplete += row.completeness == "partial" or (
+            row.completeness == "none" and (answered or row.outcome in CUT_SHORT)
+        )
 
     def warn(self, sentence: str) -> None:
         """Something worth telling the user, once."""
