@@ -82,7 +82,7 @@ def test_a_refusal_has_begun_when_the_connection_was_asked_for() -> None:
         client, _ = server.accept()
         with client:
             client.recv(4096)
-            time.sleep(0.2)
+            time.sleep(0.2)  # the delay that the row must show
             client.sendall(b"HTTP/1.1 426 Upgrade Required\r\ncontent-length: 0\r\n\r\n")
 
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -19,7 +19,7 @@ UNPRICED_NAMED = 20
 """Models without a price that are told by name."""
 
 _FIRST_ERROR_STATUS = 400
-CUT_SHORT = ("aborted", "truncated", "lost")
+_CUT_SHORT = ("aborted", "truncated", "lost")
 """Outcomes of calls that had no end, and so no last word on their usage."""
 
 
@@ -54,7 +54,7 @@ class Tally:
         answered = row.status_code is not None and row.status_code < _FIRST_ERROR_STATUS
         # Whoever broke off, before the answer's head or after: it may have been billed.
         self._incomplete += row.completeness == "partial" or (
-            row.completeness == "none" and (answered or row.outcome in CUT_SHORT)
+            row.completeness == "none" and (answered or row.outcome in _CUT_SHORT)
         )
 
     def warn(self, sentence: str) -> None:
