@@ -9,7 +9,7 @@ ifneq ($(shell $(PY) -c '' 2>/dev/null && cat .venv/.installed 2>/dev/null),$(CU
 .venv/.installed: FORCE
 endif
 
-.PHONY: help install demo test test-real lint types check framings mutants providers bench lock clean FORCE
+.PHONY: help install demo test test-real test-stack stack-up stack-down lint types check framings mutants providers bench lock clean FORCE
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -29,11 +29,22 @@ demo: install ## one recorded run of a sample agent: no key, no network
 	@.venv/bin/tokenproxy demo
 
 test: install ## unit and process tests (no clients needed)
-	@$(PY) -m pytest -m 'not real' -n auto $(ARGS)
+	@$(PY) -m pytest -m 'not real and not stack' -n auto $(ARGS)
 
 test-real: install ## tests with the real clients: CLIs, SDKs, curl, terminals
 	@scripts/install-clients
 	@$(PY) -m pytest -m real $(ARGS)
+
+test-stack: install ## tests with the real Collector, Jaeger, Prometheus, ClickHouse
+	@scripts/install-clients stack && scripts/install-clients
+	@$(PY) -m pytest -m stack $(ARGS)
+
+stack-up: install ## start the Collector, Jaeger and Prometheus on this machine, no containers
+	@scripts/install-clients stack
+	@$(PY) -m tests.real.stack up
+
+stack-down: install ## stop them
+	@$(PY) -m tests.real.stack down
 
 lint: install ## ruff: rules and format
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .

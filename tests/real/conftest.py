@@ -1,4 +1,7 @@
-"""Fixtures of the tests with real clients; all of them carry the ``real`` mark."""
+"""Fixtures of the tests with real clients; all of them carry the ``real`` mark.
+
+Those with real backends carry ``stack`` instead: they need more, and are run by themselves.
+"""
 
 from pathlib import Path
 
@@ -16,7 +19,7 @@ CLIENT_ENV = {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
-        if here in item.path.parents:
+        if here in item.path.parents and here / "stack" not in item.path.parents:
             item.add_marker(pytest.mark.real)
 
 

@@ -72,16 +72,25 @@ def litellm_prices() -> Path:
     return _installed("wheel", "litellm", f"litellm/{name}")
 
 
-def _installed(manager: str, name: str, inside: str) -> Path:
+def backend(manager: str, name: str, inside: str) -> Path:
+    """A file of what scripts/clients/stack names."""
+    return _installed(manager, name, inside, pins="stack")
+
+
+def cache() -> Path:
+    """What is kept outside the tree from one run of the tests to the next."""
+    if named := os.environ.get("TOKENPROXY_CACHE"):
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tokenproxy-dev"
+
+
+def _installed(manager: str, name: str, inside: str, *, pins: str = "pins") -> Path:
     """A file in what scripts/install-clients has put into the cache, whole and as pinned."""
-    pins = (ROOT / "scripts" / "clients" / "pins").read_text()
-    lines = (line.split(maxsplit=2) for line in pins.splitlines())
-    pinned = {(line[0], line[1]): line[2] for line in lines if len(line) == 3}
-    base = os.environ.get("TOKENPROXY_CACHE")
-    if not base:
-        home_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        base = str(Path(home_cache) / "tokenproxy-dev")
-    directory = Path(base) / manager / name
+    text = (ROOT / "scripts" / "clients" / pins).read_text()
+    lines = (line.split(maxsplit=2) for line in text.splitlines())
+    pinned = {(line[0], line[1]): line[2].split() for line in lines if len(line) == 3}
+    directory = cache() / manager / name
     whole = directory / ".whole"
-    fit = whole.exists() and whole.read_text().strip() == pinned[manager, name]
-    return require(directory / inside if fit else None, name)
+    fit = whole.exists() and whole.read_text().split() == pinned[manager, name]
+    how = "run scripts/install-clients" + (f" {pins}" if pins != "pins" else "")
+    return require(directory / inside if fit else None, name, how)

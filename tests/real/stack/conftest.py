@@ -1,0 +1,26 @@
+"""Fixtures of the tests with the real backends; all of them carry the ``stack`` mark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.real.stack.stack import Stack
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.stack)
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    """A stack of the test's own, so that its sums are of this test alone."""
+    directory = tmp_path / "stack"
+    directory.mkdir()
+    with Stack(directory) as running:
+        yield running
