@@ -50,6 +50,9 @@ class Ports:
 class Stack:
     """The three programs; a context manager that starts and stops them."""
 
+    NAMES = ("jaeger", "prometheus", "collector")
+    """In the order in which they are started: who receives comes before who sends."""
+
     def __init__(self, directory: Path, ports: Ports | None = None) -> None:
         """Prepare.
 
@@ -61,11 +64,8 @@ class Stack:
         self.directory = directory
         self.prometheus = Prometheus(f"http://{HOST}:{self.ports.prometheus}")
         self.jaeger = Jaeger(f"http://{HOST}:{self.ports.jaeger}")
-        self.services = {
-            "jaeger": self._jaeger(),
-            "prometheus": self._prometheus(),
-            "collector": self._collector(),
-        }
+        made = (self._jaeger(), self._prometheus(), self._collector())
+        self.services = dict(zip(self.NAMES, made, strict=True))
 
     @property
     def collector(self) -> Service:
