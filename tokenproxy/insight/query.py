@@ -17,7 +17,7 @@ import gzip
 import json
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -69,8 +69,10 @@ COLUMNS = {
 SPENT = "coalesce(provider_cost_usd, cost_usd)"
 """SQL over ``calls``: what a call adds to a sum of money, as ``Row.spent_usd``."""
 
+FULLEST = "list_position(['final', 'partial', 'none'], completeness) NULLS LAST"
+"""SQL: the order of rows with one call_id; the first is the one that counts."""
+
 _BARE_FRACTION = re.compile(rb"([:\[,]\s*-?)\.(\d)")
-_IS_EMPTY = " AND ".join(f"{name} IS NULL" for name in COLUMNS)
 
 
 class LedgerError(Exception):
@@ -110,51 +112,44 @@ def open_ledger(files: Sequence[Path]) -> Iterator[Ledger]:
     """
     import duckdb
 
-    # Statically linked extensions are all we need; anything else would ask the network.
-    connection = duckdb.connect(
-        ":memory:",
-        config={
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-        },
-    )
+    connection = connect()
     try:
         try:
             ledger = _load(connection, files)
         except duckdb.Error as error:
-            raise LedgerError(f"The ledger cannot be read: {_first_line(error)}") from error
+            raise LedgerError(f"The ledger cannot be read: {first_line(error)}") from error
         yield ledger
     finally:
         connection.close()
 
 
+def connect(
+    database: str = ":memory:", config: Mapping[str, str] | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Open a database that never asks the network: what is linked into DuckDB is all we need."""
+    import duckdb
+
+    return duckdb.connect(
+        database,
+        config={
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            **(config or {}),
+        },
+    )
+
+
 def _load(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Ledger:
-    columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
-    connection.execute(f"CREATE TEMP TABLE raw ({columns})")
-    skipped = []
-    for file in files:
-        if file.exists() and not (file.is_file() or file.is_fifo()):  # a device never ends
-            raise LedgerError(f"The ledger {file} is not a regular file.")
-        check_readable(file)
-        before = _count(connection, "SELECT count(*) FROM raw")
-        _append(connection, file)
-        empty = connection.execute(
-            f"SELECT rowid - ? FROM raw WHERE rowid >= ? AND {_IS_EMPTY} ORDER BY rowid",  # noqa: S608 - our own words
-            [before, before],
-        ).fetchall()
-        if empty:
-            bad = _mend(connection, file, {int(ordinal) for (ordinal,) in empty})
-            if bad:
-                skipped.append(Skipped(str(file), tuple(bad)))
+    connection.execute(f"CREATE TEMP TABLE raw ({_typed(COLUMNS)})")
+    skipped = read_lines(connection, files, COLUMNS)
     connection.execute(
         f"""
         CREATE TEMP TABLE calls AS
         SELECT *, coalesce(call_id, 'line ' || rowid) AS id,
           try_cast(timestamp AS TIMESTAMPTZ) AS started
-        FROM raw WHERE NOT ({_IS_EMPTY})
+        FROM raw WHERE NOT ({is_empty(COLUMNS)})
         QUALIFY call_id IS NULL OR row_number() OVER (
-          PARTITION BY call_id
-          ORDER BY list_position(['final', 'partial', 'none'], completeness) NULLS LAST, rowid) = 1
+          PARTITION BY call_id ORDER BY {FULLEST}, rowid) = 1
         """  # noqa: S608 - our own words
     )
     connection.execute("DROP TABLE raw")
@@ -164,6 +159,39 @@ def _load(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Ledge
         rows=_count(connection, "SELECT count(*) FROM calls"),
         skipped=tuple(skipped),
     )
+
+
+def read_lines(
+    connection: duckdb.DuckDBPyConnection, files: Sequence[Path], columns: Mapping[str, str]
+) -> list[Skipped]:
+    """Read the files' lines into the table ``raw``, which has these columns.
+
+    A line that is no row leaves an empty record (:func:`is_empty`) and is told.
+
+    Raises:
+        LedgerError: A file is missing or cannot be read.
+    """
+    skipped = []
+    for file in files:
+        if file.exists() and not (file.is_file() or file.is_fifo()):  # a device never ends
+            raise LedgerError(f"The ledger {file} is not a regular file.")
+        check_readable(file)
+        before = _count(connection, "SELECT count(*) FROM raw")
+        _append(connection, file, columns)
+        empty = connection.execute(
+            f"SELECT rowid - ? FROM raw WHERE rowid >= ? AND {is_empty(columns)} ORDER BY rowid",  # noqa: S608 - our own words
+            [before, before],
+        ).fetchall()
+        if empty:
+            bad = _mend(connection, file, {int(ordinal) for (ordinal,) in empty}, columns)
+            if bad:
+                skipped.append(Skipped(str(file), tuple(bad)))
+    return skipped
+
+
+def is_empty(columns: Mapping[str, str]) -> str:
+    """SQL: whether a record of ``raw`` is a line that was no row."""
+    return " AND ".join(f"{name} IS NULL" for name in columns)
 
 
 def check_readable(file: Path) -> None:
@@ -186,19 +214,24 @@ def check_readable(file: Path) -> None:
         raise LedgerError(f"The ledger {file} cannot be read: {error.strerror}") from None
 
 
-def _append(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
+def _append(connection: duckdb.DuckDBPyConnection, file: Path, columns: Mapping[str, str]) -> None:
     """Add the file's lines to ``raw`` in their order; blank ones leave no record."""
     # An absolute path is never taken for a URL; what globs is quoted.
     path = re.sub(r"([*?\[])", r"[\1]", str(file.absolute()))
-    columns = ", ".join(f"{name}: '{kind}'" for name, kind in COLUMNS.items())
+    typed = ", ".join(f"{name}: '{kind}'" for name, kind in columns.items())
     connection.execute(
         f"INSERT INTO raw SELECT * FROM read_json([?], format='newline_delimited', "  # noqa: S608 - our own words
-        f"columns={{{columns}}}, ignore_errors=true)",
+        f"columns={{{typed}}}, ignore_errors=true)",
         [path],
     )
 
 
-def _mend(connection: duckdb.DuckDBPyConnection, file: Path, ordinals: set[int]) -> list[int]:
+def _mend(
+    connection: duckdb.DuckDBPyConnection,
+    file: Path,
+    ordinals: set[int],
+    columns: Mapping[str, str],
+) -> list[int]:
     """Read the lines again that DuckDB could not; the numbers of those that nobody can."""
     bad = []
     with tempfile.TemporaryDirectory(prefix="tokenproxy-") as directory:
@@ -217,7 +250,7 @@ def _mend(connection: duckdb.DuckDBPyConnection, file: Path, ordinals: set[int])
                 elif line.endswith(b"\n"):
                     bad.append(number)
         if mended.stat().st_size:
-            _append(connection, mended)
+            _append(connection, mended, columns)
     return bad
 
 
@@ -244,5 +277,10 @@ def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _first_line(error: Exception) -> str:
+def _typed(columns: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {kind}" for name, kind in columns.items())
+
+
+def first_line(error: Exception) -> str:
+    """What DuckDB says, without where in the SQL."""
     return str(error).strip().partition("\n")[0]
