@@ -9,6 +9,7 @@ import pytest
 
 from tests.telemetry import scene
 from tests.telemetry.memory import Memory
+from tokenproxy.config import IterationEnd
 from tokenproxy.record.call import Call
 from tokenproxy.record.row import Row
 from tokenproxy.telemetry.semconv import GENAI_MAIN, TOKEN_KINDS, V1_41
@@ -72,6 +73,49 @@ def test_each_row_is_one_call_by_its_outcome(played: Memory) -> None:
     assert played.total("tokenproxy.calls", error__type="overloaded_error") == 1
     # Of the calls with usage one has no known price: the cut one.
     assert played.total("tokenproxy.calls", tokenproxy__cost__known=False) == 1
+
+
+def test_a_retry_is_counted_as_one(played: Memory) -> None:
+    assert played.total("tokenproxy.calls", tokenproxy__retry=True) == 1
+    assert played.total("tokenproxy.calls", tokenproxy__retry=False) == 6
+    assert played.total("tokenproxy.calls", tokenproxy__fallback_used=True) == sum(
+        row.fallback_used for row in rows()
+    )
+
+
+@pytest.mark.parametrize(
+    ("end", "outcome", "error", "seconds"),
+    [
+        (scene.END, "complete", None, 8.0),
+        (IterationEnd(ended_ns=scene.at(9.0), exit_status=130), "error", "130", 9.0),
+        (None, "lost", None, 0.0),
+    ],
+)
+def test_an_iteration_is_counted_once_by_how_it_ended(
+    end: IterationEnd | None, outcome: str, error: str | None, seconds: float
+) -> None:
+    played = Memory().play(scene.calls(), end)
+    assert played.total("tokenproxy.iterations") == 1
+    assert (
+        played.total(
+            "tokenproxy.iterations",
+            tokenproxy__outcome=outcome,
+            tokenproxy__story__id="ST-1",
+            gen_ai__agent__name="claude",
+            error__type=error,
+        )
+        == 1
+    )
+    assert played.total(
+        "tokenproxy.iteration.duration", tokenproxy__outcome=outcome
+    ) == pytest.approx(seconds)
+
+
+def test_a_gateway_has_no_iterations() -> None:
+    run = msgspec.structs.replace(scene.RUN, gateway=True)
+    played = Memory(run).play(scene.calls())
+    assert played.total("tokenproxy.calls") == 7
+    assert played.total("tokenproxy.iterations") == 0
 
 
 def test_tokens_go_to_the_model_that_was_billed(played: Memory) -> None:
@@ -154,7 +198,8 @@ def test_a_row_that_splits_nothing_is_counted_whole() -> None:
 def test_a_story_is_on_our_counters_and_not_on_histograms(played: Memory) -> None:
     for metric, point in played.points:
         has = "tokenproxy.story.id" in point.attributes
-        assert has == metric.name.startswith("tokenproxy."), metric.name
+        ours = metric.name.startswith("tokenproxy.")
+        assert has == (ours and hasattr(point, "value")), metric.name
 
 
 def test_a_run_of_no_story_has_no_story_attribute() -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from opentelemetry.context import Context
 from opentelemetry.metrics import Counter, Histogram, Meter
 
-from tokenproxy.config import RunContext
+from tokenproxy.config import IterationEnd, RunContext
 from tokenproxy.record.call import RESULTS, Call
 from tokenproxy.record.row import Row
 from tokenproxy.telemetry import attributes as tell
@@ -83,10 +83,11 @@ class Metrics:
                 **known,
                 names.OUTCOME: row.outcome,
                 names.COMPLETENESS: row.completeness,
+                names.FALLBACK_USED: row.fallback_used,
+                names.RETRY: row.retry_of is not None or bool(row.attempt),
             },
             context,
         )
-
         for note in dict.fromkeys(note.partition(":")[0] for note in row.notes or ()):
             self._add(names.DISCREPANCIES, 1, {**base, names.NOTE: note}, context)
 
@@ -97,6 +98,28 @@ class Metrics:
             names.SERVER_ADDRESS: tell.text(server_address),
         }
         self._add(names.PASSED, 1, labels, None)
+
+    def iteration(
+        self, iteration: Group, end: IterationEnd | None, context: Context | None
+    ) -> None:
+        """Count the run, and measure it if somebody saw its end (``end`` is not None).
+
+        Its outcome is one of the ledger's words: ``complete`` if the command exited with 0,
+        ``error`` if not, ``lost`` if nobody knows.
+        """
+        labels: Labels = {}
+        if iteration.name:
+            labels[self._semconv.agent_name] = tell.text(iteration.name)
+        if end is None:
+            labels[names.OUTCOME] = "lost"
+        elif end.exit_status:
+            labels |= {names.OUTCOME: "error", names.ERROR_TYPE: str(end.exit_status)}
+        else:
+            labels[names.OUTCOME] = "complete"
+        self._add(names.ITERATIONS, 1, {**labels, **self._story}, context)
+        if end is not None:
+            seconds = max(end.ended_ns - iteration.start_ns, 0) / _NS
+            self._record(names.ITERATION_DURATION, seconds, labels, context)
 
     def group(self, group: Group, context: Context | None, *, failed: str | None = None) -> None:
         """Measure how long an agent worked, where the dialect has a metric for it."""

@@ -53,7 +53,10 @@ class RunScope:
         if end is not None:
             iteration.end_ns = end.ended_ns
         context = self._spans.group(iteration, end) if self._spans else None
-        if self._metrics and not groups:
+        if self._metrics is None:
+            return
+        self._metrics.iteration(iteration, end, context)
+        if not groups:
             # With turns below it the agent's time is theirs, and would be told twice.
             failed = str(end.exit_status) if end is not None and end.exit_status else None
             self._metrics.group(iteration, context, failed=failed)

@@ -73,6 +73,8 @@ NOTE: Final = "tokenproxy.note"
 RETRY_OF: Final = "tokenproxy.retry_of"
 ATTEMPT: Final = "tokenproxy.attempt"
 FALLBACK_USED: Final = "tokenproxy.fallback_used"
+RETRY: Final = "tokenproxy.retry"
+"""On our count of calls: whether the call repeats one that failed."""
 REQUEST_ID: Final = "tokenproxy.request.id"
 CLIENT_REQUEST_ID: Final = "tokenproxy.client_request.id"
 ORGANIZATION_ID: Final = "tokenproxy.organization.id"
@@ -154,6 +156,8 @@ _LONG_BOUNDS: Final = (*_DURATION_BOUNDS, 163.84, 327.68, 655.36)
 of what lies above the last bound is not a number."""
 _AGENT_BOUNDS: Final = tuple(0.1 * 2**power for power in range(13))
 """0.1, 0.2 ... 409.6 s, as opentelemetry-util-genai 1.3b0 has them."""
+_ITERATION_BOUNDS: Final = tuple(float(2**power) for power in range(15))
+"""1, 2 ... 16384 s: an iteration may work for hours."""
 
 
 class Metric(msgspec.Struct, frozen=True):
@@ -197,7 +201,26 @@ DISCREPANCIES: Final = Metric(
     "{note}",
     "What a provider's own numbers left open, by the ledger's notes.",
 )
-OWN_METRICS: Final = (TOKENS, REASONING, COST, CALLS, PASSED, DISCREPANCIES)
+ITERATIONS: Final = Metric(
+    "tokenproxy.iterations", "counter", "{iteration}", "Commands that ran to their end."
+)
+ITERATION_DURATION: Final = Metric(
+    "tokenproxy.iteration.duration",
+    "histogram",
+    "s",
+    "From a command's start to its exit.",
+    _ITERATION_BOUNDS,
+)
+OWN_METRICS: Final = (
+    TOKENS,
+    REASONING,
+    COST,
+    CALLS,
+    PASSED,
+    DISCREPANCIES,
+    ITERATIONS,
+    ITERATION_DURATION,
+)
 
 
 class UsageCounters(msgspec.Struct, frozen=True):
