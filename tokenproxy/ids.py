@@ -41,6 +41,11 @@ def derived_span_id(trace_id: str, *parts: str) -> str:
     return digest.hexdigest() + "01"
 
 
+def iteration_span_id(trace_id: str, run_id: str) -> str:
+    """The span id of a run's own span: a ledger row, which names both, tells it too."""
+    return derived_span_id(trace_id, "iteration", run_id)
+
+
 def derived_trace_id(*parts: str) -> str:
     """The same trace id for the same words (gateway mode: one trace a turn)."""
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=15).hexdigest() + "01"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tokenproxy.ids import iteration_span_id
 from tokenproxy.launch.authority import Authority
 from tokenproxy.launch.errors import CannotRunError, UsageError
 from tokenproxy.launch.options import RunOptions
@@ -81,6 +82,9 @@ def test_identity(here: Path) -> None:
     assert other.parent_span_id is None
     assert other.trace_flags == 1
     assert other.run_id != run.run_id
+    # Whoever has a row can tell the run's span.
+    assert run.span_id == iteration_span_id(run.trace_id, run.run_id)
+    assert run.span_id != identify(given).span_id
 
 
 def test_iterations_count_up_unless_given(here: Path) -> None:

@@ -104,10 +104,12 @@ def identify(given: Prepared) -> RunContext:
     directory = paths.working_directory(given.env)
     project = _text(paths.project_name(directory))
     parent = traceparent.inherited(given.env)
+    run_id = ids.uuid7()
+    trace_id = parent.trace_id if parent else ids.new_trace_id()
     return RunContext(
-        run_id=ids.uuid7(),
-        trace_id=parent.trace_id if parent else ids.new_trace_id(),
-        span_id=ids.new_span_id(),
+        run_id=run_id,
+        trace_id=trace_id,
+        span_id=ids.iteration_span_id(trace_id, run_id),
         started_ns=time.time_ns(),
         parent_span_id=parent.span_id if parent else None,
         trace_flags=parent.flags if parent else 1,

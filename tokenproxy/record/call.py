@@ -41,8 +41,9 @@ class CallStart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     replayable: bool = False
     """The answer can be fetched again under its id."""
     server_address: str
-    """The real provider's host, never our own listener."""
+    """The real provider's host, never our own listener; "" where nobody knows it any more."""
     server_port: int
+    """0 where nobody knows it any more."""
     attribution: Attribution = msgspec.field(default_factory=Attribution)
 
 
