@@ -19,7 +19,8 @@ ROOMS = {
     "record": {"wire"},
     "telemetry": {"wire", "record"},
     "proxy": {"wire", "record", "telemetry"},
-    # The start-up path: types and tables, never the proxy; telemetry's switch, never its pipeline.
+    # The start-up path: types and tables, never the proxy; telemetry's switch and instance
+    # numbers, never its pipeline.
     "launch": {
         "wire.providers",
         "wire.endpoints",
@@ -27,6 +28,7 @@ ROOMS = {
         "record.ledger",
         "record.price_file",
         "telemetry.switch",
+        "telemetry.instance",
     },
     "insight": {"record.ledger"},
     "simulator": set(),

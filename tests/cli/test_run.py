@@ -14,7 +14,7 @@ from tokenproxy.launch.options import RunOptions
 
 VARIABLES = (
     *("STORY_ID", "ITERATION", "COMPLEXITY", "MODE", "LEDGER", "ROUTES", "LABELS"),
-    *("NO_SUMMARY", "FAIL_OPEN"),
+    *("NO_SUMMARY", "FAIL_OPEN", "CLIENT_TELEMETRY"),
 )
 
 
@@ -66,7 +66,8 @@ def test_every_option(ask: Ask) -> None:
     asked = ask(
         *("--story", "S-1", "--iteration", "7", "--complexity", "3", "--mode", "reverse"),
         *("--ledger", "l.jsonl", "--route", "a=http://x", "--route", "b=http://y"),
-        *("--label", "k=v w", "--no-summary", "--fail-open", "--", "claude", "-p", "hello"),
+        *("--label", "k=v w", "--no-summary", "--fail-open", "--client-telemetry"),
+        *("--", "claude", "-p", "hello"),
     )
     assert asked == RunOptions(
         command=("claude", "-p", "hello"),
@@ -79,6 +80,7 @@ def test_every_option(ask: Ask) -> None:
         labels={"k": "v w"},
         summary=False,
         fail_open=True,
+        client_telemetry=True,
     )
 
 
@@ -94,6 +96,7 @@ def test_every_variable(ask: Ask) -> None:
         LABELS="k=v j=w",
         NO_SUMMARY="1",
         FAIL_OPEN="yes",
+        CLIENT_TELEMETRY="true",
     )
     assert asked == RunOptions(
         command=("true",),
@@ -106,6 +109,7 @@ def test_every_variable(ask: Ask) -> None:
         labels={"k": "v", "j": "w"},
         summary=False,
         fail_open=True,
+        client_telemetry=True,
     )
 
 
@@ -119,7 +123,8 @@ def test_empty_variables_are_unset(ask: Ask) -> None:
 
 
 def test_a_switch_can_be_off(ask: Ask) -> None:
-    assert ask("true", NO_SUMMARY="0", FAIL_OPEN="false") == RunOptions(command=("true",))
+    off = ask("true", NO_SUMMARY="0", FAIL_OPEN="false", CLIENT_TELEMETRY="no")
+    assert off == RunOptions(command=("true",))
 
 
 @pytest.mark.parametrize(

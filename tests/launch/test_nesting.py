@@ -21,6 +21,19 @@ def test_what_was_asked_of_the_outer_run_holds_inside() -> None:
     assert (outer.routes, outer.ledger) == ({"h": "http://x"}, "/the/ledger")
 
 
+def test_the_commands_telemetry_holds_inside_and_is_turned_on_anew() -> None:
+    """The inner run's command is another sender than the outer's."""
+    given = {"OTEL_RESOURCE_ATTRIBUTES": "team.id=a"}
+    turned_on = {"OTEL_RESOURCE_ATTRIBUTES": "team.id=a,service.instance.id=1", "X": "1"}
+    made = child_environment(given, telemetry=turned_on)
+    assert turned_on.items() <= made.items()
+    assert nesting.outer_run(made).client_telemetry
+    inner = nesting.without_outer_run(made)
+    assert inner["OTEL_RESOURCE_ATTRIBUTES"] == "team.id=a"
+    assert "X" not in inner
+    assert not nesting.outer_run(child_environment(given)).client_telemetry
+
+
 def test_what_was_changed_since_is_kept() -> None:
     made = child_environment({"HTTPS_PROXY": "http://corp:3128"})
     made["HTTPS_PROXY"] = "http://other:1"

@@ -29,6 +29,16 @@ def test_never_two_at_a_time(tmp_path: Path) -> None:
         instance.release()
 
 
+def test_another_kind_of_sender_has_ids_of_its_own(tmp_path: Path) -> None:
+    held = [claim(tmp_path), claim(tmp_path, "client"), claim(tmp_path, "client")]
+    assert len({instance.id for instance in held}) == 3
+    for instance in held:
+        instance.release()
+    again = claim(tmp_path, "client")
+    assert again.id == held[1].id
+    again.release()
+
+
 def test_a_process_that_is_gone_holds_nothing(tmp_path: Path) -> None:
     code = (
         "import os, pathlib\n"

@@ -61,6 +61,14 @@ def run(
     route: RouteOption = None,
     label: LabelOption = None,
     inject_include_usage: InjectOption = False,
+    client_telemetry: Annotated[
+        bool,
+        typer.Option(
+            "--client-telemetry",
+            envvar="TOKENPROXY_CLIENT_TELEMETRY",
+            help="Turn on the command's own telemetry too, to the collector that ours goes to.",
+        ),
+    ] = False,
     no_summary: Annotated[
         bool,
         typer.Option(
@@ -108,6 +116,7 @@ def run(
                 summary=not no_summary,
                 fail_open=fail_open,
                 inject_include_usage=inject_include_usage,
+                client_telemetry=client_telemetry,
             ),
             env,
         )

@@ -51,6 +51,7 @@ def for_child(
     trust: Mapping[str, str],
     direct_hosts: Iterable[str] = (),
     ledger: str | None = None,
+    telemetry: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """The command's environment.
 
@@ -62,6 +63,7 @@ def for_child(
         trust: Variable -> file, for clients that must trust the run's CA.
         direct_hosts: Hosts to be reached without any proxy (telemetry).
         ledger: The ledger, if the user named one, for runs inside this one.
+        telemetry: What turns the command's own telemetry on; None if nobody asked for it.
     """
     ours = f"http://127.0.0.1:{port}"
     changed = dict.fromkeys(
@@ -76,11 +78,18 @@ def for_child(
         changed[provider.base_url_env] = (
             f"http://{login}127.0.0.1:{port}/{name}{provider.base_path}"
         )
+    changed |= telemetry or {}
     child = {name: value for name, value in env.items() if name not in traceparent.VARIABLES}
     child |= changed
     child |= traceparent.for_child(run)
     child[RUN_ID] = run.run_id
-    child[nesting.VARIABLE] = nesting.note(env, changed, routes=plan.routes, ledger=ledger)
+    child[nesting.VARIABLE] = nesting.note(
+        env,
+        changed,
+        routes=plan.routes,
+        ledger=ledger,
+        client_telemetry=telemetry is not None,
+    )
     return child
 
 

@@ -9,7 +9,7 @@ changes back before it looks at anything: its calls go out as if the outer run
 were not there, and its trace hangs on the outer one's by ``TRACEPARENT``.
 
 What was *asked* of the outer run about the way of calls holds inside too: its
-routes, and its ledger if one was named.
+routes, its ledger if one was named, and the telemetry of the commands.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class OuterRun(msgspec.Struct, frozen=True, omit_defaults=True):
     changes: dict[str, Change] = msgspec.field(default_factory=dict)
     routes: dict[str, str] = msgspec.field(default_factory=dict)
     ledger: str | None = None
+    client_telemetry: bool = False
 
 
 def outer_run(env: Mapping[str, str]) -> OuterRun:
@@ -64,13 +65,15 @@ def note(
     *,
     routes: Mapping[str, str],
     ledger: str | None,
+    client_telemetry: bool = False,
 ) -> str:
     """The note for a command whose environment is ``before`` updated by ``changed``."""
     changes = {
         name: Change(_text(value), _text(before[name]) if name in before else None)
         for name, value in changed.items()
     }
-    return msgspec.json.encode(OuterRun(changes, dict(routes), ledger)).decode()
+    asked = OuterRun(changes, dict(routes), ledger, client_telemetry)
+    return msgspec.json.encode(asked).decode()
 
 
 def _text(value: str) -> str:

@@ -29,6 +29,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     summary: bool = True
     fail_open: bool = False
     inject_include_usage: bool = False
+    client_telemetry: bool = False
 
 
 def joined_routes(flags: Iterable[str], env: Mapping[str, str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from tokenproxy.launch import executable, nesting, traceparent
 from tokenproxy.launch.authority import Authority
 from tokenproxy.launch.errors import UsageError
 from tokenproxy.launch.executable import Executable
+from tokenproxy.launch.nesting import OuterRun
 from tokenproxy.launch.options import RunOptions
 from tokenproxy.launch.plan import ANY_PROXY_VARIABLES, PROXY_VARIABLES, Plan, make_plan
 from tokenproxy.launch.run_dir import check_ledger
@@ -36,6 +37,8 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     state: Path
     named_ledger: str | None
     """The ledger if the user named it."""
+    client_telemetry: bool = False
+    """Whether the command's own telemetry is to be turned on."""
 
 
 def prepare(options: RunOptions, env: Mapping[str, str]) -> Prepared:
@@ -48,6 +51,7 @@ def prepare(options: RunOptions, env: Mapping[str, str]) -> Prepared:
     outer = nesting.outer_run(env)
     own = nesting.without_outer_run(env)
     plan = make_plan(options.mode, own, {**outer.routes, **options.routes})
+    client_telemetry = asks_telemetry(options, outer, own)
     named = options.ledger or own.get(paths.LEDGER_VARIABLE) or outer.ledger
     try:
         cwd = paths.working_directory(own)
@@ -71,7 +75,37 @@ def prepare(options: RunOptions, env: Mapping[str, str]) -> Prepared:
         ledger=ledger,
         state=state,
         named_ledger=str(ledger) if named else None,
+        client_telemetry=client_telemetry,
     )
+
+
+def asks_telemetry(options: RunOptions, outer: OuterRun, env: Mapping[str, str]) -> bool:
+    """Whether the command's telemetry is asked for: here, or of a run around this one.
+
+    Raises:
+        UsageError: Here, and there is nowhere to send it.
+    """
+    if not (options.client_telemetry or outer.client_telemetry):
+        return False
+    from tokenproxy.launch import client_telemetry
+
+    if options.client_telemetry:
+        client_telemetry.check(env)
+    return bool(client_telemetry.signals(env))
+
+
+def telemetry_for_child(given: Prepared) -> dict[str, str] | None:
+    """What turns the command's own telemetry on, where that is asked for.
+
+    The command's instance number is taken until this process ends.
+    """
+    if not given.client_telemetry:
+        return None
+    from tokenproxy.launch import client_telemetry
+    from tokenproxy.telemetry import instance
+
+    taken = instance.claim(given.state / "telemetry", "client")
+    return client_telemetry.for_child(given.env, taken.id)
 
 
 def check_prices(env: Mapping[str, str]) -> None:

@@ -33,6 +33,7 @@ from tokenproxy.launch.prepare import (
     identify,
     prepare,
     proxy_config,
+    telemetry_for_child,
     telemetry_hosts,
 )
 from tokenproxy.launch.proxy_process import Proxy
@@ -219,6 +220,7 @@ class _Run:
             trust=trust,
             direct_hosts=direct,
             ledger=self._given.named_ledger,
+            telemetry=telemetry_for_child(self._given),
         )
 
     def _spawn(self, env: Mapping[str, str]) -> child.Child:

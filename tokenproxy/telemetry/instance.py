@@ -41,19 +41,24 @@ class Instance:
             self._descriptor = None
 
 
-def claim(directory: Path | None) -> Instance:
+def claim(directory: Path | None, kind: str = "") -> Instance:
     """Take the lowest free number among the lock files in ``directory``.
 
     Where that is impossible (no directory, a read-only home) the id is random: series of
     its own are a nuisance, shared ones a wrong sum.
+
+    Args:
+        directory: Made if it is missing; None for none.
+        kind: Who sends, where that is not tokenproxy itself; each has numbers of its own.
     """
+    prefix = f"{kind}-" if kind else ""
     if directory is None:
         return Instance(str(uuid.uuid4()), None)
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for number in range(LIMIT):
             descriptor = os.open(
-                directory / f"instance-{number}.lock", os.O_RDWR | os.O_CREAT, 0o600
+                directory / f"{prefix}instance-{number}.lock", os.O_RDWR | os.O_CREAT, 0o600
             )
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -63,11 +68,11 @@ def claim(directory: Path | None) -> Instance:
             except OSError:
                 os.close(descriptor)
                 raise
-            return Instance(_named(number), descriptor)
+            return Instance(_named(f"{prefix}{number}"), descriptor)
     except OSError as error:
         logger.warning("no stable instance id: %s", error)
     return Instance(str(uuid.uuid4()), None)
 
 
-def _named(number: int) -> str:
-    return str(uuid.uuid5(NAMESPACE, f"{socket.gethostname()}/{os.getuid()}/{number}"))
+def _named(sender: str) -> str:
+    return str(uuid.uuid5(NAMESPACE, f"{socket.gethostname()}/{os.getuid()}/{sender}"))
