@@ -37,7 +37,9 @@ class Read(NamedTuple):
 class ClickHouse:
     """ClickHouse on a port of loopback; a context manager that starts and stops it."""
 
-    def __init__(self, directory: Path, *, database: str = "tokenproxy", password: str = "") -> None:
+    def __init__(
+        self, directory: Path, *, database: str = "tokenproxy", password: str = ""
+    ) -> None:
         """Prepare.
 
         Args:

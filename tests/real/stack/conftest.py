@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.real.stack.stack import Stack
+from tests.real.stack.table import Table
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,3 +27,20 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     directory.mkdir()
     with Stack(directory) as running:
         yield running
+
+
+TABLES = pytest.StashKey[list[Table]]()
+
+
+@pytest.fixture
+def tables(pytestconfig: pytest.Config) -> list[Table]:
+    """Tables to print when all tests have run."""
+    return pytestconfig.stash.setdefault(TABLES, [])
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    for table in config.stash.get(TABLES, []):
+        terminalreporter.write_line("")
+        terminalreporter.write_line(table.text())
