@@ -26,7 +26,7 @@ CLIENT, INTERNAL = SpanKind.CLIENT, SpanKind.INTERNAL
 TREE = [
     # span id, parent, name, kind, start, end, failed
     (scene.ROOT, scene.OUTER, "invoke_agent claude", INTERNAL, 0.0, 8.0, False),
-    (scene.TURN_SPAN, scene.ROOT, "invoke_agent claude", INTERNAL, 0.5, 7.0, False),
+    (scene.TURN_SPAN, scene.ROOT, "invoke_agent claude-cli", INTERNAL, 0.5, 7.0, False),
     (call_span(1), scene.TURN_SPAN, "chat claude-sonnet-4-5", CLIENT, 0.5, 2.0, False),
     (tool_span("toolu_bash"), scene.TURN_SPAN, "execute_tool Bash", INTERNAL, 2.0, 3.094, False),
     (tool_span("toolu_agent"), scene.TURN_SPAN, "execute_tool Agent", INTERNAL, 2.0, 2.022, True),
@@ -159,7 +159,9 @@ def test_of_a_cut_stream_only_lower_bounds_are_told_and_not_under_standard_names
     assert said["error.type"] == "client_disconnected"
     assert said["gen_ai.usage.input_tokens"] == 17_062
     assert said["tokenproxy.usage.output_tokens_at_least"] == 3
+    assert said["tokenproxy.usage.reasoning_output_tokens_at_least"] == 2
     assert "gen_ai.usage.output_tokens" not in said
+    assert "gen_ai.usage.reasoning.output_tokens" not in said
     assert "gen_ai.response.finish_reasons" not in said
     main = Memory(dialect=GENAI_MAIN).play(scene.calls()).span(call_span(7)).attributes or {}
     assert main["gen_ai.response.finish_reasons"] == ("error",)
@@ -186,7 +188,22 @@ def test_a_call_billed_to_several_models_tells_each_part(played: Memory) -> None
         scene.HAIKU,
     ]
     assert [part["gen_ai.usage.output_tokens"] for part in parts] == [55, 30]
+    assert [part["tokenproxy.usage.uncached_input_tokens"] for part in parts] == [12, 12]
+    assert parts[0]["tokenproxy.usage.cache_creation_1h_input_tokens"] == 48
     assert played.span(call_span(1)).events == ()
+
+
+def test_a_call_says_by_itself_whose_it_is(played: Memory) -> None:
+    calls = [span.attributes or {} for span in played.spans if span.kind.name == "CLIENT"]
+    assert {said["tokenproxy.label.team"] for said in calls} == {"blue"}
+
+
+def test_labels_beyond_what_the_sdk_keeps_cost_no_count() -> None:
+    many = {f"l{number}": "x" for number in range(200)}
+    run = msgspec.structs.replace(scene.RUN, labels=many)
+    said = Memory(run=run).play(scene.calls()).span(call_span(1)).attributes or {}
+    assert said["gen_ai.usage.input_tokens"] == 17_062
+    assert said["tokenproxy.call.id"]
 
 
 def test_parents_carry_sums_under_names_of_their_own(played: Memory) -> None:
@@ -221,7 +238,15 @@ def test_a_command_that_fails_fails_its_iteration() -> None:
     end = IterationEnd(ended_ns=at(8), exit_status=130)
     root = Memory().play(scene.calls(), end).span(scene.ROOT)
     assert root.status.status_code is StatusCode.ERROR
+    assert root.status.description == "exit status 130"
     assert (root.attributes or {})["error.type"] == "130"
+
+
+def test_a_call_that_is_seen_to_end_after_the_command_stays_below_it() -> None:
+    end = IterationEnd(ended_ns=at(6.0), exit_status=137)
+    played = Memory().play(scene.calls(), end)
+    root = played.span(scene.ROOT)
+    assert root.end_time == max(span.end_time or 0 for span in played.spans) == at(7.5)
 
 
 def test_an_end_that_nobody_told_is_the_last_thing_seen() -> None:

@@ -147,8 +147,11 @@ def _durations(told: Iterable[tuple[str, float]]) -> tuple[ToolDuration, ...] | 
 
 
 def _milliseconds(since_ns: int, until_ns: int) -> float:
-    """Never negative: a clock that was set back tells nothing."""
-    return round(max(until_ns - since_ns, 0) / _MS, 3)
+    """To the microsecond, in whole numbers, so that whoever has the span gets the same.
+
+    Never negative: a clock that was set back tells nothing.
+    """
+    return (max(until_ns - since_ns, 0) + 500) // 1000 / 1000
 
 
 def settled_completeness(reading: Reading, operation: str) -> Completeness:

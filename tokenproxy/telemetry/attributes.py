@@ -55,6 +55,8 @@ def call_attributes(semconv: Semconv, run: RunContext, call: Call, row: Row | No
     start, end, request = call.start, call.end, call.request
     who = start.attribution
     found: dict[str, Value | None] = {
+        # First: of more attributes than the SDK keeps, the first are dropped.
+        **_labels(run),
         semconv.operation: start.operation,
         semconv.provider: names.provider_name(start.provider),
         semconv.request_model: request.model,
@@ -100,6 +102,11 @@ def part_attributes(semconv: Semconv, part: RowPart) -> Attributes:
             semconv.usage_cache_read: part.cache_read_input_tokens,
             semconv.usage_cache_write: part.cache_creation_input_tokens,
             semconv.usage_reasoning: part.reasoning_output_tokens,
+            names.TOKENS_UNCACHED: part.uncached_input_tokens,
+            names.TOKENS_CACHE_5M: part.cache_creation_5m_input_tokens,
+            names.TOKENS_CACHE_1H: part.cache_creation_1h_input_tokens,
+            names.TOKENS_CACHE_30M: part.cache_creation_30m_input_tokens,
+            names.TOKENS_CACHE_12H: part.cache_creation_12h_input_tokens,
             names.COST_USD: part.cost_usd,
         }
     )
@@ -141,7 +148,7 @@ def group_attributes(
         found[names.EXIT_STATUS] = None if end is None else end.exit_status
         found[names.ERROR_TYPE] = str(end.exit_status) if end and end.exit_status else None
     if group.role == "iteration" or run.gateway:
-        found.update({f"{names.LABEL_PREFIX}{key}": value for key, value in run.labels.items()})
+        found.update(_labels(run))
     return _known(found)
 
 
@@ -181,6 +188,11 @@ def _belonging(run: RunContext, who: Attribution) -> dict[str, Value | None]:
     }
 
 
+def _labels(run: RunContext) -> dict[str, Value | None]:
+    """The user's labels: on calls too, so that each says by itself whose it is."""
+    return {f"{names.LABEL_PREFIX}{key}": value for key, value in run.labels.items()}
+
+
 def _account(response: ResponseFacts) -> dict[str, Value | None]:
     """Whose account was used and what is left of its limits, as the response's headers say."""
     limits = sorted(response.rate_limits.items())[:_MAX_LIMITS]
@@ -211,6 +223,7 @@ def _answer(semconv: Semconv, call: Call, row: Row) -> dict[str, Value | None]:
         semconv.usage_cache_write: row.cache_creation_input_tokens,
         semconv.usage_reasoning: row.reasoning_output_tokens if final else None,
         names.OUTPUT_AT_LEAST: None if final else row.output_tokens,
+        names.REASONING_AT_LEAST: None if final else row.reasoning_output_tokens,
         names.COMPLETENESS: row.completeness,
         names.FALLBACK_USED: row.fallback_used or None,
         names.TOKENS_UNCACHED: row.uncached_input_tokens,
