@@ -186,7 +186,10 @@ def calls() -> list[Call]:
     uses = (ToolUse("toolu_bash", "Bash"), ToolUse("toolu_agent", "Agent"))
     failed = Reading(error="overloaded_error")
     cut = msgspec.structs.replace(
-        complete(usage(output=3, reasoning=2)), stop_reason=None, completeness="partial", ended=False
+        complete(usage(output=3, reasoning=2)),
+        stop_reason=None,
+        completeness="partial",
+        ended=False,
     )
     two = complete(usage(reasoning=7), usage("compaction", HAIKU, output=30))
     counting = make_call(6, 6.1, 6.2, Reading(), MAIN)

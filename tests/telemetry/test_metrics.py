@@ -57,7 +57,7 @@ def test_all_kinds_together_are_input_and_output_once(played: Memory) -> None:
 
 def test_reasoning_is_apart_and_not_in_the_sum(played: Memory) -> None:
     assert played.total("tokenproxy.usage.reasoning_tokens") == column("reasoning_output_tokens")
-    assert column("reasoning_output_tokens") == 7
+    assert column("reasoning_output_tokens") == 9
 
 
 def test_money_adds_up_to_the_ledger_s_to_the_nanodollar(played: Memory) -> None:
@@ -166,7 +166,7 @@ def test_durations_are_seconds_of_every_call_and_first_chunks_of_streams() -> No
 def test_genai_main_measures_agents_and_tools_as_long_as_their_spans() -> None:
     new = Memory(dialect=GENAI_MAIN).play(scene.calls())
     agents = "gen_ai.invoke_agent.duration"
-    assert new.total(agents, gen_ai__agent__name="claude") == pytest.approx(6.5)
+    assert new.total(agents, gen_ai__agent__name="claude-cli") == pytest.approx(6.5)
     assert new.total(agents, gen_ai__agent__name="general-purpose") == pytest.approx(1.8)
     assert new.total("gen_ai.execute_tool.duration") == pytest.approx(1.094 + 0.022 + 0.5)
     alone = Memory(dialect=GENAI_MAIN).play([scene.calls()[-1]])
