@@ -51,7 +51,8 @@ class RunScope:
             return
         iteration = self._tree.iteration
         if end is not None:
-            iteration.end_ns = end.ended_ns
+            # What the command leaves open is seen to end a little after it, and stays below it.
+            iteration.extend(iteration.start_ns, end.ended_ns)
         context = self._spans.group(iteration, end) if self._spans else None
         if self._metrics is None:
             return

@@ -96,14 +96,15 @@ class Spans:
 
     def group(self, group: Group, end: IterationEnd | None = None) -> Context:
         """Export an iteration, turn or agent."""
-        failed = end is not None and end.exit_status != 0
+        status = end.exit_status if end is not None else 0
         span = self._start(
             tell.group_name(group),
             SpanKind.INTERNAL,
             _Place(group.trace_id, group.span_id, group.parent_id, group.start_ns),
             tell.group_attributes(self._semconv, self._run, group, end),
         )
-        _end(span, max(group.end_ns, group.start_ns), failed=failed)
+        why = f"exit status {status}" if status else None
+        _end(span, max(group.end_ns, group.start_ns), failed=bool(status), why=why)
         return set_span_in_context(span, Context())
 
     def _start(
@@ -203,7 +204,8 @@ def _retry_link(placed: Placed) -> list[Link]:
     return [Link(failed, {names.LINK: "retry_of"})]
 
 
-def _end(span: Span, end_ns: int, *, failed: bool) -> None:
+def _end(span: Span, end_ns: int, *, failed: bool, why: str | None = None) -> None:
+    """``why``: what ``error.type`` alone does not tell a reader."""
     if failed:
-        span.set_status(Status(StatusCode.ERROR))
+        span.set_status(Status(StatusCode.ERROR, why))
     span.end(end_time=end_ns)

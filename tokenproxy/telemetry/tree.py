@@ -12,6 +12,7 @@ Rules:
   parents and by another process than theirs.
 * A turn or agent lasts from its first call's start to the end of the last call or tool
   below it. Nobody tells when it really ended.
+* A turn is its client's, whatever command the client was started by.
 * A tool begins when the call that asked for it ends. It ends after the duration that the
   client states, else when the request with its result begins.
 """
@@ -177,7 +178,7 @@ class Tree:
         parent_id = self._root_id
         if who.turn_id:
             turn_id = derived_span_id(trace_id, "turn", who.turn_id)
-            name = self._run.agent or _product(who.client)
+            name = _product(who.client) or self._run.agent
             self._make("turn", call, turn_id, parent_id, name=name, who=who)
             parent_id = turn_id
         if who.agent_id and who.parent_agent_id and who.parent_agent_id != who.agent_id:
