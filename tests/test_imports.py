@@ -30,7 +30,7 @@ ROOMS = {
         "telemetry.switch",
         "telemetry.instance",
     },
-    "insight": {"record.ledger"},
+    "insight": {"record.ledger", "record.row"},
     "simulator": set(),
 }
 """Room -> rooms or modules of ours that it may import beside itself and ANYBODY."""

@@ -166,17 +166,21 @@ class SdkLog(logging.Handler):
 
 def sentences(deliveries: Sequence[Delivery], refusals: dict[str, str]) -> tuple[str, ...]:
     """One sentence a collector that did not take everything; none if all arrived."""
-    lost: dict[tuple[str, str], list[str]] = {}
+    lost: dict[str, list[str]] = {}
     for delivery in deliveries:
         if delivery.lost is not None:
-            refusal = refusals.get(delivery.what)
-            verdict = f"answered {refusal}" if refusal else "did not answer"
-            lost.setdefault((_address(delivery.endpoint), verdict), []).append(delivery.lost)
+            lost.setdefault(verdict(delivery, refusals), []).append(delivery.lost)
     return tuple(
-        f"telemetry: the collector at {address} {verdict}; "
-        f"{' and '.join(what)} of this run were not delivered"
-        for (address, verdict), what in lost.items()
+        f"telemetry: {said}; {' and '.join(what)} of this run were not delivered"
+        for said, what in lost.items()
     )
+
+
+def verdict(delivery: Delivery, refusals: dict[str, str]) -> str:
+    """What a collector did that did not take everything."""
+    refusal = refusals.get(delivery.what)
+    answered = f"answered {refusal}" if refusal else "did not answer"
+    return f"the collector at {_address(delivery.endpoint)} {answered}"
 
 
 def _address(endpoint: str) -> str:

@@ -51,10 +51,10 @@ class Metrics:
     def call(self, call: Call, row: Row | None, context: Context | None) -> None:
         """Measure a call. ``context`` is its span's, for exemplars."""
         base = self._base(call)
-        server: Labels = {
-            names.SERVER_ADDRESS: tell.text(call.start.server_address),
-            names.SERVER_PORT: call.start.server_port,
-        }
+        server: Labels = {}
+        if call.start.server_address:
+            server[names.SERVER_ADDRESS] = tell.text(call.start.server_address)
+            server[names.SERVER_PORT] = call.start.server_port
         failed: Labels = {}
         error = tell.error_type(call, row)
         if error is not None:

@@ -196,7 +196,7 @@ def open_telemetry(
     sdk_log.install()
     ids, problems, deliveries = GivenIds(), list[str](), list[Delivery]()
     instance = _claim(env, state)
-    resource = _resource(instance.id)
+    resource = sender(instance.id)
 
     def open_traces(name: switch.Exporter) -> SpanProcessor:
         exporter, delivery = exporters.spans(env, name)
@@ -271,7 +271,7 @@ def _claim(env: Mapping[str, str], state: Path | None) -> Instance:
         return claim(None)
 
 
-def _resource(instance_id: str) -> Resource:
+def sender(instance_id: str) -> Resource:
     """Who sends. The user's own words (``OTEL_RESOURCE_ATTRIBUTES``) win over our defaults."""
     ours = Resource(
         {
