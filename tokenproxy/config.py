@@ -70,6 +70,8 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     ca_key_pem: str | None = None
     upstream_ca: str | None = None
     """PEM file of the roots that upstream TLS is verified with: the system's and the user's own."""
+    only_opened: bool = False
+    """Nothing is tunnelled, no other server can be named: for a listener that others reach."""
     inject_include_usage: bool = False
     """Ask for the usage of streams where their clients left it open."""
     generation: int = 0

@@ -15,11 +15,12 @@ from tokenproxy.simulator.server import Simulator
 
 
 @contextmanager
-def serving(bench: Bench, sim: Simulator) -> Iterator[tuple[subprocess.Popen[bytes], str, str]]:
+def serving(
+    bench: Bench, sim: Simulator, *words: str
+) -> Iterator[tuple[subprocess.Popen[bytes], str, str]]:
     """A gateway in front of ``sim``: its process, its URL, its CA's path."""
-    process = bench.start(
-        "serve", "--listen", "127.0.0.1:0", "--route", f"api.anthropic.com={sim.url}"
-    )
+    listen = words or ("--listen", "127.0.0.1:0")
+    process = bench.start("serve", *listen, "--route", f"api.anthropic.com={sim.url}")
     assert process.stderr is not None
     try:
         said = b"".join(process.stderr.readline() for _ in range(3)).decode()
@@ -65,6 +66,20 @@ def test_open_calls_are_accounted_for_at_the_end(bench: Bench) -> None:
     assert (row["outcome"], row["error"], row["success"]) == ("lost", "proxy_stopped", False)
     assert row["completeness"] == "partial"
     assert row["input_tokens"] == 17_060
+
+
+def test_where_others_reach_it_it_is_asked_for_and_serves_model_apis_alone(bench: Bench) -> None:
+    with (
+        Simulator("stream") as sim,
+        serving(bench, sim, "--listen", "0.0.0.0:0", "--allow-remote") as (gateway, url, _),
+    ):
+        here = url.replace("0.0.0.0", "127.0.0.1")
+        for words in (curl(f"{here}/v1/messages"), curl(f"{sim.url}/v1/messages", "-x", here)):
+            subprocess.run(words, capture_output=True, check=True, timeout=20)
+        assert len(sim.calls) == 1
+        gateway.send_signal(signal.SIGTERM)
+        assert gateway.wait(timeout=10) == 0
+    assert len(bench.rows()) == 1
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,7 @@ class Proxy:
         upstream_proxy: str | None = None,
         upstream_ca: str | None = None,
         gateway: bool = False,
+        only_opened: bool = False,
         inject_include_usage: bool = False,
         recorder: Recorder | None = None,
     ) -> None:
@@ -93,6 +94,7 @@ class Proxy:
             upstreams=dict(upstreams or {}),
             upstream_proxy=upstream_proxy,
             upstream_ca=upstream_ca,
+            only_opened=only_opened,
             inject_include_usage=inject_include_usage,
             ca_cert_pem=authority.cert_pem,
             ca_key_pem=authority.key_pem,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import sys
 import time
@@ -20,8 +21,20 @@ def serve(
     *,
     listen: Annotated[
         str,
-        typer.Option(metavar="HOST:PORT", envvar="TOKENPROXY_LISTEN", help="Loopback only."),
+        typer.Option(
+            metavar="HOST:PORT",
+            envvar="TOKENPROXY_LISTEN",
+            help="Loopback, unless --allow-remote.",
+        ),
     ] = "127.0.0.1:4040",
+    allow_remote: Annotated[
+        bool,
+        typer.Option(
+            "--allow-remote",
+            envvar="TOKENPROXY_ALLOW_REMOTE",
+            help="Listen where other machines reach; model APIs alone are served then.",
+        ),
+    ] = False,
     route: RouteOption = None,
     ledger: LedgerOption = None,
     label: LabelOption = None,
@@ -44,7 +57,7 @@ def serve(
     from tokenproxy.launch.trust import write_upstream_trust
 
     env = environment.inherited()
-    listener = _listen(listen)
+    listener = _listen(listen, allow_remote=allow_remote)
     try:
         plan = make_plan(
             "forward", _without_base_urls(env), options.joined_routes(route or (), env)
@@ -75,6 +88,7 @@ def serve(
             ca_cert_pem=authority.cert_pem,
             ca_key_pem=authority.key_pem,
             upstream_ca=write_upstream_trust(run_dir.path, env),
+            only_opened=not _is_loopback(listener),
             inject_include_usage=inject_include_usage,
         )
     except CannotRunError as error:
@@ -94,10 +108,12 @@ def _serve(config: object, listener: socket.socket, certificate: Path) -> None:
 
     assert isinstance(config, ProxyConfig)  # noqa: S101 - narrows a lazily imported type
     host, port = listener.getsockname()[:2]
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    bound = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    # "Every address" is one to listen on, not one to go to.
+    url = f"http://HOST:{port}" if ipaddress.ip_address(host).is_unspecified else bound
 
     def ready() -> None:
-        say(f"listening on {url}, ledger {config.ledger}")
+        say(f"listening on {bound}, ledger {config.ledger}")
         say(f"as the API:  ANTHROPIC_BASE_URL={url}/anthropic OPENAI_BASE_URL={url}/openai/v1 …")
         say(f"as a proxy:  HTTPS_PROXY={url} NODE_EXTRA_CA_CERTS={certificate}")
 
@@ -112,21 +128,26 @@ def _serve(config: object, listener: socket.socket, certificate: Path) -> None:
     sys.stderr.flush()
 
 
-def _listen(where: str) -> socket.socket:
+def _listen(where: str, *, allow_remote: bool) -> socket.socket:
     host, _, port = where.rpartition(":")
     host = host.strip("[]")
     if not host or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - the highest port
         raise Failure(f"--listen {where!r} is not HOST:PORT, for example 127.0.0.1:4040")
-    if host not in LOOPBACK:
+    if host not in LOOPBACK and not allow_remote:
         raise Failure(
-            f"--listen {where}: only loopback addresses are served, because whoever reaches the"
-            " port could use the proxy; put an authenticating proxy in front of 127.0.0.1"
+            f"--listen {where}: whoever reaches this address could use the gateway; put an"
+            " authenticating proxy in front of 127.0.0.1, or add --allow-remote if only those who"
+            " may use it can reach it (docs/security.md)"
         )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, int(port)), family=family, backlog=1024)
     except OSError as error:
         raise Failure(f"cannot listen on {where}: {error.strerror}; choose another port") from None
+
+
+def _is_loopback(listener: socket.socket) -> bool:
+    return ipaddress.ip_address(listener.getsockname()[0]).is_loopback
 
 
 def _without_base_urls(env: dict[str, str]) -> dict[str, str]:

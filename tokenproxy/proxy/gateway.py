@@ -42,6 +42,7 @@ class Gateway:
             port=port,
             upstream_proxy=config.upstream_proxy,
             inject_include_usage=config.inject_include_usage,
+            only=host_patterns(config.intercept_hosts) if config.only_opened else None,
             warn=warn,
         )
         opened = config.intercept_hosts if config.ca_cert_pem else ()

@@ -7,7 +7,7 @@ import base64
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from urllib.parse import unquote, urlsplit
 
 from mitmproxy import http, tls
@@ -52,6 +52,7 @@ class Observer:
         port: int,
         upstream_proxy: str | None = None,
         inject_include_usage: bool = False,
+        only: Sequence[str] | None = None,
         warn: Callable[[str], None] = logger.warning,
     ) -> None:
         self._director = director
@@ -61,6 +62,7 @@ class Observer:
         self._port = port
         self._proxy_auth = _basic_auth(upstream_proxy)
         self._inject = inject_include_usage
+        self._only = None if only is None else re.compile("|".join(only), re.IGNORECASE)
         self._warn = warn
         self._closed = asyncio.Event()
 
@@ -71,6 +73,10 @@ class Observer:
         request = flow.request
         if self._closed.is_set():
             flow.kill()  # type: ignore[no-untyped-call] # mitmproxy's
+            return
+        if self._is_forward(flow) and not self._permits(request):
+            request.stream = False
+            flow.response = http.Response.make(403, _ELSEWHERE, _JSON)
             return
         request.stream = True
         target = self._target(flow)
@@ -116,11 +122,19 @@ class Observer:
 
     def _target(self, flow: http.HTTPFlow) -> Target | None:
         request = flow.request
-        if flow.client_conn.tls or self._named(request):
+        if self._is_forward(flow):
             return self._director.forward(
                 request.scheme, request.host, request.port, request.method, request.path
             )
         return self._director.reverse(request.method, request.path)
+
+    def _is_forward(self, flow: http.HTTPFlow) -> bool:
+        """Whether the client named the server, rather than us."""
+        return flow.client_conn.tls or self._named(flow.request)
+
+    def _permits(self, request: http.Request) -> bool:
+        """Whether a client may name this server: any, unless only model APIs are served."""
+        return self._only is None or bool(self._only.match(f"{request.host}:{request.port}"))
 
     def _named(self, request: http.Request) -> bool:
         """Whether a plain request names another server than ourselves (a classic HTTP proxy's)."""
@@ -229,6 +243,11 @@ class Observer:
 
     # -- connections ------------------------------------------------------
 
+    def http_connect(self, flow: http.HTTPFlow) -> None:
+        """Refuse a tunnel to where a client may not go."""
+        if not self._permits(flow.request):
+            flow.response = http.Response.make(403, _ELSEWHERE, _JSON)
+
     def http_connect_upstream(self, flow: http.HTTPFlow) -> None:
         """Log in to the user's own proxy as its URL says."""
         if self._proxy_auth:
@@ -313,6 +332,10 @@ def _refuse(flow: http.HTTPFlow) -> None:
     )
 
 
+_ELSEWHERE = (
+    b'{"type":"error","error":{"type":"permission_error","message":'
+    b'"tokenproxy: this listener serves model APIs alone; go to other hosts without it"}}\n'
+)
 _JSON = {"content-type": "application/json"}
 
 
