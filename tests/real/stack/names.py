@@ -49,7 +49,7 @@ class Names:
                 return
 
     def _answer(self, query: bytes) -> bytes:
-        """The answer to one question (RFC 1035, section 4.1); records of other kinds there are none."""
+        """The answer to one question (RFC 1035, section 4.1); other kinds have no records."""
         identity = query[:2]
         end = query.index(b"\0", _HEADER.size) + 5  # the name's end, a type and a class
         question = query[_HEADER.size : end]

@@ -19,12 +19,14 @@ from tests.real.stack import programs
 from tests.real.stack.clickhouse import ClickHouse
 from tests.real.stack.names import Names
 from tests.real.stack.service import HOST, Service, free_ports
+from tests.telemetry.receiver import OtlpReceiver
 
 FILES = Path(__file__).parents[3] / "docker" / "scale"
 GATEWAY_HOSTS = (HOST, "127.0.0.2")
 """One port at two addresses, as the machines behind one name have them. Linux answers on all of
 127.0.0.0/8."""
-PASSWORD = "of the collectors"  # noqa: S105 - of a database that lives as long as a test
+SENT = "otelcol_exporter_sent_spans"
+"""The collectors' own counter."""
 
 
 class Scale:
@@ -53,6 +55,7 @@ class Scale:
         self._directory = directory
         grpc, self._otlp_http, edge_grpc, *health = free_ports(7)
         self._names = Names(GATEWAY_HOSTS)
+        self.measurements = OtlpReceiver().start()
         endpoint = clickhouse.exporter_endpoint
         if clickhouse_port is not None:
             endpoint = endpoint.replace(f":{clickhouse.port}/", f":{clickhouse_port}/")
@@ -128,6 +131,12 @@ class Scale:
         for service in reversed(self.services):
             service.stop()
         self._names.stop()
+        self.measurements.stop()
+
+    def sent(self) -> dict[str, int]:
+        """Name of a collector -> spans that it says it has passed on, of its last life."""
+        points = [p for p in self.measurements.metrics if p.metric.startswith(SENT)]
+        return {str(p.resource["service.instance.id"]): int(p.value) for p in points}
 
     def _collector(
         self,
@@ -140,15 +149,15 @@ class Scale:
         return Service(
             [
                 programs.collector(),
-                *(f"--config={FILES / file}" for file in files),
+                *(f"--config={FILES / file}" for file in (*files, "telemetry.yaml")),
                 *overlays,
                 _endpoint("extensions::health_check", HOST, health),
-                # Each would offer its own measurements on the same port.
-                "--config=yaml:service::telemetry::metrics::level: none",
             ],
             env={
                 "PATH": os.environ["PATH"],
                 "COLLECTOR_STORAGE": str(self._directory / name),
+                "COLLECTOR_NAME": name,
+                "TELEMETRY_ENDPOINT": self.measurements.endpoint,
                 **env,
             },
             log=self._directory / f"{name}.log",

@@ -1,0 +1,150 @@
+"""Edge, gateways and ClickHouse: each call arrives and is counted once, whatever is killed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.bench import Bench, wait_until
+from tests.real.stack import programs
+from tests.real.stack.clickhouse import ClickHouse
+from tests.real.stack.loops import Loops
+from tests.real.stack.lost_answers import LostAnswers
+from tests.real.stack.scale import FILES, Scale
+from tests.real.stack.stored import in_ledger, stored
+
+COMMANDS = (
+    ["edge.yaml"],
+    ["edge.yaml", "edge-resource.yaml"],
+    ["gateway.yaml"],
+    ["gateway-kafka.yaml"],
+    ["from-kafka.yaml"],
+)
+ARRIVES_S = 90
+"""Both collectors wait five seconds for a batch to fill; a sender that was refused, up to 30."""
+
+
+@pytest.fixture
+def clickhouse(tmp_path: Path) -> Iterator[ClickHouse]:
+    """A ClickHouse with the tables that we ship."""
+    made = ClickHouse(tmp_path, database="tokenproxy", password="of the collectors")
+    with made:
+        made.create_tables()
+        yield made
+
+
+def run_loops(bench: Bench, scale: Scale, times: int = 1) -> None:
+    """Three loops at once: an agent of four providers, curl, an agent that retries."""
+    Loops(bench, scale.env).run(mixed=times, curl=3 * times, agent=2 * times)
+
+
+def arrived(clickhouse: ClickHouse) -> int:
+    """Calls that have arrived, however often."""
+    return int(clickhouse.value("SELECT uniqExact(call_id) AS calls FROM calls"))
+
+
+def assert_account(bench: Bench, clickhouse: ClickHouse) -> None:
+    """What ClickHouse has becomes, and is, what the ledger has."""
+    rows = bench.rows()
+    wait_until(lambda: arrived(clickhouse) >= len(rows), ARRIVES_S, "calls are missing")
+    assert stored(clickhouse) == in_ledger(rows)
+
+
+@pytest.mark.parametrize("own", [[], ["telemetry.yaml"]], ids=["", "telemetry"])
+@pytest.mark.parametrize("files", COMMANDS, ids="+".join)
+def test_the_collector_takes_every_file(files: list[str], own: list[str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            programs.collector(),
+            "validate",
+            *(f"--config={FILES / file}" for file in (*files, *own)),
+        ],
+        env={
+            "PATH": os.environ["PATH"],
+            "COLLECTOR_STORAGE": str(tmp_path),
+            "CLICKHOUSE_PASSWORD": "x",
+            "TEAM_ID": "search",
+            "HOST_NAME": "a-host",
+            "COLLECTOR_NAME": "one",
+            "TELEMETRY_ENDPOINT": "http://127.0.0.1:1",
+        },
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+@pytest.mark.timeout(300)
+def test_calls_are_stored_once_each_and_add_up(
+    bench: Bench, clickhouse: ClickHouse, tmp_path: Path
+) -> None:
+    with Scale(tmp_path, clickhouse) as scale:
+        run_loops(bench, scale, 2)
+        assert_account(bench, clickhouse)
+        spans = int(clickhouse.value("SELECT count() AS spans FROM otel_traces"))
+        # As they end they tell the last of what they did.
+        for service in reversed(scale.services):
+            service.stop()
+        sent = scale.sent()
+        assert set(sent) == {"edge", "gateway-1", "gateway-2"}, "a gateway got nothing"
+        assert sent["edge"] == sent["gateway-1"] + sent["gateway-2"] == spans
+        for service in scale.services:
+            assert "deprecat" not in service.said().lower()
+            assert "\terror\t" not in service.said()
+    teams = clickhouse.ask(
+        "SELECT DISTINCT team, ResourceAttributes['host.name'] AS host FROM calls, otel_traces"
+    )
+    assert teams == [{"team": "search", "host": ""}]
+
+
+@pytest.mark.timeout(600)
+def test_nothing_is_lost_when_collectors_are_killed_and_clickhouse_is_away(
+    bench: Bench, tmp_path: Path
+) -> None:
+    away = ClickHouse(tmp_path, database="tokenproxy")
+    with ExitStack() as all_of_it:
+        with away:
+            away.create_tables()
+            scale = all_of_it.enter_context(Scale(tmp_path, away))
+            first, second = scale.gateways
+            with ThreadPoolExecutor(1) as beside:
+                running = beside.submit(run_loops, bench, scale)
+                wait_until(bench.rows, 60)
+                first.kill()
+                running.result()
+            first.start()
+            wait_until(lambda: arrived(away), ARRIVES_S, "nothing arrived")
+        # ClickHouse has gone. What is said now has to wait in three places.
+        run_loops(bench, scale)
+        scale.edge.kill()
+        first.kill()
+        scale.edge.start()
+        run_loops(bench, scale)
+        second.kill()
+        first.start()
+        second.start()
+        with away:
+            assert arrived(away) < len(bench.rows())
+            assert_account(bench, away)
+
+
+@pytest.mark.timeout(300)
+def test_an_insert_whose_answer_is_lost_is_sent_again_and_counted_once(
+    bench: Bench, clickhouse: ClickHouse, tmp_path: Path
+) -> None:
+    with (
+        LostAnswers(clickhouse.port, b"INSERT", 2) as between,
+        Scale(tmp_path, clickhouse, clickhouse_port=between.port) as scale,
+    ):
+        run_loops(bench, scale)
+        assert_account(bench, clickhouse)
+        wait_until(lambda: between.lost == 2, ARRIVES_S)
+        copies = "SELECT count() - uniqExact(TraceId, SpanId) AS copies FROM otel_traces"
+        wait_until(lambda: int(clickhouse.value(copies)) > 0, ARRIVES_S, "no copy was made")
+        assert stored(clickhouse) == in_ledger(bench.rows())
