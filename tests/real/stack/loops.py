@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.e2e.bench import Bench, reverse_curl
@@ -14,44 +15,66 @@ from tokenproxy.simulator.server import Simulator
 MIXED_AGENT = Path(__file__).parents[2] / "e2e" / "mixed_agent.py"
 PRINT = ("--output-format", "json", "--dangerously-skip-permissions")
 
-Words = list[str]
-Iteration = Callable[[int], tuple[Words, dict[str, str]]]
-"""Number of the iteration -> the words after ``tokenproxy``, and variables for it."""
+
+@dataclass(frozen=True)
+class Iteration:
+    """What a loop does once: ``tokenproxy run --story STORY options -- command``."""
+
+    story: str
+    command: list[str]
+    options: list[str] = field(default_factory=list)
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that is over, and what tokenproxy said at its end."""
+
+    story: str
+    iteration: int
+    stderr: str
+
+
+Maker = Callable[[int], Iteration]
+"""Number of the iteration, from 1 -> the iteration."""
 
 
 class Loops:
-    """Four loops: the Claude CLI, an agent of many providers, curl, an agent that retries."""
+    """Up to four: the Claude CLI, an agent of many providers, curl, an agent that retries."""
 
-    def __init__(self, bench: Bench, claude: str, env: dict[str, str]) -> None:
+    def __init__(self, bench: Bench, env: Mapping[str, str], *, claude: str = "") -> None:
         """Prepare.
 
         Args:
             bench: The user whose loops these are.
-            claude: The Claude CLI.
             env: Where telemetry goes.
+            claude: The Claude CLI, if there is a loop of it.
         """
         self._bench = bench
+        self._env = dict(env)
         self._claude = claude
-        self._env = env
 
-    def run(self, claude: int, mixed: int, curl: int, agent: int) -> int:
-        """Run each loop to this many iterations, all four at once; the number of runs."""
-        with self._iterations() as (by_claude, by_mixed, by_curl, by_agent):
-            loops = [(by_claude, claude), (by_mixed, mixed), (by_curl, curl), (by_agent, agent)]
-            with ThreadPoolExecutor(len(loops)) as pool:
-                list(pool.map(lambda loop: self._loop(*loop), loops))
-        return claude + mixed + curl + agent
+    def run(self, *, claude: int = 0, mixed: int = 0, curl: int = 0, agent: int = 0) -> list[Run]:
+        """Run each loop to this many iterations, all at once; the runs, loop by loop."""
+        with self._makers() as makers, ThreadPoolExecutor(len(makers)) as pool:
+            counts = (claude, mixed, curl, agent)
+            return [run for loop in pool.map(self._loop, makers, counts) for run in loop]
 
-    def _loop(self, iteration: Iteration, count: int) -> None:
-        for number in range(1, count + 1):
-            words, env = iteration(number)
-            done = self._bench.tokenproxy(
-                "run", "--iteration", str(number), *words, env={**self._env, **env}, timeout_s=120
-            )
-            assert done.returncode == 0, done.stderr
+    def _loop(self, make: Maker, count: int) -> list[Run]:
+        return [self._run(number, make(number)) for number in range(1, count + 1)]
+
+    def _run(self, number: int, what: Iteration) -> Run:
+        done = self._bench.tokenproxy(
+            *("run", "--story", what.story, "--iteration", str(number), *what.options),
+            *("--", *what.command),
+            env={**self._env, **what.env},
+            timeout_s=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return Run(what.story, number, done.stderr.decode())
 
     @contextmanager
-    def _iterations(self) -> Iterator[tuple[Iteration, ...]]:
+    def _makers(self) -> Iterator[tuple[Maker, ...]]:
         with (
             Simulator("agent") as of_claude,
             Simulator("slow") as slow,
@@ -59,30 +82,32 @@ class Loops:
             Simulator("stream") as plain,
             Simulator("demo") as demo,
         ):
+            routes = {
+                "api.anthropic.com": slow.url,
+                "api.openai.com": limited.url,
+                "generativelanguage.googleapis.com": limited.url,
+                "api.deepseek.com": f"{limited.url}/deepseek",
+            }
 
-            def by_claude(number: int) -> tuple[Words, dict[str, str]]:
+            def by_claude(number: int) -> Iteration:
                 prompt = "USE_SUBAGENT please" if number % 4 == 0 else "hello"
-                route = f"api.anthropic.com={of_claude.url}"
-                words = ["--mode", "forward", "--route", route, "--story", "CLAUDE"]
-                return [*words, "--", self._claude, "-p", prompt, *PRINT], {}
+                command = [self._claude, "-p", prompt, *PRINT]
+                return Iteration("CLAUDE", command, _forward({"api.anthropic.com": of_claude.url}))
 
-            def by_mixed(_number: int) -> tuple[Words, dict[str, str]]:
-                routes = {
-                    "api.anthropic.com": slow.url,
-                    "api.openai.com": limited.url,
-                    "generativelanguage.googleapis.com": limited.url,
-                    "api.deepseek.com": f"{limited.url}/deepseek",
-                }
-                given = [word for at in routes.items() for word in ("--route", "=".join(at))]
-                words = ["--mode", "forward", *given, "--story", "MIXED"]
-                return [*words, "--", sys.executable, str(MIXED_AGENT)], {}
+            def by_mixed(_number: int) -> Iteration:
+                return Iteration("MIXED", [sys.executable, str(MIXED_AGENT)], _forward(routes))
 
-            def by_curl(number: int) -> tuple[Words, dict[str, str]]:
-                words = ["--story", f"CURL-{number % 3}", "--", *reverse_curl()]
-                return words, {"ANTHROPIC_BASE_URL": plain.url}
+            def by_curl(number: int) -> Iteration:
+                env = {"ANTHROPIC_BASE_URL": plain.url}
+                return Iteration(f"CURL-{number % 3}", reverse_curl(), env=env)
 
-            def by_agent(_number: int) -> tuple[Words, dict[str, str]]:
-                agent = [sys.executable, "-m", "tokenproxy.simulator.agent"]
-                return ["--story", "AGENT", "--", *agent], {"ANTHROPIC_BASE_URL": demo.url}
+            def by_agent(_number: int) -> Iteration:
+                command = [sys.executable, "-m", "tokenproxy.simulator.agent"]
+                return Iteration("AGENT", command, env={"ANTHROPIC_BASE_URL": demo.url})
 
             yield by_claude, by_mixed, by_curl, by_agent
+
+
+def _forward(routes: Mapping[str, str]) -> list[str]:
+    given = [word for host, url in routes.items() for word in ("--route", f"{host}={url}")]
+    return ["--mode", "forward", *given]

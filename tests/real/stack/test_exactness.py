@@ -4,52 +4,24 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.bench import Bench, Row, wait_until
-from tests.real.stack.jaeger import Span
+from tests.e2e.bench import Bench, Row
+from tests.real.stack.accounts import await_telemetry, compare
 from tests.real.stack.loops import Loops
 from tests.real.stack.stack import Stack
-from tests.real.stack.sums import SUMS, in_prometheus, over_rows, over_spans
 from tests.real.stack.table import Table
-
-
-def spans_of(stack: Stack, rows: list[Row]) -> list[Span]:
-    """The spans of all traces that the ledger names."""
-    traces = {row["trace_id"] for row in rows}
-    return [span for trace in sorted(traces) for span in stack.jaeger.trace(trace)]
-
-
-def arrived(stack: Stack, rows: list[Row]) -> bool:
-    """Whether as many calls are in both backends as the ledger has rows."""
-    counted = stack.prometheus.value("sum(sum_over_time(tokenproxy_calls_total[1h]))")
-    seen = sum(span.role == "call" for span in spans_of(stack, rows))
-    return counted >= len(rows) and seen >= len(rows)
-
-
-def compare(stack: Stack, rows: list[Row], title: str, tables: list[Table]) -> None:
-    """Every sum is the same three times."""
-    spans = spans_of(stack, rows)
-    table = Table(title)
-    tables.append(table)
-    for asked in SUMS:
-        table.add(
-            asked.name,
-            over_rows(asked, rows),
-            in_prometheus(asked, stack.prometheus),
-            over_spans(asked, spans),
-        )
-    assert not table.unequal(), table.text()
 
 
 @pytest.mark.timeout(900)
 def test_200_short_runs_of_four_loops(
     bench: Bench, claude: str, stack: Stack, tables: list[Table]
 ) -> None:
-    runs = Loops(bench, claude, stack.env).run(claude=24, mixed=20, curl=96, agent=60)
+    loops = Loops(bench, stack.env, claude=claude)
+    runs = loops.run(claude=24, mixed=20, curl=96, agent=60)
     rows = bench.rows()
-    assert runs == 200
-    assert len({row["run_id"] for row in rows}) == runs
-    wait_until(lambda: arrived(stack, rows), timeout_s=60, what="telemetry is missing")
-    compare(stack, rows, f"{runs} runs, {len(rows)} calls", tables)
+    assert len(runs) == 200
+    assert len({row["run_id"] for row in rows}) == len(runs)
+    await_telemetry(stack, rows)
+    compare(stack, rows, f"{len(runs)} runs, {len(rows)} calls", tables)
 
     # As many senders as ran at once, not one a run: series stay few.
     senders = stack.prometheus.query("count by (instance) (tokenproxy_calls_total)")
