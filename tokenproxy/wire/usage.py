@@ -17,6 +17,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from tokenproxy.wire.settings import NOTHING, Settings
+
 Completeness = Literal["final", "partial", "none"]
 
 WITHOUT_OUTPUT = frozenset({"embeddings", "ocr", "rerank"})
@@ -93,6 +95,8 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     top_p: float | None = None
     top_k: int | None = None
     stop_sequences: tuple[str, ...] = ()
+    settings: Settings = NOTHING
+    """What telemetry alone tells."""
     include_usage: bool | None = None
     """``stream_options.include_usage`` of OpenAI's chat; None: the client left it open."""
     background: bool = False

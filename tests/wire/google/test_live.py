@@ -12,6 +12,7 @@ from tokenproxy.wire import notes
 from tokenproxy.wire.dialect import Head, SocketDialect, SocketNews, SocketParser
 from tokenproxy.wire.google import LIVE
 from tokenproxy.wire.routes import match
+from tokenproxy.wire.settings import Settings
 from tokenproxy.wire.usage import RequestFacts, ResponseFacts, ToolResult, ToolUse, UsagePart
 
 MODEL = "gemini-3.8-live"
@@ -22,7 +23,13 @@ SETUP = {
         "tools": [{"functionDeclarations": [{"name": "lookup"}]}],
     }
 }
-SESSION = RequestFacts(model=MODEL, stream=True, temperature=0.5, offers_tools=True)
+SESSION = RequestFacts(
+    model=MODEL,
+    stream=True,
+    temperature=0.5,
+    settings=Settings(output_type="speech"),
+    offers_tools=True,
+)
 HELLO = {"clientContent": {"turns": [{"role": "user"}], "turnComplete": True}}
 SOUND = {"realtimeInput": {"audio": {"mimeType": "audio/pcm", "data": "AAAA"}}}
 SPOKEN = {

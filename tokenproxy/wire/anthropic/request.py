@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from tokenproxy.wire.anthropic.shapes import BLOCK, REQUEST, TURN
+from tokenproxy.wire.anthropic.shapes import BLOCK, REQUEST, TURN, OutputConfig, Request
 from tokenproxy.wire.claude_code import session_of_user_id
 from tokenproxy.wire.digest import prompt_digest
 from tokenproxy.wire.lenient import array_items
+from tokenproxy.wire.settings import Settings, output_type
 from tokenproxy.wire.usage import RequestFacts, ToolResult
 from tokenproxy.wire.words import count, word
 
@@ -28,10 +29,20 @@ def read_request(body: bytes) -> RequestFacts:
         top_p=request.top_p,
         top_k=count(request.top_k),
         stop_sequences=tuple(stops[:_MAX_STOP_SEQUENCES]),
+        settings=_settings(request),
         session_id=session_of_user_id(user_id) if user_id is not None else None,
         offers_tools=bool(array_items(bytes(request.tools))),
         tool_results=_last_tool_results(messages),
         prompt_digest=prompt_digest(messages),
+    )
+
+
+def _settings(request: Request) -> Settings:
+    config = request.output_config or OutputConfig()
+    shape = config.format or request.output_format
+    return Settings(
+        reasoning_level=word(config.effort),
+        output_type=output_type(shape.type if shape is not None else None),
     )
 
 

@@ -103,6 +103,19 @@ class Metadata(msgspec.Struct):
     user_id: str | None = None
 
 
+class OutputFormat(msgspec.Struct):
+    """``format`` of ``output_config``; ``output_format`` before that."""
+
+    type: str | None = None
+
+
+class OutputConfig(msgspec.Struct):
+    """``output_config`` of a request."""
+
+    effort: str | None = None
+    format: OutputFormat | None = None
+
+
 class Request(msgspec.Struct):
     """A request for a message."""
 
@@ -114,6 +127,8 @@ class Request(msgspec.Struct):
     top_k: int | None = None
     stop_sequences: list[str] | None = None
     metadata: Metadata | None = None
+    output_config: OutputConfig | None = None
+    output_format: OutputFormat | None = None
     tools: msgspec.Raw = msgspec.Raw()
     messages: msgspec.Raw = msgspec.Raw()
 

@@ -18,10 +18,17 @@ import msgspec
 from tokenproxy.wire.digest import prompt_digest
 from tokenproxy.wire.google.shapes import CONTENT, Content
 from tokenproxy.wire.lenient import Lenient, array_items
+from tokenproxy.wire.settings import Settings, output_type, whole
 from tokenproxy.wire.usage import RequestFacts, ToolResult
 from tokenproxy.wire.words import count, word
 
 _MAX_STOP_SEQUENCES = 64
+
+
+class ThinkingConfig(msgspec.Struct, rename="camel"):
+    """``thinkingConfig`` of a ``generationConfig``."""
+
+    thinking_level: str | None = None
 
 
 class GenerationConfig(msgspec.Struct, rename="camel"):
@@ -32,6 +39,13 @@ class GenerationConfig(msgspec.Struct, rename="camel"):
     top_p: float | None = None
     top_k: float | None = None
     stop_sequences: list[str] | None = None
+    candidate_count: int | None = None
+    seed: int | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    response_mime_type: str | None = None
+    response_modalities: list[str] | None = None
+    thinking_config: ThinkingConfig | None = None
 
 
 class Tool(msgspec.Struct, rename="camel"):
@@ -92,6 +106,20 @@ def with_settings(facts: RequestFacts, config: GenerationConfig | None) -> Reque
         top_p=config.top_p,
         top_k=count(config.top_k),
         stop_sequences=tuple(stops[:_MAX_STOP_SEQUENCES]),
+        settings=_settings(config),
+    )
+
+
+def _settings(config: GenerationConfig) -> Settings:
+    kinds = [kind for kind in config.response_modalities or () if kind.lower() != "text"]
+    thinking = config.thinking_config or ThinkingConfig()
+    return Settings(
+        choice_count=count(config.candidate_count),
+        seed=whole(config.seed),
+        frequency_penalty=config.frequency_penalty,
+        presence_penalty=config.presence_penalty,
+        output_type=output_type(*kinds, config.response_mime_type),
+        reasoning_level=word(thinking.thinking_level),
     )
 
 

@@ -7,6 +7,7 @@ import msgspec
 from tokenproxy.wire.digest import prompt_digest
 from tokenproxy.wire.lenient import array_items
 from tokenproxy.wire.openai.shapes import REQUEST, TURN, Request
+from tokenproxy.wire.settings import Settings, formats, output_type, whole
 from tokenproxy.wire.usage import RequestFacts, ToolResult
 from tokenproxy.wire.words import count, word
 
@@ -30,11 +31,28 @@ def read_request(body: bytes) -> RequestFacts:
         top_p=request.top_p,
         top_k=count(request.top_k),
         stop_sequences=_stops(request.stop),
+        settings=_settings(request),
         include_usage=options.include_usage if options is not None else None,
         session_id=word(request.session_id),
         offers_tools=any(array_items(bytes(each)) for each in (request.tools, request.functions)),
         tool_results=_last_tool_results(conversation),
         prompt_digest=prompt_digest(conversation),
+    )
+
+
+def _settings(request: Request) -> Settings:
+    shape = request.response_format
+    spoken = "audio" if "audio" in (request.modalities or ()) else None
+    return Settings(
+        choice_count=count(request.n),
+        seed=whole(request.random_seed if request.seed is None else request.seed),
+        frequency_penalty=request.frequency_penalty,
+        presence_penalty=request.presence_penalty,
+        output_type=output_type(spoken, shape.type if shape is not None else None),
+        reasoning_level=word(request.reasoning_effort),
+        service_tier=word(request.service_tier),
+        dimensions=count(request.dimensions),
+        encoding_formats=formats(request.encoding_format),
     )
 
 

@@ -9,6 +9,8 @@ taken for a session: clients put there whatever shares a cache.
 
 from __future__ import annotations
 
+import msgspec
+
 from tokenproxy.wire.digest import prompt_digest
 from tokenproxy.wire.lenient import array_items
 from tokenproxy.wire.openai.responses_shapes import (
@@ -17,13 +19,18 @@ from tokenproxy.wire.openai.responses_shapes import (
     TURN_METADATA,
     ClientMetadata,
     Item,
+    Reasoning,
     Request,
+    Text,
+    TextFormat,
     TurnMetadata,
 )
+from tokenproxy.wire.settings import Settings, output_type
 from tokenproxy.wire.usage import RequestFacts, ToolResult
 from tokenproxy.wire.words import count, word
 
 _NULL = b"null"
+_STRING: msgspec.json.Decoder[str] = msgspec.json.Decoder(str)
 _CLIENTS_OWN_ROLES = frozenset({"user", "system", "developer"})
 
 
@@ -45,6 +52,7 @@ def facts_of(request: Request) -> RequestFacts:
         max_tokens=count(request.max_output_tokens),
         temperature=request.temperature,
         top_p=request.top_p,
+        settings=_settings(request),
         session_id=word(metadata.session_id) or word(turn.session_id),
         turn_id=word(metadata.turn_id) or word(turn.turn_id),
         request_class=word(turn.request_kind),
@@ -52,6 +60,24 @@ def facts_of(request: Request) -> RequestFacts:
         tool_results=_last_tool_results(bytes(request.input)),
         prompt_digest=_digest(request),
     )
+
+
+def _settings(request: Request) -> Settings:
+    shape = (request.text or Text()).format or TextFormat()
+    return Settings(
+        output_type=output_type(shape.type),
+        reasoning_level=word((request.reasoning or Reasoning()).effort),
+        previous_response_id=_text(request.previous_response_id),
+        service_tier=word(request.service_tier),
+    )
+
+
+def _text(raw: msgspec.Raw) -> str | None:
+    """The short string in ``raw``, if that is one: an id."""
+    try:
+        return word(_STRING.decode(raw))
+    except (ValueError, RecursionError):
+        return None
 
 
 def _digest(request: Request) -> str | None:

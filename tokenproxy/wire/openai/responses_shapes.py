@@ -98,6 +98,24 @@ class TurnMetadata(msgspec.Struct):
     request_kind: str | None = None
 
 
+class TextFormat(msgspec.Struct):
+    """``format`` of ``text``."""
+
+    type: str | None = None
+
+
+class Text(msgspec.Struct):
+    """``text`` of a request."""
+
+    format: TextFormat | None = None
+
+
+class Reasoning(msgspec.Struct):
+    """``reasoning`` of a request."""
+
+    effort: str | None = None
+
+
 class Request(msgspec.Struct):
     """A request for a response; on a WebSocket the client's message that asks for one."""
 
@@ -110,6 +128,9 @@ class Request(msgspec.Struct):
     max_output_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
+    service_tier: str | None = None
+    text: Text | None = None
+    reasoning: Reasoning | None = None
     client_metadata: ClientMetadata | None = None
     tools: msgspec.Raw = msgspec.Raw()
     input: msgspec.Raw = msgspec.Raw()

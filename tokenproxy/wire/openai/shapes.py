@@ -75,6 +75,12 @@ class StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
 
 
+class ResponseFormat(msgspec.Struct):
+    """``response_format`` of a request."""
+
+    type: str | None = None
+
+
 class Request(msgspec.Struct):
     """A request for a chat completion, a legacy completion, or an embedding."""
 
@@ -90,6 +96,18 @@ class Request(msgspec.Struct):
     stream_options: StreamOptions | None = None
     session_id: str | None = None
     """OpenRouter's name for a group of requests."""
+    n: int | None = None
+    seed: int | None = None
+    random_seed: int | None = None
+    """Mistral's name for it."""
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    response_format: ResponseFormat | None = None
+    modalities: list[str] | None = None
+    reasoning_effort: str | None = None
+    service_tier: str | None = None
+    dimensions: int | None = None
+    encoding_format: str | None = None
     tools: msgspec.Raw = msgspec.Raw()
     functions: msgspec.Raw = msgspec.Raw()
     messages: msgspec.Raw = msgspec.Raw()
