@@ -1,6 +1,6 @@
 """The collector's, compose's and Grafana's files: well-formed, pinned, and about what we emit.
 
-What the real programs make of them is not tested here.
+What the real programs make of them is tested in tests/real/stack.
 """
 
 from __future__ import annotations
@@ -100,9 +100,18 @@ def test_the_collector_speaks_both_protocols_and_is_open_to_nobody_by_default(
 def test_variables_of_the_collector_are_set_by_compose(
     collector: dict[str, Any], compose: dict[str, Any]
 ) -> None:
-    names = set(re.findall(r"\$\{env:(\w+)", json.dumps(collector)))
-    assert names <= set(compose["services"]["collector"]["environment"])
+    service = compose["services"]["collector"]
+    found = dict(re.findall(r"\$\{env:(\w+):-([^}]+)\}", json.dumps(collector)))
+    storage = found.pop("COLLECTOR_STORAGE")
+    assert set(found) <= set(service["environment"])
+    assert f"collector:{storage}" in service["volumes"]
     assert "$" not in re.sub(r"\$\{env:\w+:-[^}]+\}", "", json.dumps(collector))
+
+
+def test_what_is_queued_outlives_the_collector(collector: dict[str, Any]) -> None:
+    for name, exporter in collector["exporters"].items():
+        assert exporter["sending_queue"]["storage"] == "file_storage", name
+        assert exporter["retry_on_failure"]["max_elapsed_time"] == 0, name
 
 
 def test_deltas_are_taken_as_they_are(collector: dict[str, Any], compose: dict[str, Any]) -> None:
@@ -121,6 +130,21 @@ def test_every_image_is_pinned(compose: dict[str, Any]) -> None:
         assert re.fullmatch(r"[a-z0-9./-]+:v?\d+\.\d+\.\d+", service["image"]), name
 
 
+def test_images_are_of_the_versions_that_the_tests_run(compose: dict[str, Any]) -> None:
+    pins = (ROOT / "scripts/clients/stack").read_text()
+    built = {line.split()[1]: line for line in pins.splitlines() if line and line[0] != "#"}
+    images = {name: service["image"] for name, service in compose["services"].items()}
+    assert images["collector"].split(":")[1] in built["otelcol"].split()
+    major, minor, patch = images["prometheus"].split(":v")[1].split(".")
+    assert (
+        f"prometheus@v0.{100 * int(major) + int(minor)}.{patch} "
+        in built["prometheus"]
+    )
+    # Jaeger has two versions for one commit: 1.76.0 is 2.13.0, and so on.
+    major, minor, patch = images["jaeger"].split(":")[1].split(".")
+    assert f"jaeger@v{int(major) - 1}.{int(minor) + 63}.{patch} " in built["jaeger"]
+
+
 def test_every_port_is_on_loopback(compose: dict[str, Any]) -> None:
     ports = [port for service in compose["services"].values() for port in service.get("ports", ())]
     assert len(ports) == 5
@@ -130,9 +154,12 @@ def test_every_port_is_on_loopback(compose: dict[str, Any]) -> None:
 def test_every_service_has_a_memory_limit_a_small_log_and_a_health_check(
     compose: dict[str, Any],
 ) -> None:
+    once = {"collector-storage"}  # ends when its work is done
     for name, service in compose["services"].items():
         assert service["deploy"]["resources"]["limits"]["memory"], name
         assert service["logging"]["options"]["max-size"], name
+        if name in once:
+            continue
         # The collector's image can run nothing but the collector; a neighbour asks for it.
         asked = compose["services"]["collector-health"] if name == "collector" else service
         assert asked["healthcheck"]["test"][0] == "CMD", name
