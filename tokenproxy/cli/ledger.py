@@ -1,4 +1,4 @@
-"""``tokenproxy ledger``: check, repair, describe and export it."""
+"""``tokenproxy ledger``: check, repair, describe, export and ship it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 
 from tokenproxy.cli.failure import Failure
 from tokenproxy.cli.ledgers import default_ledger, one_ledger, say
+from tokenproxy.cli.ship import SETTINGS, ship
 
 if TYPE_CHECKING:
     from tokenproxy.record.ledger import Verification
@@ -146,6 +147,9 @@ def export(
     else:
         for row in rows:
             print(json.dumps(row))
+
+
+ledger.command(context_settings=SETTINGS)(ship)
 
 
 def _cell(value: Any) -> Any:

@@ -59,6 +59,13 @@ class Delivery:
                 self.failed += 1
 
     @property
+    def address(self) -> str:
+        """Scheme, host and port: a path says nothing, and a user's password must not be said."""
+        parts = split(self.endpoint)
+        host = parts.netloc.rpartition("@")[2]
+        return f"{parts.scheme}://{host}" if parts.scheme else host
+
+    @property
     def lost(self) -> str | None:
         """``spans`` or ``some spans`` if not everything arrived, else None."""
         if not self.failed and not self.under_way:
@@ -180,11 +187,4 @@ def verdict(delivery: Delivery, refusals: dict[str, str]) -> str:
     """What a collector did that did not take everything."""
     refusal = refusals.get(delivery.what)
     answered = f"answered {refusal}" if refusal else "did not answer"
-    return f"the collector at {_address(delivery.endpoint)} {answered}"
-
-
-def _address(endpoint: str) -> str:
-    """Scheme, host and port: a path says nothing, and a user's password must not be said."""
-    parts = split(endpoint)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}" if parts.scheme else host
+    return f"the collector at {delivery.address} {answered}"

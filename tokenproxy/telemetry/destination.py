@@ -41,6 +41,11 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     deliveries: tuple[Delivery, ...] = ()
     sdk_log: SdkLog
 
+    @property
+    def address(self) -> str:
+        """Where to, for people."""
+        return " and ".join(dict.fromkeys(one.address for one in self.deliveries)) or "stderr"
+
     def send_spans(self, spans: Sequence[ReadableSpan]) -> None:
         """Send one batch, with the retries that the exporters make.
 
@@ -123,6 +128,12 @@ def _chosen(env: Mapping[str, str], signal: Signal) -> Sequence[switch.Exporter]
     problems = [*choice.problems]
     if "otlp" in choice.exporters and (problem := switch.protocol(env, signal)[1]):
         problems.append(problem)
+    preferred = env.get("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "").strip().lower()
+    if signal == "metrics" and preferred == "cumulative":
+        problems.append(
+            "measurements of the past are sent as deltas, and "
+            "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE wants cumulative ones"
+        )
     if problems:
         raise CannotShipError(problems[0].removeprefix("telemetry: "))
     if not choice.exporters:
