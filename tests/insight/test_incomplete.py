@@ -9,7 +9,8 @@ import msgspec
 
 from tests.insight.rows import Row, failed, write
 from tokenproxy.insight.query import open_ledger
-from tokenproxy.insight.report import Choice, dimension, make_report
+from tokenproxy.insight.question import Choice, dimension
+from tokenproxy.insight.report import make_report
 from tokenproxy.insight.trace import read_row
 from tokenproxy.record import row as record
 from tokenproxy.record.tally import Tally

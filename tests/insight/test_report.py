@@ -8,14 +8,8 @@ import pytest
 
 from tests.insight.rows import Row, failed, legacy, row, write
 from tokenproxy.insight.query import open_ledger
-from tokenproxy.insight.report import (
-    DIMENSIONS,
-    REPORT_SCHEMA,
-    Choice,
-    Report,
-    dimension,
-    make_report,
-)
+from tokenproxy.insight.question import DIMENSIONS, Choice, dimension
+from tokenproxy.insight.report import REPORT_SCHEMA, Report, make_report
 
 
 @pytest.fixture

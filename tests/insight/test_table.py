@@ -11,7 +11,8 @@ from rich.console import Console
 
 from tests.insight.rows import Row, failed, row, write
 from tokenproxy.insight.query import open_ledger
-from tokenproxy.insight.report import Report, dimension, make_report
+from tokenproxy.insight.question import dimension
+from tokenproxy.insight.report import Report, make_report
 from tokenproxy.insight.table import print_table, write_csv
 from tokenproxy.insight.terminal import open_console
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -16,7 +17,10 @@ from tokenproxy.cli.failure import Failure
 from tokenproxy.cli.ledgers import UTC_HELP, default_ledger, say
 from tokenproxy.insight.period import local_zone, parse_moment
 from tokenproxy.insight.query import LedgerError, open_ledger
-from tokenproxy.insight.report import DIMENSIONS, Choice, Dimension, Report, dimension, make_report
+from tokenproxy.insight.question import DIMENSIONS, Choice, Dimension, dimension
+from tokenproxy.insight.report import Report, ask_report, make_report
+
+SOURCE_VARIABLE = "TOKENPROXY_REPORT_SOURCE"
 
 
 def report(
@@ -52,6 +56,16 @@ def report(
             allow_from_autoenv=False,
         ),
     ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Read a ClickHouse instead of a ledger: "
+            "clickhouse://user:password@host:8123/database. Also TOKENPROXY_REPORT_SOURCE, "
+            "with the password in TOKENPROXY_CLICKHOUSE_PASSWORD.",
+            allow_from_autoenv=False,
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", envvar="TOKENPROXY_REPORT_JSON", help="Print JSON.")
     ] = False,
@@ -63,6 +77,8 @@ def report(
     """Add up the ledger: calls, tokens, money and time by any dimension."""
     if as_json and as_csv:
         raise Failure("--json and --csv exclude each other")
+    if source is not None and ledger:
+        raise Failure("--source and --ledger exclude each other")
     zone = ZoneInfo("UTC") if utc else local_zone()
     short = {"story": story, "model": model, "project": project}
     try:
@@ -74,7 +90,21 @@ def report(
         choice = _choice(since, until, zone, conditions)
     except ValueError as error:
         raise Failure(str(error)) from None
-    files = ledger or default_ledger()
+    # A ledger that is named goes before the variable.
+    place = source or (None if ledger else os.environ.get(SOURCE_VARIABLE))
+    if place:
+        made, nothing = _of_source(place, dimensions, choice, zone), "no calls match"
+    else:
+        made, nothing = _of_ledger(ledger or default_ledger(), dimensions, choice, zone)
+    _print(made, as_json=as_json, as_csv=as_csv)
+    if not made.total.calls and nothing:
+        say(nothing)
+
+
+def _of_ledger(
+    files: Sequence[Path], dimensions: Sequence[Dimension], choice: Choice, zone: ZoneInfo
+) -> tuple[Report, str]:
+    """The report, and what to say if it is empty."""
     try:
         with open_ledger(files) as opened:
             for skipped in opened.skipped:
@@ -82,9 +112,20 @@ def report(
             made = make_report(opened, dimensions, choice, zone.key)
     except LedgerError as error:
         raise Failure(str(error)) from None
-    _print(made, as_json=as_json, as_csv=as_csv)
-    if not made.total.calls and files:
-        say("no calls match" if opened.rows else f"no calls in {', '.join(opened.files)} yet")
+    if not files:
+        return made, ""
+    return made, "no calls match" if opened.rows else f"no calls in {', '.join(opened.files)} yet"
+
+
+def _of_source(url: str, dimensions: Sequence[Dimension], choice: Choice, zone: ZoneInfo) -> Report:
+    from tokenproxy.insight.clickhouse import open_clickhouse
+    from tokenproxy.insight.source import SourceError, parse_source
+
+    try:
+        with open_clickhouse(parse_source(url, os.environ)) as engine:
+            return ask_report(engine, dimensions, choice, zone.key)
+    except SourceError as error:
+        raise Failure(str(error)) from None
 
 
 def _dimensions(names: Sequence[str]) -> list[Dimension]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 from tokenproxy.insight.query import SPENT, Ledger
-from tokenproxy.insight.report import UNPRICED
+from tokenproxy.insight.sums import UNPRICED
 
 FIELDS = (
     "timestamp",

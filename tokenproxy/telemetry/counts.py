@@ -86,7 +86,7 @@ def _divided(total: int, costs: list[int], *, known: bool) -> list[int]:
     """What the provider states for all parts, divided as our own costs are.
 
     Where those are not known the first part takes all. The report does the same
-    (``_SHARE`` in :mod:`tokenproxy.insight.report`).
+    (``_SHARE`` in :mod:`tokenproxy.insight.ledger_engine`).
     """
     computed = sum(costs)
     if not known or not computed:
