@@ -79,6 +79,7 @@ class Proxy:
         only_opened: bool = False,
         inject_include_usage: bool = False,
         recorder: Recorder | None = None,
+        lane: bool = True,
     ) -> None:
         authority = make_authority(hosts)
         self.ca_pem = authority.cert_pem
@@ -99,6 +100,7 @@ class Proxy:
             ca_cert_pem=authority.cert_pem,
             ca_key_pem=authority.key_pem,
         )
+        self._lane = lane
         self.recorder = Remembered()
         self._account = recorder or self.recorder
         self.warnings: list[str] = []
@@ -116,7 +118,13 @@ class Proxy:
             stop = asyncio.Event()
             loop = asyncio.get_running_loop()
             self._stop = lambda: loop.call_soon_threadsafe(stop.set)
-            gateway = Gateway(self.config, self._account, port=self.port, warn=self.warnings.append)
+            gateway = Gateway(
+                self.config,
+                self._account,
+                port=self.port,
+                warn=self.warnings.append,
+                lane=self._lane,
+            )
             await gateway.start(self._listener)
             self._close = lambda: asyncio.run_coroutine_threadsafe(gateway.stop(0), loop).result(5)
             self._ready.set()

@@ -134,7 +134,7 @@ def test_trailers_of_a_chunked_body_do_not_break_it() -> None:
     with _raw_upstream(head + chunk) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
         with Proxy(routes={"api.anthropic.com": url}) as proxy:
-            got = _exchange(proxy, b"0\r\n\r\n")
+            got = _exchange(proxy, b"0\r\nx-checksum: 1\r\n\r\n")
             ((_, end),) = proxy.recorder.wait()
     assert JSON_BODY in got
     assert end.outcome == "complete"

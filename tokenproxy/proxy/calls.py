@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
@@ -94,6 +94,27 @@ class Calls:
             await asyncio.wait_for(done.wait(), JOURNAL_WAIT_S)
         except TimeoutError:
             logger.warning("call %s: sent before its journal entry was written", start.call_id)
+
+    def journal(self, start: CallStart, then: Callable[[], None]) -> None:
+        """Like :meth:`journaled`, without a task: ``then`` is called once it is time."""
+        loop = asyncio.get_running_loop()
+        waiting = [then]
+
+        def go_on() -> None:
+            late.cancel()
+            if waiting:
+                waiting.pop()()
+
+        def go_on_unjournaled() -> None:
+            logger.warning("call %s: sent before its journal entry was written", start.call_id)
+            go_on()
+
+        def acknowledge() -> None:
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(go_on)
+
+        late = loop.call_later(JOURNAL_WAIT_S, go_on_unjournaled)
+        self.recorder.opened(start, acknowledge)
 
     async def idle(self, timeout_s: float) -> None:
         """Wait until no call is open, but no longer than ``timeout_s``."""

@@ -1,4 +1,4 @@
-"""mitmproxy, as far as we need it: one import place, one master, one listener.
+"""mitmproxy, as far as we need it: one import place, one master.
 
 ``import mitmproxy.addons`` runs the package's ``__init__``, which imports every
 default addon and with them flask, ldap3 and more: 0.4 s of the 0.7 s that a
@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import logging
-import socket
 import sys
+import time
 import types
 from collections.abc import Sequence
 from typing import Any
@@ -36,6 +36,7 @@ _import_bare("mitmproxy.addons")
 from mitmproxy import master, options  # noqa: E402 - must follow the bare package above
 from mitmproxy.addons import next_layer, proxyserver, tlsconfig  # noqa: E402 - likewise
 from mitmproxy.proxy import layers, mode_servers, mode_specs  # noqa: E402 - likewise
+from mitmproxy.proxy.layers.http import HTTPMode  # noqa: E402 - likewise
 
 from tokenproxy.proxy import http1, websocket  # noqa: E402 - likewise
 
@@ -51,7 +52,7 @@ IDLE_TIMEOUT_S = 30 * 24 * 3600
 
 
 class Engine(master.Master):
-    """A master with only the addons it is given, listening on a socket it is given."""
+    """A master with only the addons it is given, for connections that it is given."""
 
     def __init__(self, addons: Sequence[object], **settings: Any) -> None:
         super().__init__(options.Options())
@@ -66,19 +67,80 @@ class Engine(master.Master):
             **settings,
         )
         self._mode = mode_specs.ProxyMode.parse("regular")
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def serve(self, sock: socket.socket) -> asyncio.Server:
-        """Accept on ``sock``, bound and listening already. Connections may wait in its backlog."""
+    async def start(self) -> None:
+        """Be ready for connections."""
         asyncio.get_running_loop().set_exception_handler(self._asyncio_exception_handler)
         await self.running()
-        return await asyncio.start_server(self._accept, sock=sock)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = _Connection(self, reader, writer, self.options, self._mode)
+    def adopt(self, transport: asyncio.Transport, received: bytes, *, answered: bool) -> None:
+        """Take over a connection (:class:`tokenproxy.proxy.lane.lane.Handler`)."""
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(loop=loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        reader.feed_data(received)
+        kind = _Answered if answered else asyncio.StreamWriter
+        connection = self._connection(reader, kind(transport, protocol, reader, loop))
+        connection.layer = layers.modes.HttpProxy(connection.layer.context)
+        self._handle(connection)
+        transport.resume_reading()
+
+    def adopt_opened(
+        self, transport: asyncio.Transport, host: str, port: int
+    ) -> asyncio.StreamReaderProtocol:
+        """Take over the inside of a tunnel (:class:`tokenproxy.proxy.lane.lane.Handler`)."""
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(loop=loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        protocol.connection_made(transport)
+        connection = self._connection(
+            reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+        )
         context = connection.layer.context
-        connection.layer = layers.modes.HttpProxy(context)
-        with self.proxyserver.register_connection(context.client.id, connection):
+        # As after mitmproxy's own TLS layer: a tunnel's inside, by HTTP/1.
+        context.client.tls = True
+        context.client.timestamp_tls_setup = time.time()
+        context.client.sni = host
+        context.client.alpn_offers = (b"http/1.1",)
+        context.client.alpn = b"http/1.1"
+        context.server.address = (host, port)
+        context.server.tls = True
+        connection.layer = layers.HttpLayer(context, HTTPMode.transparent)
+        self._handle(connection)
+        return protocol
+
+    def _connection(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> _Connection:
+        return _Connection(self, reader, writer, self.options, self._mode)
+
+    def _handle(self, connection: _Connection) -> None:
+        task = asyncio.get_running_loop().create_task(self._handled(connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _handled(self, connection: _Connection) -> None:
+        with self.proxyserver.register_connection(connection.client.id, connection):
             await connection.handle_client()
+
+
+class _Answered(asyncio.StreamWriter):
+    """To a client whose CONNECT we have answered already: mitmproxy's own answer is left out."""
+
+    _left_out = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """All but the first answer."""
+        if self._left_out:
+            super().write(data)
+            return
+        self._left_out = True
+        _, _, rest = bytes(data).partition(b"\r\n\r\n")
+        if rest:
+            super().write(rest)
 
 
 class _Connection(mode_servers.ProxyConnectionHandler):

@@ -1,4 +1,4 @@
-"""The assembled proxy: engine, director, authority, observer on one socket."""
+"""The assembled proxy: lane, engine, director, authority, observer on one socket."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from tokenproxy.proxy.engine import Engine
 # The engine comes first: it puts mitmproxy's addon package in place.
 from tokenproxy.proxy.authority import RunAuthority  # isort: skip
 from tokenproxy.proxy.director import Director
+from tokenproxy.proxy.lane.lane import Lane
 from tokenproxy.proxy.observer import Observer
+from tokenproxy.proxy.reception import Reception
 from tokenproxy.proxy.tunnel import Tunnels, host_patterns
 from tokenproxy.record.recorder import Recorder
 
@@ -27,7 +29,17 @@ class Gateway:
         *,
         port: int,
         warn: Callable[[str], None],
+        lane: bool = True,
     ) -> None:
+        """Assemble.
+
+        Args:
+            config: What to do.
+            recorder: Gets the calls.
+            port: Ours.
+            warn: Takes a sentence for the user.
+            lane: Whether everyday exchanges take the short way; mitmproxy's, if not.
+        """
         director = Director(
             routes=config.routes,
             upstreams=config.upstreams,
@@ -35,31 +47,41 @@ class Gateway:
             upstream_proxy=config.upstream_proxy,
             no_proxy=config.no_proxy,
         )
-        self._observer = Observer(
+        self._reception = Reception(
             run=config.run,
             director=director,
             recorder=recorder,
             port=port,
-            upstream_proxy=config.upstream_proxy,
             inject_include_usage=config.inject_include_usage,
             only=host_patterns(config.intercept_hosts) if config.only_opened else None,
             warn=warn,
         )
-        opened = config.intercept_hosts if config.ca_cert_pem else ()
+        opened = host_patterns(config.intercept_hosts if config.ca_cert_pem else ())
+        authority = RunAuthority(config.ca_cert_pem, config.ca_key_pem)
         self._engine = Engine(
             [
                 Tunnels(director),
-                RunAuthority(config.ca_cert_pem, config.ca_key_pem),
-                self._observer,
+                authority,
+                Observer(self._reception, upstream_proxy=config.upstream_proxy),
             ],
-            allow_hosts=host_patterns(opened),
+            allow_hosts=opened,
             ssl_verify_upstream_trusted_ca=config.upstream_ca,
+        )
+        self._lane = Lane(
+            self._reception,
+            self._engine,
+            opened=opened,
+            leaf=authority.leaf,
+            trusted=config.upstream_ca,
+            used=lane,
         )
         self._server: asyncio.Server | None = None
 
     async def start(self, listener: socket.socket) -> None:
         """Accept connections on ``listener``."""
-        self._server = await self._engine.serve(listener)
+        await self._engine.start()
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._lane, sock=listener)
 
     async def stop(self, drain_s: float) -> None:
         """Let open calls end for at most ``drain_s`` seconds, then account for them as they are.
@@ -69,7 +91,7 @@ class Gateway:
         """
         if self._server is not None:
             self._server.close()
-        await self._observer.idle(drain_s)
-        self._observer.close()
+        await self._reception.idle(drain_s)
+        self._reception.close()
         await asyncio.sleep(0)  # the taps end in the loop's next turn
         await self._engine.done()

@@ -4,34 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import logging
 import re
 import time
-from collections.abc import Callable, Sequence
 from urllib.parse import unquote, urlsplit
 
 from mitmproxy import http, tls
 from mitmproxy.connection import ConnectionState, Server
 
-from tokenproxy.config import RunContext
-from tokenproxy.proxy.calls import Calls
-from tokenproxy.proxy.director import LOOPBACK, Director, Target
+from tokenproxy.proxy.director import LOOPBACK, Target
 from tokenproxy.proxy.http1 import is_absolute_form, is_given_up
 from tokenproxy.proxy.injection import inject, removes_from, without_extra_chunk
-from tokenproxy.proxy.settle import (
-    CLIENT_LEFT,
-    STOPPED,
-    UNREACHABLE,
-    UPSTREAM_LEFT,
-    refusal,
-)
+from tokenproxy.proxy.reception import Reception
+from tokenproxy.proxy.settle import CLIENT_LEFT, UNREACHABLE, UPSTREAM_LEFT, refusal
 from tokenproxy.proxy.sockets import SWITCHED, SocketTap
 from tokenproxy.proxy.tap import Tap
-from tokenproxy.record.recorder import Recorder
 from tokenproxy.wire import routes
 from tokenproxy.wire.dialect import SocketDialect
-
-logger = logging.getLogger(__name__)
 
 _TAP = "tokenproxy.tap"
 _UPGRADE = "tokenproxy.upgrade"
@@ -43,35 +31,16 @@ _INJECTED = "tokenproxy.injected"
 class Observer:
     """Directs every request and taps those that are calls."""
 
-    def __init__(
-        self,
-        *,
-        run: RunContext,
-        director: Director,
-        recorder: Recorder,
-        port: int,
-        upstream_proxy: str | None = None,
-        inject_include_usage: bool = False,
-        only: Sequence[str] | None = None,
-        warn: Callable[[str], None] = logger.warning,
-    ) -> None:
-        self._director = director
-        self._recorder = recorder
-        self._calls = Calls(run, recorder)
-        self._gateway = run.gateway
-        self._port = port
+    def __init__(self, reception: Reception, *, upstream_proxy: str | None = None) -> None:
+        self._reception = reception
         self._proxy_auth = _basic_auth(upstream_proxy)
-        self._inject = inject_include_usage
-        self._only = None if only is None else re.compile("|".join(only), re.IGNORECASE)
-        self._warn = warn
-        self._closed = asyncio.Event()
 
     # -- requests ---------------------------------------------------------
 
     async def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Decide the way; for a call, journal it before anything goes upstream."""
         request = flow.request
-        if self._closed.is_set():
+        if self._reception.closed:
             flow.kill()  # type: ignore[no-untyped-call] # mitmproxy's
             return
         if self._is_forward(flow) and not self._permits(request):
@@ -84,14 +53,13 @@ class Observer:
             _refuse(flow)
             return
         _redirect(flow, target)
-        via = self._director.via(target.scheme, target.host)
+        via = self._reception.director.via(target.scheme, target.host)
         if via is not None:
             flow.server_conn.via = via
         headers = _lower(request.headers)
         upgrade = headers.get("upgrade", "").lower() == "websocket"
         if target.route is None or target.route.socket != upgrade:
-            if target.provider is not None:
-                self._recorder.passed(target.provider, target.server_address)
+            self._reception.passed(target)
         elif upgrade:
             # What it will carry are the calls; only a refusal is one itself.
             flow.metadata[_UPGRADE] = target, headers, time.time_ns()
@@ -105,40 +73,36 @@ class Observer:
         headers: dict[str, str],
         started_ns: int | None = None,
     ) -> None:
-        if target.route is None:
+        tap = self._reception.tap(target, headers, started_ns)
+        if tap is None or target.route is None:
             return
-        start = self._calls.start(target.route, target, headers, started_ns)
-        tap = Tap(start, self._recorder, asyncio.get_running_loop().call_soon)
-        tap.request_headers(headers)
         flow.metadata[_TAP] = tap
         flow.request.stream = tap.request_chunk
-        if self._inject and target.route.usage_on_request:
+        if self._reception.inject and target.route.usage_on_request:
             flow.request.stream = False
             flow.metadata[_INJECTED] = False
-        self._calls.add(tap)
-        await self._calls.journaled(start)
-        if self._closed.is_set():
+        await self._reception.calls.journaled(tap.start)
+        if self._reception.closed:
             flow.kill()  # type: ignore[no-untyped-call] # mitmproxy's
 
     def _target(self, flow: http.HTTPFlow) -> Target | None:
         request = flow.request
         if self._is_forward(flow):
-            return self._director.forward(
+            return self._reception.director.forward(
                 request.scheme, request.host, request.port, request.method, request.path
             )
-        return self._director.reverse(request.method, request.path)
+        return self._reception.director.reverse(request.method, request.path)
 
     def _is_forward(self, flow: http.HTTPFlow) -> bool:
         """Whether the client named the server, rather than us."""
         return flow.client_conn.tls or self._named(flow.request)
 
     def _permits(self, request: http.Request) -> bool:
-        """Whether a client may name this server: any, unless only model APIs are served."""
-        return self._only is None or bool(self._only.match(f"{request.host}:{request.port}"))
+        return self._reception.permits(request.host, request.port)
 
     def _named(self, request: http.Request) -> bool:
         """Whether a plain request names another server than ourselves (a classic HTTP proxy's)."""
-        ourselves = request.port == self._port and request.host in LOOPBACK
+        ourselves = request.port == self._reception.port and request.host in LOOPBACK
         return is_absolute_form(request) and not ourselves
 
     def request(self, flow: http.HTTPFlow) -> None:
@@ -190,7 +154,7 @@ class Observer:
         if is_given_up(flow) or not flow.client_conn.state & ConnectionState.CAN_READ:
             self._over(tap, CLIENT_LEFT)
         elif flow.response is None and not _is_connected(flow.server_conn):
-            self._warn(_why_not(flow, tap.start.server_address))
+            self._reception.warn(_why_not(flow, tap.start.server_address))
             self._over(tap, UNREACHABLE)
         else:
             self._over(tap, UPSTREAM_LEFT)
@@ -211,7 +175,7 @@ class Observer:
                 target=target,
                 request_headers=headers,
                 response_headers=_lower(flow.response.headers),
-                calls=self._calls,
+                calls=self._reception.calls,
                 call_soon=asyncio.get_running_loop().call_soon,
             )
 
@@ -226,7 +190,7 @@ class Observer:
             return
         if message.from_client:
             await tap.from_client(message.content)
-            if self._closed.is_set():
+            if self._reception.closed:
                 message.drop()  # type: ignore[no-untyped-call] # mitmproxy's
         else:
             tap.from_server(message.content)
@@ -255,29 +219,12 @@ class Observer:
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
         """A client that does not trust the run's CA cannot be seen: say so."""
-        host = data.context.client.sni or (data.context.server.address or ("?",))[0]
-        instead = (
-            f"Point its base URL at http://127.0.0.1:{self._port}/PROVIDER"
-            if self._gateway
-            else "Use --mode reverse for it"
+        self._reception.untrusted(
+            data.context.client.sni or (data.context.server.address or ("?",))[0]
         )
-        self._warn(
-            f"a program refused tokenproxy's certificate for {host}; its calls failed. "
-            f"{instead}, or see docs/security.md for the variables it may honour."
-        )
-
-    async def idle(self, timeout_s: float) -> None:
-        """Wait until no call is open, but no longer than ``timeout_s``."""
-        await self._calls.idle(timeout_s)
-
-    def close(self) -> None:
-        """Let no more requests through, and account for the calls that are still open."""
-        self._closed.set()
-        self._calls.close(STOPPED)
 
     def _over(self, tap: Tap, broken: str | None) -> None:
-        tap.over(broken)
-        self._calls.remove(tap)
+        self._reception.over(tap, broken)
 
 
 def _is_connected(server: Server) -> bool:

@@ -1,0 +1,79 @@
+"""Bodies end where they end, however the bytes come, and their payload is what was meant."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenproxy.proxy.lane.body import Body, body_of
+from tokenproxy.proxy.lane.head import Framing, ProtocolError
+
+PIECES = st.lists(st.binary(min_size=1, max_size=40), max_size=8)
+TRAILERS = st.sampled_from([b"", b"x-checksum: 1\r\n", b"a: b\r\nc: d\r\n"])
+EXTENSIONS = st.sampled_from([b"", b";a=b", b' ; q="x"'])
+
+
+def fed(body: Body, data: bytes, cuts: list[int]) -> tuple[bytes, int]:
+    """Payload and length of the body in ``data``, which comes cut at these places."""
+    payload, used = b"", 0
+    edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    for start, end in itertools.pairwise(edges):
+        if body.over:
+            break
+        piece, took = body.feed(data[start:end])
+        payload += piece
+        used += took
+        assert took == end - start or body.over
+    return payload, used
+
+
+@given(PIECES, EXTENSIONS, TRAILERS, st.binary(max_size=20), st.lists(st.integers(0, 500)))
+def test_chunks(
+    pieces: list[bytes], extension: bytes, trailers: bytes, behind: bytes, cuts: list[int]
+) -> None:
+    wire = b"".join(b"%x%s\r\n%s\r\n" % (len(p), extension, p) for p in pieces)
+    wire += b"0\r\n" + trailers + b"\r\n"
+    body = body_of("chunked")
+    assert fed(body, wire + behind, cuts) == (b"".join(pieces), len(wire))
+    assert body.over
+
+
+@given(st.binary(max_size=100), st.binary(max_size=20), st.lists(st.integers(0, 200)))
+def test_a_length(data: bytes, behind: bytes, cuts: list[int]) -> None:
+    body = body_of(len(data) or "none")
+    if not data:
+        assert body.over
+        return
+    assert fed(body, data + behind, cuts) == (data, len(data))
+    assert body.over
+
+
+@given(st.binary(max_size=100), st.lists(st.integers(0, 200)))
+def test_until_the_connection_ends(data: bytes, cuts: list[int]) -> None:
+    body = body_of("close")
+    assert fed(body, data, cuts) == (data, len(data))
+    assert not body.over
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [b"x\r\n", b"\r\n", b"-1\r\n", b"0x10\r\n", b"1" * 16 + b"\r\n", b"5" * 20_000],
+    ids=["letters", "empty", "negative", "prefix", "huge", "endless"],
+)
+def test_a_size_that_is_none(wire: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        body_of("chunked").feed(wire)
+
+
+@pytest.mark.parametrize("framing", ["none", "chunked", "close", 3])
+def test_what_belongs_to_the_next_message_is_left(framing: Framing) -> None:
+    wire = {"none": b"", "chunked": b"1\r\na\r\n0\r\n\r\n", "close": b"abc"}.get(
+        framing if isinstance(framing, str) else "", b"abc"
+    )
+    body = body_of(framing)
+    used = body.feed(wire)[1] if wire else 0
+    assert used == len(wire)
+    assert body.over == (framing != "close")

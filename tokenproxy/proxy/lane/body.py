@@ -1,0 +1,115 @@
+"""Where a body ends, and what of the bytes is payload. Nothing is changed by it."""
+
+from __future__ import annotations
+
+import re
+from typing import Protocol
+
+from tokenproxy.proxy.lane.head import Framing, ProtocolError
+
+_SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}")
+_LONGEST_LINE = 16 * 1024
+
+
+class Body(Protocol):
+    """Follows one body."""
+
+    over: bool
+
+    def feed(self, data: bytes) -> tuple[bytes, int]:
+        """Take ``data``; its payload, and how many of its bytes belong to this body.
+
+        Raises:
+            ProtocolError: Its framing is broken.
+        """
+        ...
+
+
+def body_of(framing: Framing) -> Body:
+    """A follower of a body that is framed so."""
+    match framing:
+        case "none":
+            return Sized(0)
+        case "chunked":
+            return Chunked()
+        case "close":
+            return UntilClose()
+        case _:
+            return Sized(framing)
+
+
+class Sized:
+    """So many bytes."""
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+        self.over = length == 0
+
+    def feed(self, data: bytes) -> tuple[bytes, int]:
+        """See :class:`Body`."""
+        if len(data) <= self._left:
+            self._left -= len(data)
+            self.over = not self._left
+            return data, len(data)
+        used, self._left, self.over = self._left, 0, True
+        return data[:used], used
+
+
+class UntilClose:
+    """All that comes."""
+
+    over = False
+
+    def feed(self, data: bytes) -> tuple[bytes, int]:
+        """See :class:`Body`."""
+        return data, len(data)
+
+
+class Chunked:
+    """Chunks (RFC 9112, section 7.1); extensions and trailers are passed over."""
+
+    def __init__(self) -> None:
+        self.over = False
+        self._left = 0
+        """Bytes of the chunk that are to come, its CRLF included."""
+        self._line = b""
+        self._trailers = False
+
+    def feed(self, data: bytes) -> tuple[bytes, int]:
+        """See :class:`Body`."""
+        payload: list[bytes] = []
+        at, end = 0, len(data)
+        while at < end and not self.over:
+            if self._left:
+                take = min(self._left, end - at)
+                if self._left > 2:  # noqa: PLR2004 - CRLF
+                    payload.append(data[at : at + min(take, self._left - 2)])
+                self._left -= take
+                at += take
+                continue
+            newline = data.find(b"\n", at)
+            if newline < 0:
+                self._line += data[at:]
+                if len(self._line) > _LONGEST_LINE:
+                    raise ProtocolError("a chunk without a size")
+                return _joined(payload), end
+            self._read_line(self._line + data[at:newline])
+            self._line = b""
+            at = newline + 1
+        return _joined(payload), at
+
+    def _read_line(self, line: bytes) -> None:
+        line = line.rstrip(b"\r")
+        if self._trailers:
+            self.over = not line
+            return
+        size = line.partition(b";")[0].strip(b" \t")
+        if not _SIZE.fullmatch(size):
+            raise ProtocolError("a chunk without a size")
+        count = int(size, 16)
+        self._trailers = not count
+        self._left = count + 2 if count else 0
+
+
+def _joined(pieces: list[bytes]) -> bytes:
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -1,0 +1,320 @@
+"""A client's connection: plain, or inside a tunnel that is opened."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from typing import TYPE_CHECKING
+
+from mitmproxy.proxy.layers.tls import parse_client_hello
+
+from tokenproxy.proxy.director import Target
+from tokenproxy.proxy.lane.exchange import Exchange
+from tokenproxy.proxy.lane.head import LONGEST, ProtocolError, RequestHead, read_connect
+from tokenproxy.proxy.lane.tls import Inside, Tls
+from tokenproxy.proxy.lane.upstream import Place, Upstream
+
+if TYPE_CHECKING:
+    from tokenproxy.proxy.lane.lane import Lane
+
+logger = logging.getLogger(__name__)
+
+CONNECTED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+PIPELINED = 64 * 1024
+"""Bytes of requests to come that are taken from a client that does not wait for its answer."""
+_TLS_HANDSHAKE = 0x16
+
+
+class Client(asyncio.Protocol):
+    """Reads requests and gives each to an exchange; what is not for the lane to mitmproxy."""
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+        self._transport: asyncio.Transport = None  # type: ignore[assignment] # set at once
+        self._tls: Tls | None = None
+        self._tunnel: tuple[str, int] | None = None
+        self._alpn = False
+        self._connect = b""
+        """A CONNECT that was answered, while it is not known what the tunnel carries."""
+        self._buffer = b""
+        self._exchange: Exchange | None = None
+        self._upstream: Upstream | None = None
+        self._paused: set[str] = set()
+        self._inside: asyncio.StreamReaderProtocol | None = None
+        """mitmproxy's end, where it has taken over the inside of a tunnel."""
+        self._gone = False
+
+    # -- asyncio --------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has come."""
+        self._transport = transport  # type: ignore[assignment] # uvloop's has the same methods
+        self._lane.clients.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the client."""
+        if self._connect:
+            self._look_into_tunnel(data)
+            return
+        if self._tls is not None:
+            data = self._opened(data)
+        if data and self._inside is not None:
+            self._inside.data_received(data)
+        elif data:
+            self._read(data)
+
+    def eof_received(self) -> bool:
+        """The client sends no more: HTTP clients do that when they leave."""
+        if self._inside is not None:
+            self._inside.eof_received()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone."""
+        if self._inside is not None:
+            self._inside.connection_lost(exc)
+        self._leave()
+
+    def pause_writing(self) -> None:
+        """Much is waiting to be sent."""
+        if self._inside is not None:
+            self._inside.pause_writing()
+        elif self._exchange is not None:
+            self._exchange.pause_upstream()
+
+    def resume_writing(self) -> None:
+        """Little is."""
+        if self._inside is not None:
+            self._inside.resume_writing()
+        elif self._exchange is not None:
+            self._exchange.resume_upstream()
+
+    # -- requests -------------------------------------------------------------
+
+    def _read(self, data: bytes) -> None:
+        if self._exchange is not None and not self._exchange.request_over:
+            try:
+                used = self._exchange.feed(data)
+            except ProtocolError as error:
+                logger.warning("a request's body: %s", error)
+                self._close()
+                return
+            data = data[used:]
+            if not data:
+                return
+        self._buffer = self._buffer + data if self._buffer else data
+        if self._exchange is not None:
+            if len(self._buffer) > PIPELINED:
+                self._pause("pipelined")
+            return
+        self._read_head()
+
+    def _read_head(self) -> None:
+        if not self._lane.used:
+            self._hand_over()
+            return
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0:
+            if len(self._buffer) > LONGEST or not _may_become_head(self._buffer):
+                self._hand_over()
+            return
+        raw, rest = self._buffer[: end + 4], self._buffer[end + 4 :]
+        if self._lane.reception.closed:
+            self._close()
+            return
+        if self._tunnel is None and raw.startswith(b"CONNECT "):
+            self._read_connect(raw, rest)
+            return
+        head = RequestHead.read(raw)
+        target = self._target(head) if head is not None else None
+        if head is None or target is None:
+            self._hand_over()
+            return
+        self._buffer = b""
+        self._begin(head, target)
+        if rest:
+            self._read(rest)
+
+    def _target(self, head: RequestHead) -> Target | None:
+        """Where the request goes; None if that is not for the lane."""
+        reception, director = self._lane.reception, self._lane.reception.director
+        if self._tunnel is not None:
+            host, port = self._tunnel
+            target = director.forward("https", host, port, head.method, head.path)
+        else:
+            found = director.reverse(head.method, head.path)
+            if found is None:
+                return None
+            target = found
+        if director.via(target.scheme, target.host) is not None or ":" in target.host:
+            return None
+        route = target.route
+        if route is not None and (route.socket or (reception.inject and route.usage_on_request)):
+            return None
+        return target
+
+    def _begin(self, head: RequestHead, target: Target) -> None:
+        reception = self._lane.reception
+        tap = reception.tap(target, head.fields)
+        exchange = Exchange(self, reception, head, target, tap)
+        self._exchange = exchange
+        there = (target.host, target.port) if target.scheme == "https" else None
+        stays = self._tunnel is not None and self._tunnel == there
+        sent = head.sent_to(target.path, None if stays else _host_field(target))
+        if tap is None:
+            reception.passed(target)
+            exchange.start(sent)
+        else:
+            self._lane.journal(tap, lambda: exchange.start(sent))
+
+    # -- tunnels --------------------------------------------------------------
+
+    def _read_connect(self, raw: bytes, rest: bytes) -> None:
+        asked = read_connect(raw)
+        if asked is None or rest or not self._lane.opens(*asked):
+            self._hand_over()
+            return
+        self._tunnel, self._connect, self._buffer = asked, raw, b""
+        self._transport.write(CONNECTED)
+
+    def _look_into_tunnel(self, data: bytes) -> None:
+        """The first bytes in a tunnel tell whether it is ours."""
+        self._buffer += data
+        hello = None
+        if self._buffer[0] == _TLS_HANDSHAKE:
+            try:
+                hello = parse_client_hello(self._buffer)
+            except ValueError:
+                hello = None
+            else:
+                if hello is None and len(self._buffer) < LONGEST:
+                    return  # more of it is to come
+        host = self._tunnel[0] if self._tunnel else ""
+        if hello is None or hello.sni != host or b"h2" in hello.alpn_protocols:
+            self._hand_over()
+            return
+        self._alpn = bool(hello.alpn_protocols)
+        self._tls = Tls(self._lane.contexts.of(host), server_side=True)
+        received, self._buffer, self._connect = self._buffer, b"", b""
+        if data := self._opened(received):
+            self._read(data)
+
+    def _opened(self, data: bytes) -> bytes:
+        assert self._tls is not None  # noqa: S101 - for the type checker
+        try:
+            plain = self._tls.open(data)
+        except ssl.SSLError:
+            if not self._tls.established and self._tunnel is not None:
+                self._lane.reception.untrusted(self._tunnel[0])
+            if outgoing := self._tls.outgoing():
+                self._transport.write(outgoing)  # the alert
+            self._close()
+            return b""
+        if outgoing := self._tls.outgoing():
+            self._transport.write(outgoing)
+        if self._tls.ended:
+            self._close()
+        return plain
+
+    # -- what an exchange asks for --------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Send to the client."""
+        self._transport.write(self._tls.seal(data) if self._tls is not None else data)
+
+    def pause_reading(self) -> None:
+        """Take no more from it for now."""
+        self._pause("upstream")
+
+    def resume_reading(self) -> None:
+        """Take more."""
+        self._resume("upstream")
+
+    def exchange_over(self, *, whole: bool, keep_alive: bool) -> None:
+        """The next request, if there is one; or the end."""
+        self._exchange = None
+        if self._gone:
+            return
+        if not keep_alive:
+            if whole and self._tls is not None:
+                self._transport.write(self._tls.farewell())
+            self._close()
+            return
+        self._resume("upstream")
+        self._resume("pipelined")
+        if self._buffer:
+            # Not from within: a client could make us nest as deep as it pipelines.
+            asyncio.get_running_loop().call_soon(self._read_buffered)
+
+    def _read_buffered(self) -> None:
+        if not self._gone and self._exchange is None and self._buffer:
+            self._read_head()
+
+    async def upstream(self, place: Place) -> Upstream:
+        """The last exchange's connection if it leads there and lives, else a new one."""
+        kept, self._upstream = self._upstream, None
+        if kept is not None:
+            if kept.alive and kept.place == place:
+                return kept
+            kept.close()
+        return await self._lane.connect(place, alpn=self._alpn)
+
+    def release(self, upstream: Upstream, *, keep: bool) -> None:
+        """Give a connection back."""
+        self._lane.remember(upstream)
+        if keep and upstream.alive and not self._gone:
+            self._upstream = upstream
+        else:
+            upstream.close()
+
+    # -- the end --------------------------------------------------------------
+
+    def _hand_over(self) -> None:
+        """Give the connection to mitmproxy, with all that has come of this request."""
+        self._leave()
+        received, self._buffer = self._buffer, b""
+        if self._tls is None or self._tunnel is None:
+            answered = bool(self._connect)
+            self._lane.handler.adopt(self._transport, self._connect + received, answered=answered)
+            return
+        # TLS stays with us; mitmproxy gets what is inside.
+        inside = Inside(self._transport, self._tls)
+        self._inside = self._lane.handler.adopt_opened(inside, *self._tunnel)
+        self._inside.data_received(received)
+
+    def _close(self) -> None:
+        self._leave()
+        self._transport.close()
+
+    def _leave(self) -> None:
+        if self._gone:
+            return
+        self._gone = True
+        self._lane.clients.discard(self)
+        if self._upstream is not None:
+            self._upstream.close()
+        if self._exchange is not None:
+            self._exchange.client_left()
+
+    def _pause(self, why: str) -> None:
+        if not self._paused:
+            self._transport.pause_reading()
+        self._paused.add(why)
+
+    def _resume(self, why: str) -> None:
+        if why in self._paused:
+            self._paused.remove(why)
+            if not self._paused and not self._gone:
+                self._transport.resume_reading()
+
+
+def _may_become_head(data: bytes) -> bool:
+    """Whether these bytes may be the beginning of a request that is for the lane."""
+    return b"A" <= data[:1] <= b"Z"
+
+
+def _host_field(target: Target) -> str:
+    """The Host of a request that goes elsewhere than its client knows (RFC 9110, section 7.2)."""
+    default = {"https": 443, "http": 80}[target.scheme]
+    return target.host if target.port == default else f"{target.host}:{target.port}"

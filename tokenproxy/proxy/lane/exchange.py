@@ -1,0 +1,265 @@
+"""One request and its response on their way through the lane."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from typing import Protocol
+
+from tokenproxy.proxy.director import Target
+from tokenproxy.proxy.lane.body import body_of
+from tokenproxy.proxy.lane.head import HEAD_END, LONGEST, ProtocolError, RequestHead, ResponseHead
+from tokenproxy.proxy.lane.upstream import Place, Upstream
+from tokenproxy.proxy.reception import Reception
+from tokenproxy.proxy.settle import CLIENT_LEFT, UNREACHABLE, UPSTREAM_LEFT
+from tokenproxy.proxy.tap import Tap
+
+logger = logging.getLogger(__name__)
+
+HELD = 256 * 1024
+"""Bytes of a request that wait for the connection; then the client has to."""
+
+
+class Asker(Protocol):
+    """The client's connection, as its exchange sees it."""
+
+    def write(self, data: bytes) -> None:
+        """Send to the client."""
+        ...
+
+    def pause_reading(self) -> None:
+        """Take no more from it for now."""
+        ...
+
+    def resume_reading(self) -> None:
+        """Take more."""
+        ...
+
+    def exchange_over(self, *, whole: bool, keep_alive: bool) -> None:
+        """The response is complete (``whole``), or never will be."""
+        ...
+
+    async def upstream(self, place: Place) -> Upstream:
+        """A connection to ``place``: the last exchange's, or a new one. OSError if none."""
+        ...
+
+    def release(self, upstream: Upstream, *, keep: bool) -> None:
+        """Give a connection back."""
+        ...
+
+
+class Exchange:
+    """Carries bytes both ways as they come, and shows the tap a copy."""
+
+    def __init__(
+        self,
+        client: Asker,
+        reception: Reception,
+        head: RequestHead,
+        target: Target,
+        tap: Tap | None,
+    ) -> None:
+        self._client = client
+        self._reception = reception
+        self._head = head
+        self._target = target
+        self._tap = tap
+        self._request = body_of(head.body)
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._upstream: Upstream | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._buffer = b""
+        self._response: ResponseHead | None = None
+        self._body = body_of("none")
+        self._answered = False
+        """The response is complete, the request is not."""
+        self._over = False
+
+    # -- the request ----------------------------------------------------------
+
+    @property
+    def request_over(self) -> bool:
+        """Whether the request is complete."""
+        return self._request.over
+
+    def start(self, sent: bytes) -> None:
+        """Connect, and send the request's head and what has come of its body.
+
+        Args:
+            sent: The head as the provider gets it.
+        """
+        self._held.insert(0, sent)
+        if self._tap is not None and self._request.over:
+            self._tap.request_over()
+        if not self._over:
+            self._connecting = asyncio.get_running_loop().create_task(self._connect())
+
+    def feed(self, data: bytes) -> int:
+        """Bytes from the client; how many of them belong to this request.
+
+        Raises:
+            ProtocolError: They are no body of the kind that was announced.
+        """
+        payload, used = self._request.feed(data)
+        piece = data if used == len(data) else data[:used]
+        if self._upstream is not None:
+            self._upstream.write(piece)
+        elif not self._answered:
+            self._held.append(piece)
+            self._held_bytes += used
+            if self._held_bytes > HELD:
+                self._client.pause_reading()
+        if self._tap is not None:
+            if payload:
+                self._tap.request_chunk(payload)
+            if self._request.over:
+                self._tap.request_over()
+        if self._answered and self._request.over:
+            self._end(None, keep_alive=False)
+        return used
+
+    async def _connect(self) -> None:
+        target = self._target
+        place = Place(target.host, target.port, secure=target.scheme == "https")
+        try:
+            upstream = await self._client.upstream(place)
+        except (OSError, TimeoutError) as error:
+            self._unreachable(error)
+            return
+        if self._over:
+            upstream.abort()
+            return
+        self._upstream = upstream
+        upstream.receiver = self
+        held, self._held = b"".join(self._held), []
+        upstream.write(held)
+        if self._held_bytes > HELD:
+            self._client.resume_reading()
+
+    def _unreachable(self, error: Exception) -> None:
+        if self._over:
+            return
+        target = self._target
+        host = target.server_address
+        way = f" at {target.host}:{target.port}" if target.host != host else ""
+        words = str(error) or type(error).__name__
+        if isinstance(error, ssl.SSLCertVerificationError):
+            words = f"Certificate verify failed: {error.verify_message}"
+        words = " ".join(words.split())
+        self._reception.warn(f"{host}{way} could not be reached: {words[:200]}")
+        self._end(UNREACHABLE, keep_alive=False)
+
+    # -- the response ---------------------------------------------------------
+
+    def received(self, data: bytes) -> None:
+        """Bytes from the provider."""
+        try:
+            if self._response is None:
+                self._read_head(data)
+            else:
+                self._pass_on(data)
+        except ProtocolError as error:
+            logger.warning("%s: %s", self._target.server_address, error)
+            self._end(UPSTREAM_LEFT, keep_alive=False)
+
+    def _pass_on(self, data: bytes) -> None:
+        body = self._body
+        try:
+            payload, used = body.feed(data)
+        except ProtocolError:
+            self._client.write(data)  # what to make of it is the client's business
+            raise
+        if used:
+            self._client.write(data if used == len(data) else data[:used])
+        if payload and self._tap is not None:
+            self._tap.response_chunk(payload)
+        if body.over:
+            # More than the response: its end is not where the provider takes it to be.
+            self._complete(clean=used == len(data))
+
+    def _read_head(self, data: bytes) -> None:
+        self._buffer += data
+        while (end := HEAD_END.search(self._buffer)) is not None:
+            raw, rest = self._buffer[: end.end()], self._buffer[end.end() :]
+            head = ResponseHead.read(raw, self._head.method)
+            if head.status == 101:  # noqa: PLR2004 - nobody asked for it
+                raise ProtocolError("an upgrade that nobody asked for")
+            if head.status < 200:  # noqa: PLR2004 - an interim response
+                self._client.write(raw)
+                self._buffer = rest
+                continue
+            self._response, self._buffer = head, b""
+            self._body = body_of(head.body)
+            self._client.write(raw)
+            if self._tap is not None:
+                self._tap.response_headers(head.status, head.fields)
+            if self._body.over:
+                self._complete(clean=not rest)
+            elif rest:
+                self._pass_on(rest)
+            return
+        if len(self._buffer) > LONGEST:
+            raise ProtocolError("a head without an end")
+
+    def _complete(self, *, clean: bool) -> None:
+        if self._over:
+            return
+        response = self._response
+        if not self._request.over:
+            # An answer before the question was put: the client is heard to its end, or it
+            # would not read the answer.
+            self._settle(None)
+            self._answered = True
+            return
+        keep = clean and response is not None and response.keep_alive
+        self._end(None, keep_alive=keep and self._head.keep_alive, keep_upstream=keep)
+
+    def upstream_ended(self) -> None:
+        """The provider closed: the end of some bodies, the breaking off of all others."""
+        self._upstream = None
+        if self._response is not None and self._response.body == "close":
+            self._complete(clean=False)
+        elif not self._answered:
+            self._end(UPSTREAM_LEFT, keep_alive=False)
+
+    # -- both -----------------------------------------------------------------
+
+    def client_left(self) -> None:
+        """The client closed: what it waits for is not wanted any more."""
+        self._end(CLIENT_LEFT, keep_alive=False)
+
+    def pause_client(self) -> None:
+        """The provider takes no more for now."""
+        self._client.pause_reading()
+
+    def resume_client(self) -> None:
+        """It does again."""
+        self._client.resume_reading()
+
+    def pause_upstream(self) -> None:
+        """The client takes no more for now."""
+        if self._upstream is not None:
+            self._upstream.pause_reading()
+
+    def resume_upstream(self) -> None:
+        """It does again."""
+        if self._upstream is not None:
+            self._upstream.resume_reading()
+
+    def _end(self, broken: str | None, *, keep_alive: bool, keep_upstream: bool = False) -> None:
+        if self._over:
+            return
+        self._over = True
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.receiver = None
+            self._client.release(upstream, keep=keep_upstream)
+        self._settle(broken)
+        self._client.exchange_over(whole=broken is None, keep_alive=keep_alive)
+
+    def _settle(self, broken: str | None) -> None:
+        tap, self._tap = self._tap, None
+        if tap is not None:
+            self._reception.over(tap, broken)

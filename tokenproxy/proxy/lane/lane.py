@@ -1,0 +1,106 @@
+"""What the connections of the lane share, and the door to mitmproxy."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from tokenproxy.proxy.lane.client import Client
+from tokenproxy.proxy.lane.trust import Leaf, ServerContexts, client_context
+from tokenproxy.proxy.lane.upstream import Place, Upstream
+from tokenproxy.proxy.reception import Reception
+from tokenproxy.proxy.tap import Tap
+
+
+class Handler(Protocol):
+    """mitmproxy, for connections that are not for the lane."""
+
+    def adopt(self, transport: asyncio.Transport, received: bytes, *, answered: bool) -> None:
+        """Take over a connection.
+
+        Args:
+            transport: The client's; its protocol is replaced.
+            received: What has come of it so far.
+            answered: A CONNECT at its head has had its 200 already.
+        """
+        ...
+
+    def adopt_opened(
+        self, transport: asyncio.Transport, host: str, port: int
+    ) -> asyncio.StreamReaderProtocol:
+        """Take over what is inside a tunnel whose TLS ends with us.
+
+        Args:
+            transport: Takes and gives what is inside; of no TLS.
+            host: Where the tunnel leads.
+            port: Likewise.
+
+        Returns:
+            What is to be told what comes.
+        """
+        ...
+
+
+class Lane:
+    """The way of a listener's connections."""
+
+    def __init__(
+        self,
+        reception: Reception,
+        handler: Handler,
+        *,
+        opened: Iterable[str],
+        leaf: Callable[[str], Leaf],
+        trusted: str | None,
+        used: bool = True,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            reception: Knows what a request is.
+            handler: Gets what is not for the lane.
+            opened: Patterns of ``host:port`` whose tunnels are opened.
+            leaf: Makes a certificate for such a host.
+            trusted: File with the authorities that providers are verified by.
+            used: Otherwise every connection is the handler's: to compare the two.
+        """
+        self.used = used
+        self.reception = reception
+        self.handler = handler
+        self.contexts = ServerContexts(leaf)
+        self.clients: set[Client] = set()
+        self._opened = re.compile("|".join(opened), re.IGNORECASE)
+        self._trusted = trusted
+        self._sessions: dict[Place, ssl.SSLSession] = {}
+
+    def __call__(self) -> Client:
+        """A protocol for a connection that has come."""
+        return Client(self)
+
+    def opens(self, host: str, port: int) -> bool:
+        """Whether a tunnel to this place is opened, and may be laid at all."""
+        return bool(self._opened.match(f"{host}:{port}")) and self.reception.permits(host, port)
+
+    def journal(self, tap: Tap, then: Callable[[], None]) -> None:
+        """Go on once the call is in the journal."""
+        self.reception.calls.journal(tap.start, then)
+
+    async def connect(self, place: Place, *, alpn: bool) -> Upstream:
+        """A new connection.
+
+        Raises:
+            OSError: It cannot be had.
+        """
+        if not place.secure:
+            return await Upstream.open(place, None, None)
+        context = client_context(self._trusted, alpn=alpn)
+        return await Upstream.open(place, context, self._sessions.get(place))
+
+    def remember(self, upstream: Upstream) -> None:
+        """Keep its TLS session for the next connection to the same place."""
+        session = upstream.session
+        if session is not None and session.has_ticket:
+            self._sessions[upstream.place] = session

@@ -1,0 +1,115 @@
+"""What becomes of a request: where it goes, whether it is a call, and its tap.
+
+Both ways through the proxy ask here: mitmproxy's by :mod:`tokenproxy.proxy.observer`,
+the short one by :mod:`tokenproxy.proxy.lane`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from tokenproxy.config import RunContext
+from tokenproxy.proxy.calls import Calls
+from tokenproxy.proxy.director import Director, Target
+from tokenproxy.proxy.settle import STOPPED
+from tokenproxy.proxy.tap import Tap
+from tokenproxy.record.recorder import Recorder
+
+logger = logging.getLogger(__name__)
+
+
+class Reception:
+    """Knows the way of every request and opens the calls. Belongs to the event loop."""
+
+    def __init__(
+        self,
+        *,
+        run: RunContext,
+        director: Director,
+        recorder: Recorder,
+        port: int,
+        inject_include_usage: bool = False,
+        only: Sequence[str] | None = None,
+        warn: Callable[[str], None] = logger.warning,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            run: Whose calls these are.
+            director: Knows the ways.
+            recorder: Gets the calls.
+            port: Ours.
+            inject_include_usage: Requests gain OpenAI's option where they lack it.
+            only: Patterns of ``host:port`` that clients may name; None: any.
+            warn: Takes a sentence for the user.
+        """
+        self.director = director
+        self.recorder = recorder
+        self.calls = Calls(run, recorder)
+        self.gateway = run.gateway
+        self.port = port
+        self.inject = inject_include_usage
+        self.warn = warn
+        self._only = None if only is None else re.compile("|".join(only), re.IGNORECASE)
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Nothing more may go upstream: it could not be accounted for."""
+        return self._closed
+
+    def permits(self, host: str, port: int) -> bool:
+        """Whether a client may name this server: any, unless only model APIs are served."""
+        return self._only is None or bool(self._only.match(f"{host}:{port}"))
+
+    def passed(self, target: Target) -> None:
+        """A request that is no call went by."""
+        if target.provider is not None:
+            self.recorder.passed(target.provider, target.server_address)
+
+    def tap(
+        self, target: Target, headers: Mapping[str, str], started_ns: int | None = None
+    ) -> Tap | None:
+        """A call that begins, open from now on; None if it is none.
+
+        Args:
+            target: Where it goes.
+            headers: The request's, names in lower case.
+            started_ns: When it began; now by default.
+        """
+        if target.route is None:
+            return None
+        start = self.calls.start(target.route, target, headers, started_ns)
+        tap = Tap(start, self.recorder, asyncio.get_running_loop().call_soon)
+        tap.request_headers(headers)
+        self.calls.add(tap)
+        return tap
+
+    def over(self, tap: Tap, broken: str | None) -> None:
+        """A call is over, as HTTP ends or by whom it was broken off."""
+        tap.over(broken)
+        self.calls.remove(tap)
+
+    def untrusted(self, host: str) -> None:
+        """A client does not trust our CA, so it cannot be seen: say so."""
+        instead = (
+            f"Point its base URL at http://127.0.0.1:{self.port}/PROVIDER"
+            if self.gateway
+            else "Use --mode reverse for it"
+        )
+        self.warn(
+            f"a program refused tokenproxy's certificate for {host}; its calls failed. "
+            f"{instead}, or see docs/security.md for the variables it may honour."
+        )
+
+    async def idle(self, timeout_s: float) -> None:
+        """Wait until no call is open, but no longer than ``timeout_s``."""
+        await self.calls.idle(timeout_s)
+
+    def close(self) -> None:
+        """Let no more requests through, and account for the calls that are still open."""
+        self._closed = True
+        self.calls.close(STOPPED)
