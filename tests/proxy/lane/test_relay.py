@@ -93,6 +93,7 @@ def fields(message: bytes) -> list[tuple[bytes, bytes]]:
     return [(name, value.strip()) for name, _, value in (line.partition(b":") for line in lines)]
 
 
+INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
 PLACES = st.lists(st.integers(0, 2000), max_size=6)
 
 
@@ -138,8 +139,7 @@ def test_an_answer_that_breaks_off(framing: str, kept: int) -> None:
         b"HTTP/1.1 500 Oh\r\ncontent-length: 2\r\n\r\n{}",
         b"HTTP/1.1 204 None\r\n\r\n",
         b"HTTP/1.1 103 Early\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}",
-        b"HTTP/1.1 100 Continue\r\n\r\n"
-        b"HTTP/1.1 429 No\r\ncontent-length: 0\r\nretry-after: 9\r\n\r\n",
+        INTERIM + b"HTTP/1.1 429 No\r\ncontent-length: 0\r\nretry-after: 9\r\n\r\n",
         b"HTTP/1.0 200 OK\r\n\r\n{}",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2;x=y\r\n{}\r\n0\r\n\r\n",
         b"nonsense\r\n\r\n",

@@ -1,0 +1,196 @@
+"""Opened tunnels: the lane's own TLS, and what inside them is mitmproxy's."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.bench import BODY
+from tests.proxy.harness import Proxy
+from tests.simulator.sockets import Client as Socket
+from tests.simulator.test_websocket import create
+from tokenproxy.proxy.engine import Engine
+from tokenproxy.simulator import tls
+from tokenproxy.simulator.server import Simulator
+
+HOST = "api.anthropic.com"
+OPENAI = "api.openai.com"
+
+
+def trusting(proxy: Proxy, directory: Path) -> ssl.SSLContext:
+    ca = directory / "run-ca.pem"
+    ca.write_text(proxy.ca_pem)
+    return ssl.create_default_context(cafile=str(ca))
+
+
+def tunnel(proxy: Proxy, host: str) -> socket.socket:
+    """A tunnel that has been laid; nothing was said in it yet."""
+    made = socket.create_connection(("127.0.0.1", proxy.port), timeout=10)
+    made.sendall(f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n".encode())
+    assert made.recv(1000) == b"HTTP/1.1 200 Connection established\r\n\r\n"
+    return made
+
+
+@pytest.fixture
+def adopted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """How connections came to mitmproxy: ``answered``, ``whole``, ``opened``."""
+    how: list[str] = []
+    adopt, opened = Engine.adopt, Engine.adopt_opened
+
+    def note_adopt(self: Engine, *args: object, answered: bool) -> None:
+        how.append("answered" if answered else "whole")
+        adopt(self, *args, answered=answered)  # type: ignore[arg-type] # passed on
+
+    def note_opened(self: Engine, *args: object) -> object:
+        how.append("opened")
+        return opened(self, *args)  # type: ignore[arg-type] # passed on
+
+    monkeypatch.setattr(Engine, "adopt", note_adopt)
+    monkeypatch.setattr(Engine, "adopt_opened", note_opened)
+    return how
+
+
+def test_several_requests_take_the_lane(tmp_path: Path, adopted: list[str]) -> None:
+    leaf = tls.throwaway(tmp_path)
+    with (
+        Simulator("stream", tls=leaf.context()) as sim,
+        Proxy(routes={HOST: f"https://127.0.0.1:{sim.port}"}, upstream_ca=str(leaf.ca)) as proxy,
+    ):
+        client = http.client.HTTPSConnection(
+            "127.0.0.1", proxy.port, context=trusting(proxy, tmp_path), timeout=10
+        )
+        client.set_tunnel(HOST, 443)
+        for number in range(3):
+            client.request("POST", "/v1/messages", json.dumps({**BODY, "stream": True}))
+            assert client.getresponse().read() == bytes(sim.calls[number].sent)
+        client.close()
+        ended = proxy.recorder.wait(3)
+    assert [end.outcome for _, end in ended] == ["complete"] * 3
+    assert adopted == []
+
+
+def test_a_session_is_taken_up_again(tmp_path: Path) -> None:
+    with Simulator("plain") as sim, Proxy(routes={HOST: sim.url}) as proxy:
+        context = trusting(proxy, tmp_path)
+        session: ssl.SSLSession | None = None
+        for reused in (False, True):
+            with context.wrap_socket(
+                tunnel(proxy, HOST), server_hostname=HOST, session=session
+            ) as client:
+                client.sendall(
+                    b"POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n"
+                    b"connection: close\r\n\r\n{}"
+                )
+                assert b" 200 " in client.recv(65536)
+                assert client.session_reused == reused
+                while client.recv(65536):
+                    pass
+                session = client.session
+
+
+def test_a_client_that_speaks_http2_gets_it(tmp_path: Path, adopted: list[str]) -> None:
+    with Simulator("plain") as sim, Proxy(routes={HOST: sim.url}) as proxy:
+        ca = tmp_path / "run-ca.pem"
+        ca.write_text(proxy.ca_pem)
+        got = subprocess.run(
+            ["curl", "-sS", "-m", "20", "--http2", "-x", proxy.url, "--cacert", str(ca),
+             "-o", "/dev/null", "-w", "%{http_version} %{http_code}",
+             "-d", json.dumps(BODY), f"https://{HOST}/v1/messages"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert got.stdout == "2 200", got.stderr
+        ((_, end),) = proxy.recorder.wait()
+    assert end.outcome == "complete"
+    assert adopted == ["answered"]
+
+
+def test_a_websocket_inside_an_opened_tunnel(tmp_path: Path, adopted: list[str]) -> None:
+    leaf = tls.throwaway(tmp_path)
+    with (
+        Simulator("plain", tls=leaf.context()) as sim,
+        Proxy(
+            hosts=(OPENAI,),
+            routes={OPENAI: f"https://127.0.0.1:{sim.port}"},
+            upstream_ca=str(leaf.ca),
+        ) as proxy,
+    ):
+        context = trusting(proxy, tmp_path)
+        inside = context.wrap_socket(tunnel(proxy, OPENAI), server_hostname=OPENAI)
+        with Socket(inside, "/v1/responses") as client:
+            assert client.status == 101
+            for _ in range(2):
+                client.send(create(model="gpt-6-sol"))
+                client.events()
+            ended = proxy.recorder.wait(2)
+    assert [end.outcome for _, end in ended] == ["complete"] * 2
+    assert adopted == ["opened"]
+
+
+def test_what_is_no_tls_inside_a_tunnel(adopted: list[str]) -> None:
+    with Simulator("plain") as sim, Proxy(routes={HOST: sim.url}) as proxy:
+        with tunnel(proxy, HOST) as client:
+            client.sendall(
+                b"POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n"
+                b"connection: close\r\n\r\n{}"
+            )
+            assert b" 200 " in client.recv(65536)
+        ((_, end),) = proxy.recorder.wait()
+    assert end.outcome == "complete"
+    assert adopted == ["answered"]
+
+
+def test_a_greeting_that_comes_in_pieces(tmp_path: Path, adopted: list[str]) -> None:
+    with Simulator("plain") as sim, Proxy(routes={HOST: sim.url}) as proxy:
+        context = trusting(proxy, tmp_path)
+        reads, writes = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = context.wrap_bio(reads, writes, server_hostname=HOST)
+        with pytest.raises(ssl.SSLWantReadError):
+            client.do_handshake()
+        hello = writes.read()
+        with tunnel(proxy, HOST) as connection:
+            for at in range(0, len(hello), 100):
+                connection.sendall(hello[at : at + 100])
+            while True:
+                reads.write(connection.recv(65536))
+                try:
+                    client.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    connection.sendall(writes.read())
+            connection.sendall(writes.read())
+    assert client.version() == "TLSv1.3"
+    assert adopted == []
+
+
+def test_a_client_that_says_more_than_connect_at_once(tmp_path: Path, adopted: list[str]) -> None:
+    """Nothing has been answered yet: the whole connection is mitmproxy's."""
+    with Simulator("plain") as sim, Proxy(routes={HOST: sim.url}) as proxy:
+        context = trusting(proxy, tmp_path)
+        reads, writes = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = context.wrap_bio(reads, writes, server_hostname=HOST)
+        with pytest.raises(ssl.SSLWantReadError):
+            client.do_handshake()
+        with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as connection:
+            connection.sendall(f"CONNECT {HOST}:443 HTTP/1.1\r\n\r\n".encode() + writes.read())
+            assert connection.recv(39).startswith(b"HTTP/1.1 200 ")
+            assert connection.recv(1)
+    assert adopted == ["whole"]
+
+
+def test_a_host_that_is_not_opened_is_mitmproxys(adopted: list[str]) -> None:
+    with (
+        Simulator("plain") as sim,
+        Proxy() as proxy,
+        socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client,
+    ):
+        client.sendall(f"CONNECT 127.0.0.1:{sim.port} HTTP/1.1\r\n\r\n".encode())
+        assert b" 200 " in client.recv(1000)
+        client.sendall(b"GET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        assert client.recv(65536).startswith(b"HTTP/1.1 ")
+    assert adopted == ["whole"]
