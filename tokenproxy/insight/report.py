@@ -137,6 +137,12 @@ def _number(name: str, value: Any) -> Any:
     """A field of a total; floats without the noise that adding them up leaves."""
     if isinstance(value, Decimal):
         value = float(value)
-    if isinstance(value, float):
-        return None if isnan(value) else round(value, 12 if name == "cost_usd" else 3)
-    return value
+    if not isinstance(value, float):
+        return value
+    if isnan(value):
+        return None
+    if name == "cost_usd":
+        return round(value, 12)
+    # Milliseconds to the microsecond. A value between two often ends in half a microsecond,
+    # give or take an engine's noise; without the noise it is rounded the same for each.
+    return round(round(value * 1000, 3)) / 1000
