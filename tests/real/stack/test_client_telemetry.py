@@ -197,7 +197,7 @@ def _documented() -> str:
 # -- dashboards -------------------------------------------------------------------------
 
 DASHBOARDS = sorted((ROOT / "docker" / "dashboards").glob("*.json"))
-SHARED = re.compile(r"\bgen_ai_\w+_(?:bucket|sum|count|total)\b(?!\w)(\{[^}]*\})?")
+SHARED = re.compile(r"\bgen_ai_\w+_(?:bucket|sum|count|total)\b(\{[^}]*\})?")
 """A metric that clients have too, as a query names it."""
 OTHERS = re.compile(r"\b(?:claude_code|gemini_cli|codex)_\w+")
 
