@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.telemetry.conformance.conditions import CONDITIONS, Evidence, Question
 from tests.telemetry.conformance.findings import Finding
-from tests.telemetry.conformance.table import Attribute, SpanRule, Table, general
+from tests.telemetry.conformance.table import KEY, Attribute, SpanRule, Table, general
 from tests.telemetry.receiver import Event, Span
 
 PROVIDERS_OWN = ("openai.", "aws.", "azure.", "anthropic.", "gcp.")
@@ -179,7 +179,8 @@ def _level(
     evidence: Evidence, attribute: Attribute, rule: SpanRule, table: Table
 ) -> Iterator[Finding]:
     name, said = attribute.name, evidence.said
-    present = [each for each in said if general(each, {name: attribute}) is not None]
+    prefix = name.removesuffix("<key>") if name.endswith(KEY) else None
+    present = name in said if prefix is None else any(each.startswith(prefix) for each in said)
     if attribute.level == "opt-in":
         if present:
             yield Finding("opt-in", rule.id, name, f"{name} without being asked for")

@@ -143,9 +143,11 @@ def general(name: str, known: dict[str, Any]) -> str | None:
     """The table's name for an attribute: itself, or the one whose last part is free."""
     if name in known:
         return name
-    for free in known:
-        if free.endswith(KEY) and name.startswith(free.removesuffix("<key>")):
-            return free
+    head = name
+    while "." in head:
+        head = head.rpartition(".")[0]
+        if head + KEY in known:
+            return head + KEY
     return None
 
 
