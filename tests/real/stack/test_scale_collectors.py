@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.e2e.bench import Bench, wait_until
 from tests.real.stack import programs
@@ -80,6 +81,12 @@ def test_the_collector_takes_every_file(files: list[str], own: list[str], tmp_pa
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_clickhouse_is_of_the_release_that_compose_starts(clickhouse: ClickHouse) -> None:
+    services = yaml.safe_load((FILES / "compose.yaml").read_text())["services"]
+    release = services["clickhouse"]["image"].partition(":")[2].split(".")[:2]
+    assert clickhouse.value("SELECT version() AS version").split(".")[:2] == release
 
 
 @pytest.mark.timeout(300)
