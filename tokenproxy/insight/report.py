@@ -103,15 +103,16 @@ def ask_report(
     choice = choice or Choice()
     engine.prepare(zone)
     of_models = tells_models(tuple(which for which, _ in choice.where))
-    lines: list[Line] = []
-    if by:
-        found = sums(engine, by, choice, by_model=of_models or tells_models(tuple(by)))
-        lines = [Line(tuple(one[: len(by)]), _totals(one[len(by) :])) for one in found]
-    (total,) = sums(engine, (), choice, by_model=of_models)
+    divided = of_models or tells_models(tuple(by))
+    found = sums(engine, by, choice, by_model=divided)
+    total = found.total
+    if total is None or divided != of_models:  # the total has each call once, whole
+        total = sums(engine, (), choice, by_model=of_models).total
+    lines = [Line(tuple(one[: len(by)]), _totals(one[len(by) :])) for one in found.groups]
     return Report(
         by=tuple(one.name for one in by),
         lines=tuple(_in_order(lines, ordered=any(one.ordered for one in by))),
-        total=_totals(total),
+        total=_totals(total or ()),
     )
 
 

@@ -49,7 +49,12 @@ class Kinds:
             yield self._call(number)
 
     def _make_runs(self) -> Iterator[RunContext]:
-        labels = ({}, {"team": "blue"}, {"team": "", "cost centre": 'a,"b'}, {"team": "green"})
+        labels: tuple[dict[str, str], ...] = (
+            {},
+            {"team": "blue"},
+            {"team": "", "cost centre": 'a,"b'},
+            {"team": "green"},
+        )
         for number in range(12):
             yield RunContext(
                 run_id=self._uuid(START_MS + number, 7),

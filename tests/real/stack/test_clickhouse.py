@@ -19,7 +19,7 @@ from tokenproxy.record.row import encode
 
 CALLS = 500
 PLAIN = [name for name in DIMENSIONS if name != "label:KEY"]
-CHOICES = (
+CHOICES: tuple[list[str], ...] = (
     [],
     ["--since", "2026-11-01", "--until", "2026-11-20T12:00:00.123Z"],
     ["--model", "claude-haiku-4-5"],
