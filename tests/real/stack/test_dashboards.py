@@ -7,7 +7,7 @@ import time
 import urllib.error
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,57 +18,12 @@ from tests.e2e.bench import Bench, Row, total, wait_until
 from tests.real.conftest import CLIENT_ENV
 from tests.real.stack import grafana, otlp, traffic
 from tests.real.stack.accounts import await_telemetry
-from tests.real.stack.grafana import Chosen, Period, Target
+from tests.real.stack.grafana import Period, Target
 from tests.real.stack.stack import Stack
+from tests.real.stack.world import World
 
-FIRING = 'ALERTS{alertname=~"Tokenproxy.*", alertstate="firing"}'
-NOTHING_YET = " or vector(0)"
-"""What shows a 0 where nothing has happened: without it the rest has to find something."""
-TOTALS_FROM_ZERO = "live / Refused or lost / A"
-"""A sum of running totals that begin to exist with their first loss: here one of six does."""
+EXPECTED_ALERTS = {"TokenproxyCallsLost", "TokenproxyPriceUnknown", "TokenproxyCollectorLoses"}
 EXIT_STATUS = "22"
-
-
-@dataclass(frozen=True)
-class World:
-    """All that happened, in the backends and in the ledger."""
-
-    stack: Stack
-    rows: list[Row]
-    made: traffic.Traffic
-    period: Period
-
-    def ask(
-        self, target: Target, *, strict: bool = False, chosen: Chosen | None = None
-    ) -> list[dict[str, Any]]:
-        """The series that a panel's query finds."""
-        expression = target.expression(self.period, chosen or {})
-        if strict and target.panel != TOTALS_FROM_ZERO:
-            expression = expression.replace(NOTHING_YET, "")
-        ask = self.stack.prometheus.api
-        if target.query.get("instant"):
-            found = ask("query", query=expression, time=self.period.end)
-        else:
-            step = target.step_s(self.period)
-            cut = self.period.aligned(step)
-            found = ask("query_range", query=expression, start=cut.start, end=cut.end, step=step)
-        result: list[dict[str, Any]] = found["result"]
-        return result
-
-    def number(self, name: str, title: str, letter: str = "A", **chosen: str) -> Decimal:
-        """The number that a panel shows."""
-        values = {variable: (value,) for variable, value in chosen.items()}
-        (series,) = self.ask(grafana.target(name, title, letter), chosen=values)
-        return Decimal(series["value"][1])
-
-    def by(self, label: str, name: str, title: str, letter: str = "A") -> dict[str, float]:
-        """A panel's numbers by a label; a chart's bars are added up. Zeros are left out."""
-        summed: dict[str, float] = {}
-        for series in self.ask(grafana.target(name, title, letter)):
-            values = series["values"] if "values" in series else [series["value"]]
-            key = series["metric"].get(label, "")
-            summed[key] = summed.get(key, 0.0) + sum(float(value) for _, value in values)
-        return {key: value for key, value in summed.items() if value}
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +45,19 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         wait_until(lambda: stack.prometheus.value(lost) > 0, 60, "no loss was told")
         growth = "count(increase(otelcol_receiver_accepted_spans_total[1m]))"
         wait_until(lambda: stack.prometheus.value(growth) > 0, 60, "the collector is silent")
-        wait_until(lambda: stack.prometheus.query(FIRING), 90, "no alert fires")
+        alerts = 'count(ALERTS{alertstate="firing"})'
+        enough = len(EXPECTED_ALERTS)
+        wait_until(lambda: stack.prometheus.value(alerts) >= enough, 90, "too few alerts fire")
         yield World(stack, rows, made, Period(started - 600, time.time()))
+
+
+def firing(stack: Stack) -> dict[str, str]:
+    """Alerts that fire -> what they say."""
+    return {
+        alert["labels"]["alertname"]: alert["annotations"]["description"]
+        for alert in stack.prometheus.api("alerts")["alerts"]
+        if alert["state"] == "firing"
+    }
 
 
 # -- every query ----------------------------------------------------------------------
@@ -348,6 +314,17 @@ def test_percentiles_are_of_every_call_once(world: World) -> None:
         assert list(counted.values()) != [expected] * len(counted), "one bucket has them all"
     speed = world.by("gen_ai_request_model", "overview", "Speed by model")
     assert set(speed) == {row["requested_model"] for row in world.rows}
+
+
+def test_what_went_wrong_is_alerted_and_nothing_else(world: World) -> None:
+    said = firing(world.stack)
+    assert set(said) == EXPECTED_ALERTS
+    assert said["TokenproxyCallsLost"].startswith(
+        "Under way when their proxy was killed, in the last hour: 1."
+    )
+    assert said["TokenproxyPriceUnknown"].endswith("missing from every sum of money: 1.")
+    assert "1 measurements that the backend did not take" in said["TokenproxyCollectorLoses"]
+    assert world.number("live", "Alerts") == len(EXPECTED_ALERTS)
 
 
 # -- time -----------------------------------------------------------------------------
