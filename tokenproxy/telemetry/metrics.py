@@ -174,7 +174,9 @@ class Metrics:
             duration = semconv.operation_duration
         seconds = max(end.ended_ns - start.started_ns, 0) / _NS
         self._record(duration, seconds, {**labels, **failed}, context)
-        if row is not None and tell.streamed(call, row) and row.ttft_ms is not None:
+        if duration is not semconv.inference_duration or row is None or row.ttft_ms is None:
+            return
+        if tell.streamed(call, row):
             self._record(semconv.first_chunk, row.ttft_ms / 1000, labels, context)
 
     def _own(self, share: Share, labels: Labels, context: Context | None) -> None:
