@@ -32,6 +32,8 @@ from benchmarks.peers.peer import Peer
 from benchmarks.peers.tokenproxy import Tokenproxy
 from benchmarks.plot import plot
 from benchmarks.processes import Unavailable
+from benchmarks.reading import reports
+from benchmarks.recording import record
 from benchmarks.results import Results
 from benchmarks.scenarios import SCENARIOS, Scenario
 from benchmarks.startup import start_ups
@@ -42,7 +44,7 @@ HERE = Path(__file__).parent
 PEERS = {peer.name: peer for peer in (Direct, Nginx, Mitmdump, Litellm, Tokenproxy)}
 USUAL = ("direct", "nginx", "mitmdump", "tokenproxy")
 FIRST = (SCENARIOS["json"], SCENARIOS["tls"])
-APART = ("start", "memory")
+APART = ("memory", "start", "record", "report")
 """What is measured of tokenproxy alone."""
 
 ROUNDS, SECONDS, WARMUP_S, STARTS, MEMORY_TIMES = 5, 2.0, 0.5, 15, 3
@@ -75,7 +77,9 @@ def _options() -> argparse.Namespace:
     names = (*SCENARIOS, *APART)
     parser.add_argument("--quick", action="store_true", help="fewer rounds and 16 streams only")
     parser.add_argument(
-        "--only", type=_names(names), default=names, help=f"of {','.join(names)}; default all"
+        "--only",
+        type=_names(names),
+        help=f"of {','.join(names)}; default all, quick without report",
     )
     parser.add_argument(
         "--peers", type=_names(tuple(PEERS)), default=USUAL,
@@ -91,7 +95,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--from", dest="source", type=Path, help="show the results in this file, measure nothing"
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.only is None:
+        options.only = tuple(name for name in names if name != "report" or not options.quick)
+    return options
 
 
 def _names(known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
@@ -139,7 +146,14 @@ def _run(options: argparse.Namespace) -> Results:
             _say("start")
             count = options.rounds or (QUICK_STARTS if quick else STARTS)
             results.starts = start_ups(upstream, work / "start", count)
-        if "tokenproxy" in options.peers and not upstream.stats().exports:
+        if "record" in options.only:
+            _say("record")
+            results.records = [record(work / f"record-{number}") for number in range(rounds)]
+        if "report" in options.only:
+            _say("report")
+            results.reads = reports(work / "report", rounds)
+        told = any(sample.peer == "tokenproxy" for sample in results.samples)
+        if (told or results.starts or results.memory) and not upstream.stats().exports:
             raise TrafficError("tokenproxy sent no telemetry, so its figures are not those of use")
     return results
 

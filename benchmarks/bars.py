@@ -9,6 +9,7 @@ import msgspec
 from benchmarks.figures import Figure, Figures
 from benchmarks.measure import Sample
 from benchmarks.memory import CALLS
+from benchmarks.recording import WRITERS
 from benchmarks.results import Results
 
 OURS = "tokenproxy"
@@ -43,7 +44,13 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True):
 def bars(results: Results) -> list[Bar]:
     """All of them, whether measured or not."""
     figures = Figures(results.samples)
-    return [*_throughput(figures), *_costs(figures), *_memory(results), *_starts(results)]
+    return [
+        *_throughput(figures),
+        *_costs(figures),
+        *_memory(results),
+        *_starts(results),
+        *_files(results),
+    ]
 
 
 def rate(sample: Sample) -> float:
@@ -127,5 +134,28 @@ def _starts(results: Results) -> list[Bar]:
             text="`tokenproxy run -- true` more than `true`", way="at most",
             bar=350, unit=" ms",
             measured=Figure.of(start.run_true_ms - start.true_ms for start in starts),
+        ),
+    ]  # fmt: skip
+
+
+def _files(results: Results) -> list[Bar]:
+    return [
+        Bar(
+            text="rows recorded by one process", way="at least",
+            bar=20_000, unit=" rows/s",
+            measured=Figure.of(record.rows_per_s for record in results.records),
+        ),
+        Bar(
+            text=f"append of a row with {WRITERS} writers, p99", way="at most",
+            bar=5, unit=" ms",
+            measured=Figure.of(record.append_p99_ms for record in results.records),
+        ),
+        Bar(
+            text="report over a million rows", way="at most",
+            bar=2, unit=" s", measured=Figure.of(read.seconds for read in results.reads),
+        ),
+        Bar(
+            text="its memory", way="at most",
+            bar=300, unit=" MB", measured=Figure.of(read.peak_mb for read in results.reads),
         ),
     ]  # fmt: skip

@@ -28,3 +28,11 @@ def quantile_ms(counts: Mapping[int, int], q: float) -> float | None:
         if seen >= q * total:
             return middle_ns(bucket) / 1e6
     raise AssertionError("q is over 1")
+
+
+def bucket(ns: int) -> int:
+    """The bucket of a duration, as ``bucket`` in ``traffic/histogram.go``."""
+    if ns < PER_OCTAVE:
+        return max(ns, 0)
+    shift = ns.bit_length() - PER_OCTAVE.bit_length()
+    return PER_OCTAVE * shift + (ns >> shift)

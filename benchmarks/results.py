@@ -8,6 +8,8 @@ import msgspec
 
 from benchmarks.measure import Sample
 from benchmarks.memory import Memory
+from benchmarks.reading import Read
+from benchmarks.recording import Record
 from benchmarks.startup import Start
 
 
@@ -26,6 +28,8 @@ class Results(msgspec.Struct, kw_only=True):
     starts: list[Start]
     memory: list[Memory]
     notes: list[str]
+    records: list[Record] = []
+    reads: list[Read] = []
 
     def write(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

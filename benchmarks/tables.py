@@ -8,6 +8,7 @@ from benchmarks.bars import bars
 from benchmarks.figures import Figure, Figures, Value
 from benchmarks.machine import FOREIGN_LIMIT
 from benchmarks.measure import Sample
+from benchmarks.recording import WRITERS
 from benchmarks.results import Results
 from benchmarks.scenarios import SCENARIOS
 
@@ -28,6 +29,8 @@ def tables(results: Results) -> str:
         _cost(figures),
         _starts(results),
         _memory(results),
+        _records(results),
+        _reads(results),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -63,10 +66,11 @@ def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str
 
 def _about(results: Results) -> str:
     machine, settings = results.machine, results.settings
+    versions = ", ".join(f"{name} {version}" for name, version in results.versions.items())
     lines = [
         f"{results.taken}, revision {results.revision}: {machine['cores']} cores of"
-        f" {machine['processor']}, {machine['system']}, Python {machine['python']}; "
-        + ", ".join(f"{name} {version}" for name, version in results.versions.items())
+        f" {machine['processor']}, {machine['system']}, Python {machine['python']}"
+        + (f"; {versions}" if versions else "")
         + f". Medians of {settings['rounds']} rounds, in brackets the least and the most."
     ]
     if machine["busy"]:
@@ -193,3 +197,28 @@ def _starts(results: Results) -> str:
 def _memory(results: Results) -> str:
     rows = [[f"{look.calls:,}", number(look.rss_mb)] for look in results.memory]
     return table("Memory of a gateway", ["calls", "resident MB"], rows)
+
+
+def _records(results: Results) -> str:
+    records = results.records
+    values = [
+        ("rows/s of one recorder", [record.rows_per_s for record in records]),
+        (f"appends/s of {WRITERS} writers", [record.appends_per_s for record in records]),
+        ("an append, p50, ms", [record.append_p50_ms for record in records]),
+        ("an append, p99, ms", [record.append_p99_ms for record in records]),
+    ]
+    rows = [[name, shown(Figure.of(known))] for name, known in values]
+    return table("The ledger", ["what", "measured"], rows if records else [])
+
+
+def _reads(results: Results) -> str:
+    rows = [
+        [
+            f"{results.reads[0].rows:,} rows, {number(results.reads[0].megabytes)} MB",
+            shown(Figure.of(read.seconds for read in results.reads)),
+            shown(Figure.of(read.peak_mb for read in results.reads)),
+            shown(Figure.of(read.jq_s for read in results.reads)),
+        ]
+        for _ in results.reads[:1]
+    ]
+    return table("Reports", ["ledger", "report, s", "its memory, MB", "jq, one sum, s"], rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import shutil
 import subprocess
@@ -104,8 +105,6 @@ class Upstream:
         return f"{scheme}://127.0.0.1:{port}"
 
     def stats(self) -> Stats:
-        import http.client
-
         connection = http.client.HTTPConnection("127.0.0.1", self.ports.http, timeout=30)
         connection.request("GET", "/stats")
         stats = msgspec.json.decode(connection.getresponse().read(), type=Stats)
