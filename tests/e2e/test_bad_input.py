@@ -25,6 +25,7 @@ from tests.e2e.bench import Bench, reverse_curl
         ["run", "--label", "novalue", "--", "true"],
         ["run", "--ledger", "/proc/nowhere/x.jsonl", "--", "true"],
         ["run", "--ledger", "~nobody-of-this-name/x.jsonl", "--", "true"],
+        ["run", "--client-telemetry", "--", "true"],
         ["no-such-command"],
         ["report", "--by", "colour"],
         ["report", "--since", "yesterweek"],

@@ -81,6 +81,8 @@ class Point:
     start_ns: int
     time_ns: int
     resource: Attributes
+    scope: str = ""
+    schema_url: str = ""
 
 
 @dataclass
@@ -243,7 +245,12 @@ class OtlpReceiver:
             for resource in request.resource_metrics
             for scope in resource.scope_metrics
             for metric in scope.metrics
-            for point in _points(metric, _attributes(resource.resource.attributes))
+            for point in _points(
+                metric,
+                _attributes(resource.resource.attributes),
+                scope.scope.name,
+                scope.schema_url,
+            )
         ]
         with self._lock:
             self.metrics.extend(points)
@@ -274,7 +281,9 @@ def _span(span: trace_pb2.Span, resource: Attributes, scope: str, schema_url: st
     )
 
 
-def _points(metric: metrics_pb2.Metric, resource: Attributes) -> list[Point]:
+def _points(
+    metric: metrics_pb2.Metric, resource: Attributes, scope: str, schema_url: str
+) -> list[Point]:
     if metric.HasField("sum"):
         return [
             Point(
@@ -292,6 +301,8 @@ def _points(metric: metrics_pb2.Metric, resource: Attributes) -> list[Point]:
                 start_ns=point.start_time_unix_nano,
                 time_ns=point.time_unix_nano,
                 resource=resource,
+                scope=scope,
+                schema_url=schema_url,
             )
             for point in metric.sum.data_points
         ]
@@ -311,6 +322,8 @@ def _points(metric: metrics_pb2.Metric, resource: Attributes) -> list[Point]:
             start_ns=point.start_time_unix_nano,
             time_ns=point.time_unix_nano,
             resource=resource,
+            scope=scope,
+            schema_url=schema_url,
         )
         for point in metric.histogram.data_points
     ]

@@ -279,7 +279,7 @@ def _tell(outcome: _Outcome) -> None:
         print(f"{_counted(outcome.shipped)} shipped to {outcome.destination}")
         return
     say(
-        f"{outcome.problem}; {outcome.shipped} of {_counted(sendable)} were shipped, continue with "
+        f"{outcome.problem}; {outcome.shipped} of {_counted(sendable)} arrived, continue with "
         f"--since {outcome.resume_since}"
     )
 

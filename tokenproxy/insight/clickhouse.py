@@ -124,10 +124,10 @@ _HOW = "the URL needs the port of its HTTP interface (8123, or 8443 with secure=
 
 def _sentence(error: Exception, source: Source) -> str:
     """What went wrong, for the user; without the password, which the client does not tell."""
-    code = getattr(error, "code", None)
+    code: int | None = getattr(error, "code", None)
     named = f"{source.database}.{source.table}"
     refused = f"ClickHouse at {source.place} refuses the user {source.user!r} or the password"
-    known = {
+    known: dict[int | None, str] = {
         None: f"no ClickHouse can be reached at {source.place}: {_HOW}",
         **dict.fromkeys(_WRONG_USER, refused),
         _UNKNOWN_DATABASE: f"ClickHouse at {source.place} has no database {source.database!r}",

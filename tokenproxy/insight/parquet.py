@@ -2,7 +2,7 @@
 
 ``timestamp`` is a moment (UTC), ``labels`` and ``server_tool_use`` are maps, ``parts``,
 ``tool_durations`` and ``notes`` lists; ``usage``, the provider's own words, is JSON as
-text. What a row does not know is NULL. Rows lie in the order of their calls' starts.
+text. What a row does not know is NULL. Rows lie in the order of the ledger.
 
 Files appear whole or not at all: they are written beside their place and then renamed.
 """
@@ -12,9 +12,10 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tokenproxy.insight.query import LedgerError, first_line
 from tokenproxy.insight.rows import Rows, columns
@@ -23,9 +24,10 @@ DAY = "day"
 """The key of a directory's partitions: ``day=2026-11-22``, of UTC."""
 
 _CONVERTED = {
-    "timestamp": "plan.started AS timestamp",
+    "timestamp": "started AS timestamp",
     "usage": "CAST(raw.usage AS VARCHAR) AS usage",
 }
+_DAY = "strftime(started, '%Y-%m-%d')"
 _ROWS_A_GROUP = 20_480
 """Held in memory until they are written; as many as DuckDB reads at a time, ten times."""
 
@@ -51,26 +53,46 @@ def write_parquet(rows: Rows, output: Path, *, by_day: bool, force: bool) -> Non
 
     check_output(output, by_day=by_day, force=force)
     output = output.resolve()
-    select = ", ".join(_CONVERTED.get(name, f"raw.{name}") for name in columns())
-    order, options = "plan.started, plan.id", f"ROW_GROUP_SIZE {_ROWS_A_GROUP}"
-    if by_day:
-        select += f", strftime(plan.started, '%Y-%m-%d') AS {DAY}"
-        options += f", PARTITION_BY ({DAY})"
     try:
         with _beside(output) as draft:
-            # The path is bound nowhere in COPY: a quote in it is doubled.
-            place = str(draft).replace("'", "''")
-            rows.connection.execute(
-                f"COPY (SELECT {select} FROM plan JOIN raw ON raw.rowid = line"  # noqa: S608 - our own words
-                f" WHERE plan.wanted ORDER BY {order})"
-                f" TO '{place}' (FORMAT parquet, COMPRESSION zstd, {options})"
-            )
+            if by_day:
+                draft.mkdir()
+                for day, name in _days(rows):
+                    (draft / name).mkdir()
+                    _copy(
+                        rows,
+                        draft / name / "data_0.parquet",
+                        f"{_DAY} IS NOT DISTINCT FROM ?",
+                        [day],
+                    )
+            else:
+                _copy(rows, draft, "true", [])
             _sync(draft)
             _put(draft, output)
     except OSError as error:
         raise CannotWriteError(f"{output} cannot be written: {error.strerror or error}") from error
     except duckdb.Error as error:
         raise LedgerError(f"{output} cannot be written: {first_line(error)}") from error
+
+
+def _days(rows: Rows) -> list[tuple[str | None, str]]:
+    """Each day and the name of its directory; Hive's own where a row has no time."""
+    found = rows.connection.execute(
+        f"SELECT DISTINCT {_DAY} FROM plan WHERE wanted ORDER BY ALL"  # noqa: S608 - our own words
+    ).fetchall()
+    return [(day, f"{DAY}={day or '__HIVE_DEFAULT_PARTITION__'}") for (day,) in found]
+
+
+def _copy(rows: Rows, file: Path, condition: str, values: Sequence[Any]) -> None:
+    """Write the wanted rows of which this holds; nothing is sorted, so little is held."""
+    select = ", ".join(_CONVERTED.get(name, f"raw.{name}") for name in columns())
+    where, bound = rows.within(f"wanted AND {condition}", values)
+    place = str(file).replace("'", "''")
+    rows.connection.execute(
+        f"COPY (SELECT {select} FROM plan JOIN raw ON raw.rowid = line WHERE {where})"  # noqa: S608 - our own words; a quote in the path is doubled
+        f" TO '{place}' (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROWS_A_GROUP})",
+        bound,
+    )
 
 
 def check_output(output: Path, *, by_day: bool, force: bool) -> None:

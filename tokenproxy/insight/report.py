@@ -103,15 +103,16 @@ def ask_report(
     choice = choice or Choice()
     engine.prepare(zone)
     of_models = tells_models(tuple(which for which, _ in choice.where))
-    lines: list[Line] = []
-    if by:
-        found = sums(engine, by, choice, by_model=of_models or tells_models(tuple(by)))
-        lines = [Line(tuple(one[: len(by)]), _totals(one[len(by) :])) for one in found]
-    (total,) = sums(engine, (), choice, by_model=of_models)
+    divided = of_models or tells_models(tuple(by))
+    found = sums(engine, by, choice, by_model=divided)
+    total = found.total
+    if total is None or divided != of_models:  # the total has each call once, whole
+        total = sums(engine, (), choice, by_model=of_models).total
+    lines = [Line(tuple(one[: len(by)]), _totals(one[len(by) :])) for one in found.groups]
     return Report(
         by=tuple(one.name for one in by),
         lines=tuple(_in_order(lines, ordered=any(one.ordered for one in by))),
-        total=_totals(total),
+        total=_totals(total or ()),
     )
 
 
@@ -137,6 +138,12 @@ def _number(name: str, value: Any) -> Any:
     """A field of a total; floats without the noise that adding them up leaves."""
     if isinstance(value, Decimal):
         value = float(value)
-    if isinstance(value, float):
-        return None if isnan(value) else round(value, 12 if name == "cost_usd" else 3)
-    return value
+    if not isinstance(value, float):
+        return value
+    if isnan(value):
+        return None
+    if name == "cost_usd":
+        return round(value, 12)
+    # Milliseconds to the microsecond. A value between two often ends in half a microsecond,
+    # give or take an engine's noise; without the noise it is rounded the same for each.
+    return round(round(value * 1000, 3)) / 1000

@@ -1,8 +1,8 @@
 """Whole rows of a ledger of any size: each once, oldest first, with every key of the schema.
 
 :mod:`tokenproxy.insight.query` holds in memory what questions need; here all keys of up to
-millions of rows pass through. They lie in a database of DuckDB's in a temporary directory,
-which is sorted on the disk, and are handed out some at a time. It reads what the reports
+millions of rows pass through. They lie in a database of DuckDB's in a temporary directory
+and are handed out some at a time. It reads what the reports
 read: lines that are no rows are told, a call_id that stands twice counts once.
 """
 
@@ -38,6 +38,7 @@ _MEMORY = "128MB"
 _THREADS = "1"
 """Each reads JSON through 32 MB of its own; more are hardly faster at one file."""
 
+_PAGE = 8_192
 _AT_A_TIME = 512
 
 _SCALARS: Mapping[type[inspect.Type], str] = {
@@ -73,9 +74,11 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 class Rows(msgspec.Struct, frozen=True):
-    """The tables ``raw`` (all lines) and ``plan`` (``line`` of the rows that matter, in order)."""
+    """The tables ``raw`` (all lines) and ``plan`` (the ``line`` of each row that matters)."""
 
     connection: duckdb.DuckDBPyConnection
+    planned: int
+    """Rows in ``plan``, numbered (``n``) by their calls' starts."""
     wanted: int
     """Calls, each once."""
     nameless: int
@@ -88,22 +91,36 @@ class Rows(msgspec.Struct, frozen=True):
         Raises:
             LedgerError: The disk is full.
         """
-        names = [name for name in columns() if name != "usage"]
-        taken = ", ".join(f"raw.{name}" for name in names)
         import duckdb
 
+        names = [name for name in columns() if name != "usage"]
+        taken = ", ".join(f"raw.{name}" for name in names)
         try:
-            found = self.connection.execute(
-                f"SELECT plan.wanted, plan.last, {taken} FROM plan JOIN raw ON raw.rowid = line"  # noqa: S608 - our own words
-                " WHERE NOT plan.nameless ORDER BY plan.started, plan.id"
-            )
-            while records := found.fetchmany(_AT_A_TIME):
-                for wanted, last, *values in records:
-                    pairs = zip(names, values, strict=True)
-                    row = {name: value for name, value in pairs if value is not None}
-                    yield Stored(row, wanted, last)
+            for first in range(0, self.planned, _PAGE):
+                condition, values = self.within("n >= ? AND n < ?", [first, first + _PAGE])
+                found = self.connection.execute(
+                    f"SELECT wanted, last, {taken} FROM plan JOIN raw ON raw.rowid = line"  # noqa: S608 - our own words
+                    f" WHERE {condition} AND NOT nameless ORDER BY n",
+                    values,
+                )
+                while records := found.fetchmany(_AT_A_TIME):
+                    for wanted, last, *cells in records:
+                        pairs = zip(names, cells, strict=True)
+                        row = {name: value for name, value in pairs if value is not None}
+                        yield Stored(row, wanted, last)
         except duckdb.Error as error:
             raise _unreadable(error) from error
+
+    def within(self, condition: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
+        """SQL over ``plan`` and ``raw``: the condition, and the lines between which they lie.
+
+        Only there ``raw`` is read.
+        """
+        bounds = self.connection.execute(
+            f"SELECT min(line), max(line) FROM plan WHERE {condition}",  # noqa: S608 - our own words
+            values,
+        ).fetchone()
+        return f"{condition} AND raw.rowid BETWEEN ? AND ?", [*values, *(bounds or (0, 0))]
 
 
 @contextmanager
@@ -180,11 +197,10 @@ def _load(
     typed = ", ".join(f"{name} {kind}" for name, kind in kinds.items())
     connection.execute(f"CREATE TABLE raw ({typed})")
     skipped = read_lines(connection, files, kinds)
-    # Narrow tables first: a window over whole rows would hold them all.
     connection.execute(
         f"""
         CREATE TABLE kept AS
-        SELECT rowid AS line, coalesce(call_id, 'line ' || rowid) AS id, run_id, trace_id, story_id,
+        SELECT rowid AS line, run_id, trace_id, story_id,
           try_cast(timestamp AS TIMESTAMPTZ) AS started,
           call_id IS NULL OR trace_id IS NULL OR span_id IS NULL AS nameless
         FROM raw WHERE NOT ({is_empty(kinds)})
@@ -195,19 +211,24 @@ def _load(
     condition, values = _condition(wanted)
     connection.execute(
         f"""
-        CREATE TABLE plan AS
-        SELECT line, id, started, nameless, {condition} AS wanted, row_number() OVER (
-          PARTITION BY run_id, trace_id ORDER BY started DESC, id DESC) = 1 AS last
+        CREATE TABLE chosen AS
+        SELECT line, started, nameless, {condition} AS wanted, row_number() OVER (
+          PARTITION BY run_id, trace_id, nameless ORDER BY started DESC, line DESC) = 1 AS last
         FROM kept QUALIFY bool_or({condition}) OVER (PARTITION BY run_id, trace_id)
         """,  # noqa: S608 - our own words; values are bound
         [*values, *values],
     )
-    connection.execute("DROP TABLE kept")
-    counts = connection.execute(
-        "SELECT count(*), count(*) FILTER (nameless) FROM plan WHERE wanted"
-    ).fetchone()
-    total, nameless = counts or (0, 0)
-    return Rows(connection, int(total), int(nameless), tuple(skipped))
+    connection.execute(
+        """
+        CREATE TABLE plan AS
+        SELECT *, row_number() OVER (ORDER BY started, line) - 1 AS n FROM chosen ORDER BY n
+        """
+    )
+    connection.execute("DROP TABLE kept; DROP TABLE chosen")
+    planned, total, nameless = connection.execute(
+        "SELECT count(*), count(*) FILTER (wanted), count(*) FILTER (wanted AND nameless) FROM plan"
+    ).fetchone() or (0, 0, 0)
+    return Rows(connection, int(planned), int(total), int(nameless), tuple(skipped))
 
 
 def _condition(wanted: Wanted) -> tuple[str, list[Any]]:

@@ -113,22 +113,34 @@ class _Query(msgspec.Struct):
         return found
 
 
-def sums(
-    engine: Engine, by: Sequence[Dimension], choice: Choice, *, by_model: bool
-) -> list[tuple[Any, ...]]:
-    """A record for each group: its keys, then the totals in their order; groups in any order.
+class Sums(msgspec.Struct, frozen=True):
+    """An answer. A record is a group's keys, then the totals in their order."""
+
+    groups: list[tuple[Any, ...]]
+    """In any order."""
+    total: tuple[Any, ...] | None
+    """The totals over all groups; None if nothing was chosen."""
+
+
+def sums(engine: Engine, by: Sequence[Dimension], choice: Choice, *, by_model: bool) -> Sums:
+    """Ask for the groups and their total in one go.
 
     Args:
         engine: Whom to ask.
-        by: What to group by; none gives one record.
+        by: What to group by; none gives the total alone.
         choice: Which calls.
-        by_model: Divide calls among the models that they billed.
+        by_model: Divide calls among the models that they billed. The total is then of their
+            shares, not of calls.
     """
     query = _Query(engine)
-    keys = "".join(f"{query.value_of(one)} AS key{number}, " for number, one in enumerate(by))
+    names = [f"key{number}" for number in range(len(by))]
+    keys = "".join(
+        f"{query.value_of(one)} AS {name}, " for one, name in zip(by, names, strict=True)
+    )
     where = " AND ".join(query.conditions(choice)) or "true"
+    grouped = f"GROUP BY GROUPING SETS (({', '.join(names)}), ())" if by else ""
     sql = f"""
-        SELECT {keys} count(*) AS calls,
+        SELECT {f"grouping({names[0]})" if by else "1"} AS is_total, {keys} count(*) AS calls,
           count(*) FILTER (WHERE NOT coalesce(success, false)) AS failed,
           count(*) FILTER (WHERE unpriced) AS without_price,
           count(*) FILTER (WHERE incomplete) AS lower_bounds,
@@ -139,6 +151,12 @@ def sums(
           {engine.quantile("latency_ms", 0.95)} FILTER (WHERE success) AS p95,
           {engine.quantile("ttft_ms", 0.5)} FILTER (WHERE success) AS ttft
         FROM ({engine.calls(by_model=by_model)}) AS chosen
-        WHERE {where} {"GROUP BY ALL" if by else ""}
+        WHERE {where} {grouped}
     """  # noqa: S608 - our own words; values are parameters
-    return engine.ask(sql, query.parameters)
+    groups, totals = [], []
+    for is_total, *record in engine.ask(sql, query.parameters):
+        if is_total:
+            totals.append(tuple(record[len(by) :]))
+        else:
+            groups.append(tuple(record))
+    return Sums(groups, totals[0] if totals else None)

@@ -14,6 +14,7 @@ from tokenproxy.config import IterationEnd, RunContext
 from tokenproxy.record.call import Call
 from tokenproxy.record.row import Row, RowPart
 from tokenproxy.telemetry import semconv as names
+from tokenproxy.telemetry import values
 from tokenproxy.telemetry.money import nanodollars
 from tokenproxy.telemetry.semconv import Semconv
 from tokenproxy.telemetry.tree import Group, Tool
@@ -28,9 +29,9 @@ _MAX_LIMITS = 32
 """Rate-limit headers told; the SDK keeps 128 attributes of a span."""
 
 
-def call_name(call: Call) -> str:
+def call_name(call: Call, row: Row | None) -> str:
     """``{operation} {requested model}``, or the operation alone."""
-    return _joined(call.start.operation, call.request.model)
+    return _joined(values.operation_name(call.start, row), call.request.model)
 
 
 def group_name(group: Group) -> str:
@@ -50,6 +51,11 @@ def error_type(call: Call, row: Row | None) -> str | None:
     return None if call.end.outcome == "complete" else call.end.error or call.end.outcome
 
 
+def streamed(call: Call, row: Row) -> bool:
+    """Whether the answer came as a stream: as one is framed, or as one that was asked for."""
+    return bool(row.stream or call.request.stream)
+
+
 def call_attributes(semconv: Semconv, run: RunContext, call: Call, row: Row | None) -> Attributes:
     """All attributes of a call's span; ``row`` is None for calls that leave none."""
     start, end, request = call.start, call.end, call.request
@@ -57,7 +63,7 @@ def call_attributes(semconv: Semconv, run: RunContext, call: Call, row: Row | No
     found: dict[str, Value | None] = {
         # First: of more attributes than the SDK keeps, the first are dropped.
         **_labels(run),
-        semconv.operation: start.operation,
+        semconv.operation: values.operation_name(start, row),
         semconv.provider: names.provider_name(start.provider),
         semconv.request_model: request.model,
         names.SERVER_ADDRESS: start.server_address or None,
@@ -76,6 +82,7 @@ def call_attributes(semconv: Semconv, run: RunContext, call: Call, row: Row | No
         names.HTTP_RESPONSE_SIZE: end.response_bytes or None,
         names.NODE: "call",
         names.CALL_ID: start.call_id,
+        names.OPERATION: start.operation,
         names.OUTCOME: end.outcome,
         names.ATTEMPT: call.attempt,
         names.RETRY_OF: call.retry_of,
@@ -83,6 +90,7 @@ def call_attributes(semconv: Semconv, run: RunContext, call: Call, row: Row | No
         names.CLIENT_REQUEST_ID: who.client_request_id,
         names.COMPACTION: who.compaction,
         names.CONTEXT_COMPACTED: who.context_compacted,
+        **_settings(semconv, call, row),
         **_account(end.response),
         **_belonging(run, who),
         **(_answer(semconv, call, row) if row is not None else {}),
@@ -193,6 +201,41 @@ def _labels(run: RunContext) -> dict[str, Value | None]:
     return {f"{names.LABEL_PREFIX}{key}": value for key, value in run.labels.items()}
 
 
+def _settings(semconv: Semconv, call: Call, row: Row | None) -> dict[str, Value | None]:
+    """What the request asked for that nothing else depends on, and its provider's own names."""
+    operation, asked = call.start.operation, call.request.settings
+    found: dict[str, Value | None] = {
+        semconv.request_choice_count: asked.choice_count if asked.choice_count != 1 else None,
+        semconv.request_seed: asked.seed,
+        semconv.request_frequency_penalty: asked.frequency_penalty,
+        semconv.request_presence_penalty: asked.presence_penalty,
+        semconv.output_type: asked.output_type or values.OUTPUT_TYPES.get(operation),
+        semconv.embeddings_dimensions: asked.dimensions,
+        semconv.request_encoding_formats: asked.encoding_formats or None,
+    }
+    later: dict[str | None, Value | None] = {
+        semconv.request_reasoning_level: asked.reasoning_level,
+        semconv.request_previous_response: asked.previous_response_id,
+        semconv.compacted: _is_set(call.start.attribution.context_compacted),
+    }
+    found.update((name, value) for name, value in later.items() if name is not None)
+    if row is None or call.start.kind == "batch_results":
+        return found
+    match names.provider_name(call.start.provider):
+        case values.OPENAI:
+            tier = asked.service_tier
+            found[names.OPENAI_API_TYPE] = values.OPENAI_API_TYPES.get(operation)
+            found[names.OPENAI_REQUEST_TIER] = None if tier == values.OPENAI_AUTO_TIER else tier
+        case values.AZURE_INFERENCE:
+            found[names.AZURE_NAMESPACE] = values.AZURE_COGNITIVE_SERVICES
+    return found
+
+
+def _is_set(flag: str | None) -> bool | None:
+    """True, or unknown: the conventions want no false."""
+    return True if flag and flag.lower() not in ("0", "false") else None
+
+
 def _account(response: ResponseFacts) -> dict[str, Value | None]:
     """Whose account was used and what is left of its limits, as the response's headers say."""
     limits = sorted(response.rate_limits.items())[:_MAX_LIMITS]
@@ -215,7 +258,7 @@ def _answer(semconv: Semconv, call: Call, row: Row) -> dict[str, Value | None]:
         semconv.response_model: call.end.reading.model,
         semconv.response_finish_reasons: None if reason is None else (reason,),
         semconv.response_first_chunk: (
-            row.ttft_ms / 1000 if row.stream and row.ttft_ms is not None else None
+            row.ttft_ms / 1000 if streamed(call, row) and row.ttft_ms is not None else None
         ),
         semconv.usage_input: row.input_tokens,
         semconv.usage_output: row.output_tokens if final else None,
@@ -236,6 +279,11 @@ def _answer(semconv: Semconv, call: Call, row: Row) -> dict[str, Value | None]:
         names.COST_PROVIDER_USD: row.provider_cost_usd,
         names.PRICE_VERSION: row.price_version,
         names.SERVICE_TIER: row.service_tier,
+        names.OPENAI_RESPONSE_TIER: (
+            row.service_tier
+            if row.provider == values.OPENAI and call.start.kind != "batch_results"
+            else None
+        ),
         names.SPEED: row.speed,
         names.INFERENCE_GEO: row.inference_geo,
         names.NOTES: row.notes or None,

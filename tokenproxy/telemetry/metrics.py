@@ -4,7 +4,8 @@
   2**53 add up exactly in any order, also in a backend that holds them as floats.
 * ``tokenproxy.usage.tokens`` is cut into disjoint kinds; reasoning, a part of the
   output, is a metric of its own so that nobody adds it up twice.
-* Attributes are few-valued: no run, call, session or turn ids. The story is on our
+* Attributes are few-valued: no run, call, session or turn ids; how many sets of them a
+  metric has is bounded (:mod:`tokenproxy.telemetry.series`). The story is on our
   counters only, not on the histograms (a story times a model times seventeen buckets).
 """
 
@@ -18,11 +19,11 @@ from tokenproxy.record.call import RESULTS, Call
 from tokenproxy.record.row import Row
 from tokenproxy.telemetry import attributes as tell
 from tokenproxy.telemetry import semconv as names
+from tokenproxy.telemetry import values
 from tokenproxy.telemetry.counts import Share, shares
 from tokenproxy.telemetry.semconv import Metric, Semconv
+from tokenproxy.telemetry.series import Labels, Series
 from tokenproxy.telemetry.tree import Group, Tool
-
-type Labels = dict[str, str | bool | int]
 
 _NS = 1e9
 
@@ -30,8 +31,12 @@ _NS = 1e9
 class Metrics:
     """The instruments of one run."""
 
-    def __init__(self, *, run: RunContext, semconv: Semconv, meter: Meter) -> None:
+    def __init__(
+        self, *, run: RunContext, semconv: Semconv, meter: Meter, series: Series | None = None
+    ) -> None:
         self._semconv = semconv
+        self._series = series or Series(semconv)
+        self._agent = run.agent
         self._story: Labels = {names.STORY_ID: tell.text(run.story_id)} if run.story_id else {}
         self._counters: dict[str, Counter] = {}
         self._histograms: dict[str, Histogram] = {}
@@ -50,7 +55,7 @@ class Metrics:
 
     def call(self, call: Call, row: Row | None, context: Context | None) -> None:
         """Measure a call. ``context`` is its span's, for exemplars."""
-        base = self._base(call)
+        base = self._base(call, row)
         server: Labels = {}
         if call.start.server_address:
             server[names.SERVER_ADDRESS] = tell.text(call.start.server_address)
@@ -123,7 +128,7 @@ class Metrics:
 
     def group(self, group: Group, context: Context | None, *, failed: str | None = None) -> None:
         """Measure how long an agent worked, where the dialect has a metric for it."""
-        labels: Labels = {self._semconv.operation: names.INVOKE_AGENT}
+        labels: Labels = {}
         if group.name:
             labels[self._semconv.agent_name] = tell.text(group.name)
         if failed is not None:
@@ -134,17 +139,20 @@ class Metrics:
     def tool(self, tool: Tool, context: Context | None) -> None:
         """Measure how long a tool ran, where the dialect has a metric for it."""
         labels: Labels = {
-            self._semconv.operation: names.EXECUTE_TOOL,
             self._semconv.tool_name: tell.text(tool.name),
+            self._semconv.tool_type: names.FUNCTION_TOOL,
         }
+        agent = tool.who.agent_type if tool.who.agent_id else self._agent
+        if agent:
+            labels[self._semconv.agent_name] = tell.text(agent)
         if tool.failed:
             labels[names.ERROR_TYPE] = names.TOOL_ERROR
         seconds = (tool.end_ns - tool.start_ns) / _NS
         self._record(self._semconv.tool_duration, seconds, labels, context)
 
-    def _base(self, call: Call) -> Labels:
+    def _base(self, call: Call, row: Row | None) -> Labels:
         labels: Labels = {
-            self._semconv.operation: call.start.operation,
+            self._semconv.operation: values.operation_name(call.start, row),
             self._semconv.provider: names.provider_name(call.start.provider),
         }
         if call.request.model:
@@ -158,11 +166,17 @@ class Metrics:
         self, call: Call, row: Row | None, labels: Labels, failed: Labels, context: Context | None
     ) -> None:
         start, end, semconv = call.start, call.end, self._semconv
-        inference = start.kind == "inference"
-        duration = semconv.inference_duration if inference else semconv.operation_duration
+        duration = semconv.inference_duration
+        operation = values.operation_name(start, row)
+        if operation == values.EMBEDDINGS:
+            duration = semconv.embeddings_duration
+        elif operation in values.NO_INFERENCE:
+            duration = semconv.operation_duration
         seconds = max(end.ended_ns - start.started_ns, 0) / _NS
         self._record(duration, seconds, {**labels, **failed}, context)
-        if row is not None and row.stream and row.ttft_ms is not None:
+        if duration is not semconv.inference_duration or row is None or row.ttft_ms is None:
+            return
+        if tell.streamed(call, row):
             self._record(semconv.first_chunk, row.ttft_ms / 1000, labels, context)
 
     def _own(self, share: Share, labels: Labels, context: Context | None) -> None:
@@ -178,6 +192,10 @@ class Metrics:
     ) -> None:
         """The conventions' token metrics. Output of a cut response is not final: not told."""
         semconv = self._semconv
+        if row.operation in values.NO_INFERENCE and semconv.embeddings_input is not None:
+            if row.operation == values.EMBEDDINGS and share.input_tokens is not None:
+                self._record(semconv.embeddings_input, share.input_tokens, labels, context)
+            return
         output = share.output_tokens if row.completeness == "final" else None
         for kind, count in (("input", share.input_tokens), ("output", output)):
             if count is not None:
@@ -200,10 +218,12 @@ class Metrics:
         self._add(counters.reasoning, reasoning or 0, labels, context)
 
     def _add(self, metric: Metric, amount: int, labels: Labels, context: Context | None) -> None:
+        labels = self._series.bounded(metric.name, labels)
         self._counters[metric.name].add(amount, labels, context)
 
     def _record(
         self, metric: Metric | None, amount: float, labels: Labels, context: Context | None
     ) -> None:
         if metric is not None:
+            labels = self._series.bounded(metric.name, labels)
             self._histograms[metric.name].record(amount, labels, context)

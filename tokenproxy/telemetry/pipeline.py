@@ -33,6 +33,7 @@ from tokenproxy.telemetry.instance import Instance, claim
 from tokenproxy.telemetry.metrics import Metrics
 from tokenproxy.telemetry.scope import RunScope
 from tokenproxy.telemetry.semconv import Semconv
+from tokenproxy.telemetry.series import Series
 from tokenproxy.telemetry.spans import Spans
 from tokenproxy.telemetry.switch import Signal
 
@@ -73,6 +74,7 @@ class Telemetry:
         self._instance = instance
         self._lock = threading.Lock()
         self._over = threading.Event()
+        self._series = Series(dialect)
         self._own = self._scope(run)
         self._dead: dict[str, RunScope] = {}
         """Runs that were killed and whose calls we tell in their place, by run_id."""
@@ -94,7 +96,7 @@ class Telemetry:
             )
         if self._meters is not None:
             meter = self._meters.get_meter(semconv.SCOPE, __version__, self._dialect.schema_url)
-            metrics = Metrics(run=run, semconv=self._dialect, meter=meter)
+            metrics = Metrics(run=run, semconv=self._dialect, meter=meter, series=self._series)
         return RunScope(run, spans, metrics)
 
     def call(self, call: Call, row: Row | None) -> None:

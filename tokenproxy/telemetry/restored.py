@@ -58,8 +58,7 @@ def restored_run(row: Row) -> RunContext:
     """The run of a row, and of all rows with its run and trace id.
 
     ``serve`` has no story, iteration or project; a ``run`` numbers its iterations from 1.
-    The iteration's span id is its own for runs of this version and later; older ones made
-    theirs at random, and theirs is another span then.
+    The iteration's span id is the run's own, which follows from its ids.
     """
     trace_id = row.trace_id or ""
     return RunContext(

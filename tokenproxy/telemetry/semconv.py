@@ -35,6 +35,10 @@ HTTP_RESEND_COUNT: Final = "http.request.resend_count"
 HTTP_REQUEST_SIZE: Final = "http.request.body.size"
 HTTP_RESPONSE_HEADER_PREFIX: Final = "http.response.header."
 HTTP_RESPONSE_SIZE: Final = "http.response.body.size"
+OPENAI_API_TYPE: Final = "openai.api.type"
+OPENAI_REQUEST_TIER: Final = "openai.request.service_tier"
+OPENAI_RESPONSE_TIER: Final = "openai.response.service_tier"
+AZURE_NAMESPACE: Final = "azure.resource_provider.namespace"
 SERVICE_NAME: Final = "service.name"
 SERVICE_VERSION: Final = "service.version"
 SERVICE_INSTANCE_ID: Final = "service.instance.id"
@@ -66,6 +70,8 @@ LINKS: Final = ("client", "retry_of")
 # -- attributes of ours: one call ----------------------------------------------------
 
 CALL_ID: Final = "tokenproxy.call.id"
+OPERATION: Final = "tokenproxy.operation"
+"""The ledger's word, where ``gen_ai.operation.name`` is the conventions'."""
 OUTCOME: Final = "tokenproxy.outcome"
 COMPLETENESS: Final = "tokenproxy.completeness"
 NOTE: Final = "tokenproxy.note"
@@ -252,6 +258,17 @@ class Semconv(msgspec.Struct, frozen=True, kw_only=True):
     request_top_k: str = "gen_ai.request.top_k"
     top_k_type: type[int | float]
     request_stop_sequences: str = "gen_ai.request.stop_sequences"
+    request_choice_count: str = "gen_ai.request.choice.count"
+    request_seed: str = "gen_ai.request.seed"
+    request_frequency_penalty: str = "gen_ai.request.frequency_penalty"
+    request_presence_penalty: str = "gen_ai.request.presence_penalty"
+    request_encoding_formats: str = "gen_ai.request.encoding_formats"
+    request_reasoning_level: str | None
+    request_previous_response: str | None
+    embeddings_dimensions: str = "gen_ai.embeddings.dimension.count"
+    output_type: str = "gen_ai.output.type"
+    compacted: str | None
+    """Says that the conversation was compacted before."""
     response_id: str = "gen_ai.response.id"
     response_model: str = "gen_ai.response.model"
     response_finish_reasons: str = "gen_ai.response.finish_reasons"
@@ -277,7 +294,10 @@ class Semconv(msgspec.Struct, frozen=True, kw_only=True):
 
     inference_duration: Metric
     operation_duration: Metric
-    """Of client operations that are no inference (token counting)."""
+    """Of client operations that are neither inference nor embeddings (token counting)."""
+    embeddings_duration: Metric
+    embeddings_input: Metric | None
+    """Tokens of embeddings, where those of inference have metrics of their own."""
     first_chunk: Metric
     token_usage: Metric | None
     usage_counters: UsageCounters | None
@@ -292,6 +312,8 @@ class Semconv(msgspec.Struct, frozen=True, kw_only=True):
         standard = (
             self.inference_duration,
             self.operation_duration,
+            self.embeddings_duration,
+            self.embeddings_input,
             self.first_chunk,
             self.token_usage,
             *counters,
@@ -313,11 +335,16 @@ V1_41: Final = Semconv(
     schema_url="https://opentelemetry.io/schemas/1.41.0",
     top_k_type=float,
     cut_finish_reason=None,
+    request_reasoning_level=None,
+    request_previous_response=None,
+    compacted=None,
     usage_cache_write="gen_ai.usage.cache_creation.input_tokens",
     agent_id="gen_ai.agent.id",
     agent_provider="gen_ai.provider.name",
     inference_duration=_OPERATION_DURATION,
     operation_duration=_OPERATION_DURATION,
+    embeddings_duration=_OPERATION_DURATION,
+    embeddings_input=None,
     first_chunk=Metric(
         "gen_ai.client.operation.time_to_first_chunk",
         "histogram",
@@ -349,6 +376,9 @@ GENAI_MAIN: Final = Semconv(
     schema_url="https://opentelemetry.io/schemas/gen-ai-dev/1.42.0-dev",
     top_k_type=int,
     cut_finish_reason="error",
+    request_reasoning_level="gen_ai.request.reasoning.level",
+    request_previous_response="gen_ai.request.previous_response.id",
+    compacted="gen_ai.conversation.compacted",
     usage_cache_write="gen_ai.usage.cache_write.input_tokens",
     agent_id=None,
     agent_provider=None,
@@ -360,6 +390,20 @@ GENAI_MAIN: Final = Semconv(
         _LONG_BOUNDS,
     ),
     operation_duration=_OPERATION_DURATION,
+    embeddings_duration=Metric(
+        "gen_ai.client.embeddings.duration",
+        "histogram",
+        "s",
+        "GenAI client embeddings operation duration.",
+        _LONG_BOUNDS,
+    ),
+    embeddings_input=Metric(
+        "gen_ai.client.embeddings.operation.input_tokens",
+        "histogram",
+        "{token}",
+        "Input tokens used per embeddings operation.",
+        _TOKEN_BOUNDS,
+    ),
     first_chunk=Metric(
         "gen_ai.client.inference.time_to_first_chunk",
         "histogram",

@@ -69,7 +69,7 @@ class Spans:
         start = call.start
         links = [*_client_link(call), *_retry_link(placed)]
         span = self._start(
-            tell.call_name(call),
+            tell.call_name(call, row),
             SpanKind.CLIENT,
             _Place(start.trace_id, start.span_id, placed.parent_id, start.started_ns),
             tell.call_attributes(self._semconv, self._run, call, row),

@@ -144,9 +144,9 @@ _TRACES = [
         "",
     ),
     trace_list(
-        "Latest calls that failed",
-        "Traces with a call that failed.",
-        "tokenproxy.span.role=call error=true",
+        "Latest traces with an error",
+        "A provider refused or failed a call in it.",
+        "tokenproxy.span.role=call tokenproxy.outcome=error",
     ),
 ]
 

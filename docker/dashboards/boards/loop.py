@@ -12,6 +12,7 @@ from boards.panels import (
     ranged,
     stat,
     table,
+    text,
     trace_list,
 )
 from boards.promql import (
@@ -138,10 +139,12 @@ _CHARTS = [
     ),
     chart(
         "Failed iterations",
-        "By the command's exit status; 128 + n is signal n.",
+        "By the command's exit status; 128 + n is signal n. The dots are single iterations: they "
+        "lead to the trace.",
         ranged(
             total(LOOP(ITERATIONS, f'{OUTCOME}="error"'), BAR, by="error_type"),
             "exit status {{error_type}}",
+            exemplars=True,
         ),
         unit="none",
     ),
@@ -155,9 +158,9 @@ _TRACES = [
         _OF_ITERATION,
     ),
     trace_list(
-        "Latest iterations that failed",
-        "Those whose command exited with another status than 0.",
-        f"{_OF_ITERATION} error=true",
+        "Iterations that exited with $status",
+        "Choose the status above; 128 + n is signal n. Jaeger finds a tag by its whole value only.",
+        f"{_OF_ITERATION} tokenproxy.exit_status=$status",
     ),
 ]
 
@@ -210,7 +213,7 @@ BOARD = board(
         *_TRACES,
         _STORY,
     ],
-    variables=[STORIES],
+    variables=[STORIES, text("status", "Exit status", "1")],
     since="24h",
     refresh="1m",
 )

@@ -236,8 +236,9 @@ _CALLS = [
     ),
     chart(
         "Errors by type",
-        "Calls that failed, by the provider's type of error or ours.",
-        ranged(total(CALL(CALLS, FAILED), BAR, by="error_type"), "{{error_type}}"),
+        "Calls that failed, by the provider's type of error or ours. The dots are single calls: "
+        "they lead to the trace.",
+        ranged(total(CALL(CALLS, FAILED), BAR, by="error_type"), "{{error_type}}", exemplars=True),
         unit="none",
     ),
     chart(

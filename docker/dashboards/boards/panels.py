@@ -267,6 +267,19 @@ def choice(name: str, label: str, metric: str, by: str) -> Json:
     }
 
 
+def text(name: str, label: str, value: str) -> Json:
+    """A value that is typed in."""
+    current = {"text": value, "value": value}
+    return {
+        "name": name,
+        "label": label,
+        "type": "textbox",
+        "query": value,
+        "current": current,
+        "options": [{**current, "selected": True}],
+    }
+
+
 SOURCES = (
     data_source("datasource", "Metrics", "prometheus", "prometheus"),
     data_source("traces", "Traces", "jaeger", "jaeger"),

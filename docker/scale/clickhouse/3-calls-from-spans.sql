@@ -43,7 +43,9 @@ WITH
     arrayDistinct(part_models) AS models
 SELECT
     a['tokenproxy.call.id'] AS call_id,
-    transform(a['tokenproxy.completeness'], ['final', 'partial', 'none'], [3, 2, 1], 0) AS fullness,
+    -- Who saw a call's end knows more than who found it open after a crash.
+    transform(a['tokenproxy.completeness'], ['final', 'partial', 'none'], [6, 4, 2], 0)
+        + (a['tokenproxy.outcome'] != 'lost') AS fullness,
 
     toDateTime64(Timestamp, 3, 'UTC') AS started,
     intDiv(Duration + 500, 1000) / 1000 AS latency_ms,
@@ -77,7 +79,7 @@ SELECT
         AS provider,
     served AS model,
     if(mapContains(a, 'gen_ai.request.model'), a['gen_ai.request.model'], NULL) AS requested_model,
-    a['gen_ai.operation.name'] AS operation,
+    a['tokenproxy.operation'] AS operation,
     a['tokenproxy.outcome'] AS outcome,
     a['tokenproxy.completeness'] AS completeness,
     NOT mapContains(a, 'error.type') AS success,

@@ -65,7 +65,7 @@ class Kafka(Service):
             [*self._java, "kafka.Kafka", self._settings],
             env={"PATH": os.environ["PATH"], "HOME": str(directory)},
             log=directory / "kafka.log",
-            ready=self.brokers,
+            ready="",  # it speaks no HTTP: see below
         )
 
     @property

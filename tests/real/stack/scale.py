@@ -25,6 +25,8 @@ FILES = Path(__file__).parents[3] / "docker" / "scale"
 GATEWAY_HOSTS = (HOST, "127.0.0.2")
 """One port at two addresses, as the machines behind one name have them. Linux answers on all of
 127.0.0.0/8."""
+GATEWAYS = "gateways.test"
+"""The name that they are behind."""
 SENT = "otelcol_exporter_sent_spans"
 """The collectors' own counter."""
 
@@ -39,6 +41,7 @@ class Scale:
         *,
         clickhouse_port: int | None = None,
         kafka: str | None = None,
+        edge_files: Sequence[str] = (),
         edge_env: Mapping[str, str] | None = None,
         gateway_env: Mapping[str, str] | None = None,
     ) -> None:
@@ -49,6 +52,7 @@ class Scale:
             clickhouse: Where the spans go.
             clickhouse_port: Instead of ClickHouse's own, of what stands before it.
             kafka: Brokers that stand between gateways and ClickHouse.
+            edge_files: Laid over ``edge.yaml``.
             edge_env: Further variables of the edge.
             gateway_env: Further variables of the gateways.
         """
@@ -67,14 +71,14 @@ class Scale:
         of_kafka = {"KAFKA_BROKERS": kafka} if kafka else {}
         self.edge = self._collector(
             "edge",
-            ["edge.yaml"],
+            ["edge.yaml", *edge_files],
             health[0],
             [
                 _endpoint("receivers::otlp::protocols::grpc", HOST, edge_grpc),
                 _endpoint("receivers::otlp::protocols::http", HOST, self._otlp_http),
             ],
             {
-                "GATEWAYS": f"dns://{self._names.address}/gateways.test:{grpc}",
+                "GATEWAYS": f"dns://{self._names.address}/{GATEWAYS}:{grpc}",
                 "GATEWAY_INSECURE": "true",
                 **(edge_env or {}),
             },

@@ -14,7 +14,7 @@ from tests.real.stack.accounts import await_telemetry
 from tests.real.stack.loops import Loops
 from tests.real.stack.stack import ROOT, Stack
 
-OLD_NAMES = re.compile(r"(?im)^.*\b(deprecat|alias|will be removed).*$")
+OLD_NAMES = re.compile(r"(?im)^.*\b(deprecat|alias|legacy .* format|will be removed).*$")
 
 
 def validate(program: Path, config: Path) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,1 @@
+"""What tokenproxy costs beside its peers: ``python -m benchmarks --help``."""

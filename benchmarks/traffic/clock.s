@@ -1,0 +1,1 @@
+// Empty: its presence lets clock.go declare a function without a body.

@@ -1,0 +1,3 @@
+module tokenproxy/benchmarks/traffic
+
+go 1.22
