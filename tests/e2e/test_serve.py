@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
 import pytest
 
 from tests.e2e.bench import Bench, curl
@@ -99,3 +100,40 @@ def test_bad_input(bench: Bench, words: list[str]) -> None:
     assert run.returncode == 2
     assert run.stderr.count(b"\n") == 1, run.stderr
     assert b"Traceback" not in run.stderr
+
+
+def test_workers_share_a_port_and_nothing_else(bench: Bench) -> None:
+    words = ("--listen", "127.0.0.1:0", "--workers", "3")
+    with Simulator("stream") as sim, serving(bench, sim, *words) as (gateway, url, _):
+        workers = psutil.Process(gateway.pid).children()
+        assert len(workers) == 3
+        ask = curl(f"{url}/v1/messages")
+        for _ in range(24):
+            got = subprocess.run(ask, capture_output=True, check=True, timeout=20)
+            assert got.stdout == bytes(sim.calls[-1].sent)
+        served = {row["run_id"] for row in bench.rows()}
+        assert len(served) > 1, "the kernel deals connections out"
+
+        workers[0].kill()
+        for _ in range(12):
+            subprocess.run([*ask, "--retry", "3"], capture_output=True, check=True, timeout=20)
+        gateway.send_signal(signal.SIGTERM)
+        assert gateway.wait(timeout=20) == 0
+        assert gateway.stderr is not None
+        said = gateway.stderr.read().decode()
+    rows = bench.rows()
+    assert len(rows) == len(sim.calls) >= 36
+    assert len({row["call_id"] for row in rows}) == len(rows)
+    assert {row["outcome"] for row in rows} == {"complete"}
+    assert f"{len(rows)} calls" in said
+    assert bench.journals() == []
+
+
+def test_a_port_that_a_gateway_with_workers_has_is_taken(bench: Bench) -> None:
+    words = ("--listen", "127.0.0.1:0", "--workers", "2")
+    with Simulator("plain") as sim, serving(bench, sim, *words) as (_, url, _):
+        second = bench.tokenproxy(
+            "serve", "--workers", "2", "--listen", url.removeprefix("http://")
+        )
+        assert second.returncode == 2
+        assert b"choose another port" in second.stderr

@@ -6,13 +6,17 @@ import ipaddress
 import socket
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tokenproxy.cli.failure import Failure
 from tokenproxy.cli.shared import InjectOption, LabelOption, LedgerOption, RouteOption
+
+if TYPE_CHECKING:
+    from tokenproxy.config import ProxyConfig, Summary
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -35,6 +39,16 @@ def serve(
             help="Listen where other machines reach; model APIs alone are served then.",
         ),
     ] = False,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=256,
+            metavar="N",
+            envvar="TOKENPROXY_WORKERS",
+            help="Processes that share the port; one a core at most.",
+        ),
+    ] = 1,
     route: RouteOption = None,
     ledger: LedgerOption = None,
     label: LabelOption = None,
@@ -57,7 +71,7 @@ def serve(
     from tokenproxy.launch.trust import write_upstream_trust
 
     env = environment.inherited()
-    listener = _listen(listen, allow_remote=allow_remote)
+    listeners = _listen(listen, workers, allow_remote=allow_remote)
     try:
         plan = make_plan(
             "forward", _without_base_urls(env), options.joined_routes(route or (), env)
@@ -67,46 +81,57 @@ def serve(
         check_prices(env)
         state = paths.state_dir(env)
         authority, certificate = gateway_authority(state, plan.hosts)
-        run = RunContext(
-            run_id=ids.uuid7(),
-            trace_id=ids.new_trace_id(),
-            span_id=ids.new_span_id(),
-            started_ns=time.time_ns(),
-            labels=options.joined_labels(label or (), env),
-            gateway=True,
-        )
-        run_dir = RunDir(state, run.run_id)
-        config = ProxyConfig(
-            run=run,
-            ledger=str(place),
-            run_dir=str(run_dir.path),
-            listen_fd=listener.fileno(),
-            intercept_hosts=plan.hosts,
-            routes=plan.routes,
-            upstream_proxy=plan.upstream_proxy,
-            no_proxy=no_proxy.entries(env),
-            ca_cert_pem=authority.cert_pem,
-            ca_key_pem=authority.key_pem,
-            upstream_ca=write_upstream_trust(run_dir.path, env),
-            only_opened=not _is_loopback(listener),
-            inject_include_usage=inject_include_usage,
-        )
+        labels = options.joined_labels(label or (), env)
+        runs = [
+            RunContext(
+                run_id=ids.uuid7(),
+                trace_id=ids.new_trace_id(),
+                span_id=ids.new_span_id(),
+                started_ns=time.time_ns(),
+                labels=labels,
+                gateway=True,
+            )
+            for _ in listeners
+        ]
+        run_dirs = [RunDir(state, run.run_id) for run in runs]
+        configs = [
+            ProxyConfig(
+                run=run,
+                ledger=str(place),
+                run_dir=str(run_dir.path),
+                listen_fd=listener.fileno(),
+                intercept_hosts=plan.hosts,
+                routes=plan.routes,
+                upstream_proxy=plan.upstream_proxy,
+                no_proxy=no_proxy.entries(env),
+                ca_cert_pem=authority.cert_pem,
+                ca_key_pem=authority.key_pem,
+                upstream_ca=write_upstream_trust(run_dir.path, env),
+                only_opened=not _is_loopback(listener),
+                inject_include_usage=inject_include_usage,
+            )
+            for run, run_dir, listener in zip(runs, run_dirs, listeners, strict=True)
+        ]
     except CannotRunError as error:
         raise Failure(str(error)) from None
     except OSError as error:
         raise Failure(f"the gateway cannot keep its state: {error}") from None
     try:
-        _serve(config, listener, certificate)
+        _serve(configs, listeners, certificate, env)
     finally:
-        run_dir.close(keep_log=False)
+        for run_dir in run_dirs:
+            run_dir.close(keep_log=False)
 
 
-def _serve(config: object, listener: socket.socket, certificate: Path) -> None:
-    from tokenproxy.config import ProxyConfig
+def _serve(
+    configs: Sequence[ProxyConfig],
+    listeners: Sequence[socket.socket],
+    certificate: Path,
+    env: Mapping[str, str],
+) -> None:
     from tokenproxy.launch.summary import say, summary_line
-    from tokenproxy.proxy import process
 
-    assert isinstance(config, ProxyConfig)  # noqa: S101 - narrows a lazily imported type
+    config, listener = configs[0], listeners[0]
     host, port = listener.getsockname()[:2]
     bound = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     # "Every address" is one to listen on, not one to go to.
@@ -118,9 +143,14 @@ def _serve(config: object, listener: socket.socket, certificate: Path) -> None:
         say(f"as a proxy:  HTTPS_PROXY={url} NODE_EXTRA_CA_CERTS={certificate}")
 
     begun = time.monotonic()
-    summary = process.run_loop(
-        process.serve(config, listener, ready=ready, ended=process.until_signal())
-    )
+    if len(listeners) == 1:
+        from tokenproxy.proxy import process
+
+        summary = process.run_loop(
+            process.serve(config, listener, ready=ready, ended=process.until_signal())
+        )
+    else:
+        summary = _serve_by_workers(configs, listeners, env, ready)
     elapsed_ms = (time.monotonic() - begun) * 1000
     say(summary_line(summary, elapsed_ms=elapsed_ms, iteration=None))
     for sentence in summary.warnings:
@@ -128,7 +158,28 @@ def _serve(config: object, listener: socket.socket, certificate: Path) -> None:
     sys.stderr.flush()
 
 
-def _listen(where: str, *, allow_remote: bool) -> socket.socket:
+def _serve_by_workers(
+    configs: Sequence[ProxyConfig],
+    listeners: Sequence[socket.socket],
+    env: Mapping[str, str],
+    ready: Callable[[], None],
+) -> Summary:
+    from tokenproxy.launch.proxy_process import Proxy
+    from tokenproxy.launch.workers import Workers
+
+    proxies = [
+        Proxy(listener, Path(config.run_dir), env)
+        for config, listener in zip(configs, listeners, strict=True)
+    ]
+    try:
+        return Workers(proxies, configs).run(ready)
+    except ChildProcessError as error:
+        raise Failure(f"a worker cannot be started: {error}") from None
+
+
+def _listen(where: str, workers: int, *, allow_remote: bool) -> list[socket.socket]:
+    from tokenproxy.launch.workers import open_listeners
+
     host, _, port = where.rpartition(":")
     host = host.strip("[]")
     if not host or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - the highest port
@@ -139,9 +190,8 @@ def _listen(where: str, *, allow_remote: bool) -> socket.socket:
             " authenticating proxy in front of 127.0.0.1, or add --allow-remote if only those who"
             " may use it can reach it (docs/security.md)"
         )
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, int(port)), family=family, backlog=1024)
+        return open_listeners(host, int(port), workers)
     except OSError as error:
         raise Failure(f"cannot listen on {where}: {error.strerror}; choose another port") from None
 

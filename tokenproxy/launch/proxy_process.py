@@ -161,6 +161,12 @@ class Proxy:
         if self.pid:
             os.kill(self.pid, signal.SIGKILL)
 
+    def stop(self) -> None:
+        """Ask it to settle its account and end; it is not replaced."""
+        self.failure = self.failure or "stopped"
+        if self.pid:
+            os.kill(self.pid, signal.SIGTERM)
+
     def _spawn(self) -> None:
         ours, theirs = socket.socketpair()
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

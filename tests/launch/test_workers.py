@@ -1,0 +1,58 @@
+"""Several proxies on one port."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.proxy.harness import RUN
+from tokenproxy.config import ProxyConfig, Summary
+from tokenproxy.launch.proxy_process import Proxy
+from tokenproxy.launch.workers import Workers, open_listeners, together
+
+
+def test_sums_of_several() -> None:
+    one = Summary(calls=2, failed=1, input_tokens=10, cost_usd=0.5, warnings=("a", "b"))
+    other = Summary(calls=3, output_tokens=7, cost_usd=0.25, unpriced=1, warnings=("b", "c"))
+    assert together([one, other]) == Summary(
+        calls=5,
+        failed=1,
+        input_tokens=10,
+        output_tokens=7,
+        cost_usd=0.75,
+        unpriced=1,
+        warnings=("a", "b", "c"),
+    )
+    assert together([]) == Summary()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_they_all_listen_on_one_port(count: int) -> None:
+    listeners = open_listeners("127.0.0.1", 0, count)
+    try:
+        assert len(listeners) == count
+        (port,) = {listener.getsockname()[1] for listener in listeners}
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        with pytest.raises(OSError, match="in use"):
+            open_listeners("127.0.0.1", port, 2)
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+def test_workers_that_cannot_start(tmp_path: Path) -> None:
+    listeners = open_listeners("127.0.0.1", 0, 2)
+    broken = (sys.executable, "-c", "raise SystemExit('no such module')")
+    proxies = [Proxy(listener, tmp_path, dict(os.environ), broken) for listener in listeners]
+    config = ProxyConfig(run=RUN, ledger="", run_dir="", listen_fd=-1, intercept_hosts=())
+    said: list[str] = []
+    with pytest.raises(ChildProcessError, match="no such module"):
+        Workers(proxies, [config, config]).run(lambda: said.append("ready"))
+    assert not said
+    assert not any(proxy.pid for proxy in proxies)
+    for listener in listeners:
+        listener.close()
