@@ -170,6 +170,12 @@ def test_no_room_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         pass
 
 
+def test_what_fails_in_its_use_is_not_its_own_failure(tmp_path: Path) -> None:
+    path = write(tmp_path / "l", [row()])
+    with pytest.raises(BrokenPipeError), open_rows([path], Wanted()):
+        raise BrokenPipeError
+
+
 MEASURE = """
 import sys, threading, time
 from pathlib import Path
