@@ -4,7 +4,7 @@
     python -m benchmarks --only sse,everyday --peers direct,nginx,tokenproxy --rounds 9
     python -m benchmarks --from benchmarks/results/last.json --plot docs/performance.svg
 
-A full run takes a quarter of an hour, a quick one two minutes. Let nothing else run beside it.
+A full run takes half an hour, a quick one two minutes. Let nothing else run beside it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from benchmarks.peers.litellm import Litellm
 from benchmarks.peers.mitmdump import Mitmdump
 from benchmarks.peers.nginx import Nginx
 from benchmarks.peers.peer import Peer
-from benchmarks.peers.tokenproxy import Tokenproxy
+from benchmarks.peers.tokenproxy import Tokenproxy, Workers
 from benchmarks.plot import plot
 from benchmarks.processes import Unavailable
 from benchmarks.reading import reports
@@ -41,7 +41,7 @@ from benchmarks.tables import tables
 from benchmarks.traffic_run import TrafficError, Upstream, build
 
 HERE = Path(__file__).parent
-PEERS = {peer.name: peer for peer in (Direct, Nginx, Mitmdump, Litellm, Tokenproxy)}
+PEERS = {peer.name: peer for peer in (Direct, Nginx, Mitmdump, Litellm, Tokenproxy, Workers)}
 USUAL = ("direct", "nginx", "mitmdump", "tokenproxy")
 FIRST = (SCENARIOS["json"], SCENARIOS["tls"])
 APART = ("memory", "start", "record", "report")

@@ -6,8 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from benchmarks.figures import Figure, Figures
-from benchmarks.measure import Sample
+from benchmarks.figures import Figure, Figures, by_cpu, by_rate
 from benchmarks.memory import CALLS
 from benchmarks.recording import WRITERS
 from benchmarks.results import Results
@@ -53,32 +52,24 @@ def bars(results: Results) -> list[Bar]:
     ]
 
 
-def rate(sample: Sample) -> float:
-    return sample.rate
-
-
-def cpu(sample: Sample) -> float | None:
-    return sample.cpu_s_per_1000
-
-
 def _throughput(figures: Figures) -> list[Bar]:
     return [
         Bar(
             text="SSE, 16 streams, as a part of nginx' throughput", way="at least",
-            bar=0.9, unit=" x", measured=figures.ratio("sse", LEVEL, OURS, "nginx", rate),
+            bar=0.9, unit=" x", measured=figures.ratio("sse", LEVEL, OURS, "nginx", by_rate),
         ),
         Bar(
             text="SSE, 16 streams, of stock mitmdump's", way="at least",
-            bar=4, unit=" x", measured=figures.ratio("sse", LEVEL, OURS, "mitmdump", rate),
+            bar=4, unit=" x", measured=figures.ratio("sse", LEVEL, OURS, "mitmdump", by_rate),
         ),
         Bar(
             text="JSON, 16 streams, of stock mitmdump's", way="at least",
-            bar=4, unit=" x", measured=figures.ratio("json", LEVEL, OURS, "mitmdump", rate),
+            bar=4, unit=" x", measured=figures.ratio("json", LEVEL, OURS, "mitmdump", by_rate),
         ),
         Bar(
             text="SSE, 16 streams: plain's throughput, of that with TLS opened", way="at most",
             bar=1.3, unit=" x",
-            measured=figures.scenario_ratio(OURS, ("sse", LEVEL), ("tls", LEVEL), rate),
+            measured=figures.scenario_ratio(OURS, ("sse", LEVEL), ("tls", LEVEL), by_rate),
         ),
     ]  # fmt: skip
 
@@ -90,7 +81,7 @@ def _costs(figures: Figures) -> list[Bar]:
     return [
         Bar(
             text="64 streams at 50 chunks/s: processor time a chunk, of nginx'", way="at most",
-            bar=3, unit=" x", measured=figures.ratio("everyday", EVERYDAY, OURS, "nginx", cpu),
+            bar=3, unit=" x", measured=figures.ratio("everyday", EVERYDAY, OURS, "nginx", by_cpu),
         ),
         Bar(
             text="added time to the first byte, 16 streams, p50", way="at most",

@@ -12,6 +12,16 @@ from benchmarks.measure import Sample
 type Value = Callable[[Sample], float | None]
 
 
+def by_rate(sample: Sample) -> float:
+    """Throughput."""
+    return sample.rate
+
+
+def by_cpu(sample: Sample) -> float | None:
+    """Processor time."""
+    return sample.cpu_s_per_1000
+
+
 class Figure(msgspec.Struct, frozen=True):
     """A median over the rounds, and between what values they lay."""
 

@@ -34,6 +34,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The peer's processor seconds for 1,000 chunks or calls, recording included."""
     core_share: float | None = None
     """Of one core, that the peer took during the load and its recording."""
+    rss_mb: float | None = None
+    """The peer's resident memory afterwards."""
     foreign_share: float = 0.0
     """Of all cores, that processes of others took."""
 
@@ -87,5 +89,6 @@ def measure(
         delay_p99_ms=quantile_ms(load.delay, 0.99),
         cpu_s_per_1000=cpu_s / units * 1000 if way.pids else None,
         core_share=cpu_s / took_s if way.pids else None,
+        rss_mb=machine.rss_mb(way.pids) if way.pids else None,
         foreign_share=round(foreign, 3),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from benchmarks.figures import Figure, Figures
+from benchmarks.figures import Figure, Figures, by_rate
 from benchmarks.measure import Sample
 from benchmarks.results import Results
 from benchmarks.scenarios import SCENARIOS
@@ -19,6 +19,7 @@ COLOURS = {
     "mitmdump": "#d08a2e",
     "litellm": "#a05bb5",
     "tokenproxy": "#2f6fd0",
+    "workers": "#17375e",
 }
 STYLE = """\
 text { font: 12px system-ui, sans-serif; fill: #1f2933; }
@@ -56,13 +57,10 @@ def _name(scenario: str, streams: int) -> str:
 
 
 def _throughput(figures: Figures) -> list[Group]:
-    def rate(sample: Sample) -> float:
-        return sample.rate
-
     return [
         (
             _name(*load),
-            _known((peer, figures.ratio(*load, peer, "direct", rate)) for peer in figures.peers),
+            _known((peer, figures.ratio(*load, peer, "direct", by_rate)) for peer in figures.peers),
         )
         for load in figures.loads
         if not SCENARIOS[load[0]].pace

@@ -53,7 +53,7 @@ class Server:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     return self
             time.sleep(0.02)
-        words = self.log.read_text(errors="replace")[-500:].strip()
+        words = " ".join(self.log.read_text(errors="replace")[-500:].split()).rstrip(".")
         self.stop()
         raise Unavailable(f"{self.name} does not start: {words}")
 

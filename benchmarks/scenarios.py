@@ -9,6 +9,9 @@ import msgspec
 CHUNKS = 200
 """Events of a streamed answer."""
 
+FEW = 20
+"""Of an answer that is soon over, so that many are begun."""
+
 PACE = 50
 """Events a second where a model writes, not a machine."""
 
@@ -35,6 +38,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     tls: bool = False
     """Opened on the way: TLS on both sides of a proxy."""
     gzip: bool = False
+    fresh: bool = False
+    """A new connection for each call, as of a command that makes one."""
+    stretch: int = 1
+    """Times the usual time, where calls are few."""
     socket: bool = False
     """The Responses API over a WebSocket, else the Messages API."""
 
@@ -53,11 +60,12 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
             f"-streams={streams}", f"-chunks={self.chunks}", f"-pace={self.pace}",
             f"-padding={self.padding}", f"-calls={self.calls}",
             f"-gzip={str(self.gzip).lower()}", f"-socket={str(self.socket).lower()}",
+            f"-fresh={str(self.fresh).lower()}",
         ]  # fmt: skip
         if self.calls:
             # Clients that begin in the same instant are a burst that no day has.
             return [*arguments, "-ramp=500ms"]
-        return [*arguments, f"-duration={seconds}s", f"-warmup={warmup_s}s"]
+        return [*arguments, f"-duration={seconds * self.stretch}s", f"-warmup={warmup_s}s"]
 
 
 MANY = (1, 16, 128, 512)
@@ -73,9 +81,12 @@ SCENARIOS = {
             name="socket", title="WebSocket", streams=(1, 16, 128), chunks=CHUNKS, socket=True
         ),
         Scenario(name="body", title="1 MB request", streams=(1, 16), padding=MEGABYTE),
-        Scenario(name="short", title="SSE, 10 chunks at 50/s", chunks=10, pace=PACE),
+        Scenario(name="hello", title="JSON call, new TLS connection", tls=True, fresh=True),
         Scenario(
-            name="everyday", title="SSE, 200 chunks at 50/s",
+            name="short", title=f"SSE, {FEW} chunks at {PACE}/s", chunks=FEW, pace=PACE, stretch=2
+        ),
+        Scenario(
+            name="everyday", title=f"SSE, {CHUNKS} chunks at {PACE}/s",
             streams=(64,), chunks=CHUNKS, pace=PACE, calls=1,
         ),
     )

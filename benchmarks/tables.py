@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.bars import bars
-from benchmarks.figures import Figure, Figures, Value
+from benchmarks.bars import EVERYDAY, LEVEL, bars
+from benchmarks.figures import Figure, Figures, Value, by_cpu, by_rate
 from benchmarks.machine import FOREIGN_LIMIT
 from benchmarks.measure import Sample
 from benchmarks.recording import WRITERS
@@ -27,8 +27,10 @@ def tables(results: Results) -> str:
         _added("Added time to the first byte, ms", figures, "ttfb", "short"),
         _added("Added delay of a chunk, ms", figures, "delay", "everyday"),
         _cost(figures),
+        _model(figures),
         _starts(results),
         _memory(results),
+        _rss(figures),
         _records(results),
         _reads(results),
     ]
@@ -98,14 +100,6 @@ def _load(scenario: str, streams: int) -> list[str]:
     return [SCENARIOS[scenario].title, str(streams)]
 
 
-def _rate(sample: Sample) -> float:
-    return sample.rate
-
-
-def _cpu(sample: Sample) -> float | None:
-    return sample.cpu_s_per_1000
-
-
 def _throughput(figures: Figures) -> str:
     loads = [load for load in figures.loads if not SCENARIOS[load[0]].pace]
     others = [name for name in ("nginx", "mitmdump", "litellm") if name in figures.peers]
@@ -113,8 +107,8 @@ def _throughput(figures: Figures) -> str:
     rows = [
         [
             *_load(*load),
-            *(shown(figures.value(*load, peer, _rate)) for peer in figures.peers),
-            *(shown(figures.ratio(*load, "tokenproxy", to, _rate)) for to in others if ours),
+            *(shown(figures.value(*load, peer, by_rate)) for peer in figures.peers),
+            *(shown(figures.ratio(*load, "tokenproxy", to, by_rate)) for to in others if ours),
         ]
         for load in loads
     ]
@@ -156,7 +150,7 @@ def _cost(figures: Figures) -> str:
         [
             *_load(*load),
             SCENARIOS[load[0]].unit,
-            *(shown(_microseconds(figures.value(*load, peer, _cpu))) for peer in proxies),
+            *(shown(_microseconds(figures.value(*load, peer, by_cpu))) for peer in proxies),
         ]
         for load in figures.loads
     ]
@@ -173,6 +167,28 @@ def _microseconds(figure: Figure | None) -> Figure | None:
     if figure is None:
         return None
     return Figure(figure.median * 1000, figure.low * 1000, figure.high * 1000)
+
+
+def _model(figures: Figures) -> str:
+    """What the costs are made of: a call's is a sum of these."""
+    rows = []
+    for peer in figures.peers:
+        call = figures.value("json", LEVEL, peer, by_cpu)
+        stream = figures.value("everyday", EVERYDAY, peer, by_cpu)
+        body = figures.value("body", LEVEL, peer, by_cpu)
+        if call is not None:
+            chunk = stream.median - call.median / SCENARIOS["everyday"].chunks if stream else None
+            megabyte = body.median - call.median if body else None
+            rows.append(
+                [
+                    peer,
+                    number(call.median * 1000),
+                    UNKNOWN if chunk is None else number(chunk * 1000),
+                    UNKNOWN if megabyte is None else number(megabyte * 1000),
+                ]
+            )
+    head = ["peer", "a call", "+ a chunk that comes alone", "+ a megabyte of request"]
+    return table("What a call costs, µs of a core", head, rows)
 
 
 def _starts(results: Results) -> str:
@@ -197,6 +213,20 @@ def _starts(results: Results) -> str:
 def _memory(results: Results) -> str:
     rows = [[f"{look.calls:,}", number(look.rss_mb)] for look in results.memory]
     return table("Memory of a gateway", ["calls", "resident MB"], rows)
+
+
+def _rss(figures: Figures) -> str:
+    rows = []
+    for peer in figures.peers:
+        seen = [figures.value(*load, peer, _resident) for load in figures.loads]
+        known = [figure.high for figure in seen if figure is not None]
+        if known:
+            rows.append([peer, number(max(known))])
+    return table("Memory of the peers", ["peer", "most resident after a measurement, MB"], rows)
+
+
+def _resident(sample: Sample) -> float | None:
+    return sample.rss_mb
 
 
 def _records(results: Results) -> str:

@@ -53,7 +53,11 @@ class Litellm:
             "--port",
             str(self._port),
         ]
-        env = os.environ | {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
+        env = os.environ | {
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+            "LITELLM_LOG": "ERROR",
+            "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",  # on loopback alone
+        }
         self._server = Server(self.name, command, work=work, env=env)
         self._server.wait_for_port(self._port, START_S)
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -96,7 +97,9 @@ class Ledger:
 class Gateway:
     """One ``tokenproxy serve``."""
 
-    def __init__(self, upstream: Upstream, work: Path, *, tls: bool) -> None:
+    def __init__(
+        self, upstream: Upstream, work: Path, *, tls: bool, options: Sequence[str] = ()
+    ) -> None:
         work.mkdir()
         self.port = free_port()
         self.ledger = Ledger(work / "ledger.jsonl")
@@ -107,6 +110,7 @@ class Gateway:
         command = [
             program(), "serve", "--listen", f"127.0.0.1:{self.port}",
             "--route", f"api.anthropic.com={url}", "--route", f"api.openai.com={url}",
+            *options,
         ]  # fmt: skip
         self.server = Server("tokenproxy", command, work=work, env=env)
         self.server.wait_for_port(self.port)
@@ -118,6 +122,8 @@ class Gateway:
 
 class Tokenproxy:
     name = "tokenproxy"
+    options: tuple[str, ...] = ()
+    """Of ``tokenproxy serve``."""
 
     def __init__(self) -> None:
         self._gateways: dict[bool, Gateway] = {}
@@ -130,8 +136,8 @@ class Tokenproxy:
             completeness="final",
         )
         for tls in (False, True):
-            place = work / f"tokenproxy{'-tls' if tls else ''}"
-            self._gateways[tls] = Gateway(upstream, place, tls=tls)
+            place = work / f"{self.name}{'-tls' if tls else ''}"
+            self._gateways[tls] = Gateway(upstream, place, tls=tls, options=self.options)
 
     def version(self) -> dict[str, str]:
         return {self.name: metadata.version("tokenproxy")}
@@ -155,3 +161,10 @@ class Tokenproxy:
     def stop(self) -> None:
         for gateway in self._gateways.values():
             gateway.server.stop()
+
+
+class Workers(Tokenproxy):
+    """The same with two worker processes. Not measured unless named."""
+
+    name = "workers"
+    options = ("--workers", "2")

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -15,6 +16,7 @@ from typing import Literal
 
 import msgspec
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
 from tests.telemetry import scene
 from tests.telemetry.receiver import OtlpReceiver
@@ -264,6 +266,22 @@ def test_a_collector_that_refuses_is_quoted(tmp_path: Path) -> None:
                 "spans and metrics of this run were not delivered"
             ),
         )
+
+
+def test_an_export_that_did_not_even_begin_in_time_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a machine under load the time may be up before an exporter was called."""
+    monkeypatch.setattr("tokenproxy.telemetry.pipeline.DEADLINE_S", 0.0)
+    held = threading.Event()
+    monkeypatch.setattr(TracerProvider, "shutdown", lambda _self: held.wait(20))
+    with OtlpReceiver() as receiver:
+        env = environment(receiver, OTEL_METRICS_EXPORTER="none")
+        sink = open_telemetry(env, scene.RUN, state=tmp_path)
+        feed(sink)
+        (sentence,) = sink.finish(scene.END)
+        held.set()
+    assert sentence.endswith("did not answer; spans of this run were not delivered")
 
 
 def test_what_arrived_is_not_called_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

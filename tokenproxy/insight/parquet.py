@@ -109,7 +109,10 @@ def check_output(output: Path, *, by_day: bool, force: bool) -> None:
     if by_day and output.exists() and not output.is_dir():
         raise CannotWriteError(f"{output} is a file: leave out the / at its end")
     if by_day and output.is_dir():
-        found = [one.name for one in output.iterdir()]
+        try:
+            found = [one.name for one in output.iterdir()]
+        except OSError as error:
+            raise CannotWriteError(f"{output} cannot be read: {error.strerror}") from error
         foreign = sorted(name for name in found if not name.startswith(f"{DAY}="))
         if foreign:
             raise CannotWriteError(

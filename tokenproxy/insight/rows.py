@@ -140,20 +140,24 @@ def open_rows(files: Sequence[Path], wanted: Wanted, *, usage: bool = False) -> 
     kinds = columns()
     if not usage:
         del kinds["usage"]
-    try:
-        with tempfile.TemporaryDirectory(prefix="tokenproxy-") as directory:
-            connection = connect(
-                str(Path(directory) / "rows.duckdb"),
-                {"memory_limit": _MEMORY, "threads": _THREADS, "temp_directory": directory},
-            )
+    with _room() as directory:
+        connection = connect(
+            str(Path(directory) / "rows.duckdb"),
+            {"memory_limit": _MEMORY, "threads": _THREADS, "temp_directory": directory},
+        )
+        try:
             try:
-                try:
-                    rows = _load(connection, files, wanted, kinds)
-                except duckdb.Error as error:
-                    raise _unreadable(error) from error
-                yield rows
-            finally:
-                connection.close()
+                rows = _load(connection, files, wanted, kinds)
+            except duckdb.Error as error:
+                raise _unreadable(error) from error
+            yield rows
+        finally:
+            connection.close()
+
+
+def _room() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="tokenproxy-", ignore_cleanup_errors=True)
     except OSError as error:
         raise LedgerError(f"There is no room to read the ledger: {error}") from error
 

@@ -42,6 +42,8 @@ class Delivery:
         self.delivered = 0
         self.failed = 0
         self.under_way = 0
+        self.late = False
+        """Time was up before all was exported: an export may not even have begun."""
         self._lock = threading.Lock()
 
     def begin(self) -> None:
@@ -68,7 +70,7 @@ class Delivery:
     @property
     def lost(self) -> str | None:
         """``spans`` or ``some spans`` if not everything arrived, else None."""
-        if not self.failed and not self.under_way:
+        if not (self.failed or self.under_way or self.late):
             return None
         return f"some {self.what}" if self.delivered else self.what
 

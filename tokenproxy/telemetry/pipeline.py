@@ -169,17 +169,23 @@ class Telemetry:
 
     def _shut_down(self, deadline: float) -> None:
         """Flush both providers side by side; leave what takes longer to its daemon thread."""
-        steps: list[Callable[[], None]] = []
+        steps: dict[str, Callable[[], None]] = {}
         if self._tracers is not None:
-            steps.append(self._tracers.shutdown)
+            steps["spans"] = self._tracers.shutdown
         if self._meters is not None:
-            steps.append(self._meters.shutdown)
-        threads = [threading.Thread(target=_quietly, args=(step,), daemon=True) for step in steps]
-        for thread in threads:
+            steps["metrics"] = self._meters.shutdown
+        threads = {
+            what: threading.Thread(target=_quietly, args=(step,), daemon=True)
+            for what, step in steps.items()
+        }
+        for thread in threads.values():
             thread.start()
-        for thread in threads:
+        for thread in threads.values():
             thread.join(max(deadline - time.monotonic(), 0.0))
-        if self._instance is not None and not any(thread.is_alive() for thread in threads):
+        late = {what for what, thread in threads.items() if thread.is_alive()}
+        for delivery in self._deliveries:
+            delivery.late = delivery.what in late
+        if self._instance is not None and not late:
             self._instance.release()
 
 

@@ -27,7 +27,6 @@ from boards.promql import (
     COST,
     DISCREPANCIES,
     FAILED,
-    INCOMPLETE,
     INPUT,
     KIND,
     NOTED,
@@ -43,6 +42,7 @@ from boards.promql import (
     UNPRICED,
     dollars,
     first_chunk,
+    incomplete,
     latency,
     none_is_zero,
     total,
@@ -108,9 +108,9 @@ _STATS = [
     ),
     stat(
         "Incomplete calls",
-        "Calls whose usage is known in part, since they were cut: their tokens and cost are "
-        "lower bounds.",
-        none_is_zero(total(CALL(CALLS, INCOMPLETE))),
+        "Calls whose usage is known in part or not at all, since they were cut or their provider "
+        "did not tell: their tokens and cost are lower bounds.",
+        none_is_zero(incomplete()),
         decimals=0,
         bad_from=1,
     ),
@@ -303,9 +303,10 @@ _SPEED = [
 
 _OPEN = [
     chart(
-        "Incomplete calls",
-        "Calls whose usage is known in part, by what cut them.",
-        ranged(total(CALL(CALLS, INCOMPLETE), BAR, by=OUTCOME), f"{{{{{OUTCOME}}}}}"),
+        "Incomplete calls by outcome",
+        "Calls whose usage is known in part or not at all, by outcome: what cut them, or complete "
+        "where the provider did not tell.",
+        ranged(incomplete(BAR, by=OUTCOME), f"{{{{{OUTCOME}}}}}"),
         unit="none",
     ),
     chart(

@@ -37,8 +37,9 @@ BY_MODEL = f'{REQUESTED}=~"$model"'
 BY_STORY = f'{STORY}=~"$story"'
 
 FAILED = f'{OUTCOME}!="complete"'
-INCOMPLETE = 'tokenproxy_completeness="partial"'
-"""What was used is known in part: a lower bound."""
+_PARTIAL = 'tokenproxy_completeness="partial"'
+_UNTOLD = f'tokenproxy_completeness="none", {OUTCOME}!~"error|blocked"'
+"""Answered, or cut before any usage was told; a call that was refused used nothing."""
 UNPRICED = 'tokenproxy_cost_known="false"'
 INPUT = f'{KIND}!="output"'
 OUTPUT = f'{KIND}="output"'
@@ -77,6 +78,14 @@ def total(selector: str, window: str = RANGE, *, by: str = "") -> str:
     """The sum over ``window``, of everything or by a label."""
     aggregate = f"sum by ({by})" if by else "sum"
     return f"{aggregate} (sum_over_time({selector}{window}))"
+
+
+def incomplete(window: str = RANGE, *, by: str = "") -> str:
+    """Calls that may have been billed for more than is known of them."""
+    either = " or ".join(
+        f"sum_over_time({CALL(CALLS, matchers)}{window})" for matchers in (_PARTIAL, _UNTOLD)
+    )
+    return f"sum by ({by}) ({either})" if by else f"sum ({either})"
 
 
 def dollars(selector: str, window: str = RANGE, *, by: str = "") -> str:

@@ -62,11 +62,18 @@ def make(bench: Bench, env: Mapping[str, str]) -> Traffic:
     asked("malformed-stream", "ST-2", [*reverse_curl()[:2], f"{reverse_curl()[2]}; true"])
     asked("stream", "", reverse_curl())
     with Simulator("stream") as sim:
-        unknown = curl(f"{sim.url}/v1/messages", body={**BODY, "model": UNKNOWN_MODEL})
+        unknown = curl(
+            "https://api.anthropic.com/v1/messages", body={**BODY, "model": UNKNOWN_MODEL}
+        )
         route = ("--mode", "forward", "--route", f"api.anthropic.com={sim.url}")
-        run("ST-1", [*unknown[:-1], "https://api.anthropic.com/v1/messages"], *route)
+        run("ST-1", unknown, *route)
         run("ST-1", ["curl", "-sS", "https://api.anthropic.com/v1/organizations/x"], *route)
         done.passed += 1
+        untold = curl(
+            "https://api.openai.com/v1/chat/completions",
+            body={**BODY, "model": "gpt-6-sol", "stream": True},
+        )
+        run("ST-2", untold, "--mode", "forward", "--route", f"api.openai.com={sim.url}")
     with Simulator("stream") as sim:
         run(
             "ST-1",
@@ -76,7 +83,8 @@ def make(bench: Bench, env: Mapping[str, str]) -> Traffic:
         )
     _lost(bench, env)
     done.lost += 1
-    run("ST-1", ["true"])  # finds the killed run and tells of its call
+    # Finds the killed run and tells of its call, for which the end of a run alone may be short.
+    run("ST-1", ["sleep", "1"])
     return done
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -11,11 +12,10 @@ from tests.telemetry.conformance.capture import PROTOCOLS, Capture, once
 
 
 @pytest.fixture(scope="session")
-def captures(
-    tmp_path_factory: pytest.TempPathFactory, worker_id: str = "master"
-) -> dict[str, Capture]:
+def captures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Capture]:
     """What was sent, by dialect: both at once, each once for all test processes."""
     base = tmp_path_factory.getbasetemp()
-    shared = (base if worker_id == "master" else base.parent) / "conformance"
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    shared = (base if alone else base.parent) / "conformance"
     with ThreadPoolExecutor() as pool:
         return dict(zip(PROTOCOLS, pool.map(partial(once, base=shared), PROTOCOLS), strict=True))
