@@ -11,7 +11,7 @@ from benchmarks.results import Results
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.tables import number
 
-WIDTH, LABELS, ROW, GAP, HEAD = 760, 190, 14, 10, 46
+WIDTH, LABELS, ROW, GAP, HEAD = 800, 230, 14, 10, 46
 BARS = WIDTH - LABELS - 90
 COLOURS = {
     "direct": "#9aa5b1",
