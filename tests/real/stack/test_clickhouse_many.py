@@ -25,6 +25,7 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]
     """A ClickHouse with ten million calls and half a million copies, as they were inserted."""
     with ClickHouse(tmp_path_factory.mktemp("many")) as made:
         made.create_tables()
+        made.keep_all()
         begin = time.monotonic()
         many.fill(made)
         tell(f"{many.CALLS + many.COPIES:,} rows inserted in {time.monotonic() - begin:.0f} s")
