@@ -37,7 +37,7 @@ test-real: install ## tests with the real clients: CLIs, SDKs, curl, terminals
 
 test-stack: install ## tests with the real Collector, Jaeger, Prometheus, ClickHouse
 	@scripts/install-clients stack && scripts/install-clients
-	@$(PY) -m pytest -m stack $(ARGS)
+	@$(PY) -m pytest -m stack -n 2 --dist loadfile $(ARGS)
 
 stack-up: install ## start the Collector, Jaeger and Prometheus on this machine, no containers
 	@scripts/install-clients stack
@@ -50,7 +50,7 @@ lint: install ## ruff: rules and format
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
 
 types: install ## mypy, strict
-	@$(PY) -m mypy
+	@$(PY) -m mypy && cd docker/dashboards && MYPYPATH=. ../../$(PY) -m mypy --strict make.py boards
 
 check: lint types test ## all of the above but the real clients
 

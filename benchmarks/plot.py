@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from benchmarks.bars import EVERYDAY, LEVEL
 from benchmarks.figures import Figure, Figures, by_rate
 from benchmarks.measure import Sample
 from benchmarks.results import Results
-from benchmarks.scenarios import SCENARIOS
+from benchmarks.scenarios import CHUNKS, SCENARIOS
 from benchmarks.tables import number
 
-WIDTH, LABELS, ROW, GAP, HEAD = 760, 190, 14, 10, 46
+WIDTH, LABELS, ROW, GAP, HEAD = 800, 230, 14, 10, 46
 BARS = WIDTH - LABELS - 90
 COLOURS = {
     "direct": "#9aa5b1",
@@ -63,7 +64,7 @@ def _throughput(figures: Figures) -> list[Group]:
             _known((peer, figures.ratio(*load, peer, "direct", by_rate)) for peer in figures.peers),
         )
         for load in figures.loads
-        if not SCENARIOS[load[0]].pace
+        if not SCENARIOS[load[0]].pace and (load[1] == LEVEL or load[0] == "sse")
     ]
 
 
@@ -77,7 +78,7 @@ def _cost(figures: Figures) -> list[Group]:
             _known((peer, figures.value(*load, peer, microseconds)) for peer in figures.peers),
         )
         for load in figures.loads
-        if SCENARIOS[load[0]].chunks
+        if SCENARIOS[load[0]].chunks == CHUNKS and load[1] in (LEVEL, EVERYDAY)
     ]
 
 

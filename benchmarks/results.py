@@ -28,6 +28,9 @@ class Results(msgspec.Struct, kw_only=True):
     starts: list[Start]
     memory: list[Memory]
     notes: list[str]
+    """Who was left out, and why."""
+    faults: list[str] = []
+    """Measurements that have no figure, because calls were not whole or their rows not right."""
     records: list[Record] = []
     reads: list[Read] = []
 

@@ -84,6 +84,7 @@ def _about(results: Results) -> str:
             f"{len(disturbed)} of {len(results.samples)} measurements were disturbed: other"
             f" processes took up to {most:.0%} of all cores."
         )
+    lines += [f"**Failed:** {fault}." for fault in results.faults]
     return "\n\n".join([*lines, *results.notes])
 
 

@@ -214,6 +214,19 @@ def test_dashboards_are_whole(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.name)
+def test_every_panel_is_explained(path: Path) -> None:
+    text = (DOCKER.parent / "docs" / "dashboards.md").read_text()
+    part = text.partition(f"\n## {path.stem}\n")[2].partition("\n## ")[0]
+    explained = {
+        title.strip()
+        for line in part.splitlines()
+        if line.startswith("| ")
+        for title in line.split("|")[1].split(",")
+    }
+    assert {panel["title"] for panel in panels(load(path))} <= explained
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.name)
 def test_panels_do_not_overlap(path: Path) -> None:
     board = load(path)
     for level in (board["panels"], *(row.get("panels", ()) for row in board["panels"])):

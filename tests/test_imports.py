@@ -38,6 +38,7 @@ ROOMS = {
 ONLY_IN = {
     "mitmproxy": {"proxy"},
     "opentelemetry": {"telemetry"},
+    "clickhouse_connect": {"insight"},
     "duckdb": {"insight"},
     "rich": {"insight"},
     "typer": {"cli"},

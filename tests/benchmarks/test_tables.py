@@ -51,13 +51,17 @@ def test_all_that_was_measured_is_told() -> None:
 
 def test_a_busy_machine_and_who_was_left_out_are_told() -> None:
     noisy = results(
-        sample("direct", foreign_share=0.5), sample("nginx"), notes=["Without mitmdump: why."]
+        sample("direct", foreign_share=0.5),
+        sample("nginx"),
+        notes=["Without mitmdump: why."],
+        faults=["sse through nginx, 16 streams: 1 calls failed"],
     )
     noisy.machine |= {"busy": True, "load_before": 7.5}
     text = tables(noisy)
     assert "was busy before the run: load 7.5" in text
     assert "1 of 2 measurements were disturbed: other processes took up to 50%" in text
     assert "Without mitmdump: why." in text
+    assert "**Failed:** sse through nginx, 16 streams: 1 calls failed." in text
 
 
 def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks.measure import measure
 from benchmarks.peers.direct import Direct
-from benchmarks.scenarios import SCENARIOS
-from benchmarks.traffic_run import SOURCE, TrafficError, Upstream, build
+from benchmarks.scenarios import SCENARIOS, Scenario
+from benchmarks.traffic_run import SOURCE, Load, TrafficError, Upstream, build
 from tests.real import needs
 
 
@@ -102,6 +102,25 @@ def test_the_command_measures_and_shows(
     assert picture.read_text().startswith("<svg")
 
 
+def test_a_missing_file_of_results_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["benchmarks", f"--from={tmp_path / 'none.json'}"])
+    assert command.main() == 2
+    assert "none.json holds no results: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", ["--rounds=0", "--seconds=-1", "--streams=many"])
+def test_a_number_that_is_none_is_refused(
+    given: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["benchmarks", given])
+    with pytest.raises(SystemExit) as refused:
+        command.main()
+    assert refused.value.code == 2
+    assert "is no number above 0" in capsys.readouterr().err
+
+
 def test_a_scenario_that_is_none_is_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,3 +129,21 @@ def test_a_scenario_that_is_none_is_refused(
         command.main()
     assert refused.value.code == 2
     assert "'astonishment' is none of json, sse" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("program")
+def test_a_peer_that_fails_has_no_figure_and_the_run_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def settle(_peer: Direct, scenario: Scenario, load: Load) -> None:
+        if scenario.name == "sse":
+            raise TrafficError(f"{load.all_calls} calls left 0 rows in the ledger")
+
+    monkeypatch.setenv("TOKENPROXY_CACHE", str(tmp_path))
+    monkeypatch.setattr(Direct, "settle", settle)
+    arguments = ["--quick", "--only=sse,json", "--peers=direct", "--rounds=1", "--seconds=0.1"]
+    monkeypatch.setattr("sys.argv", ["benchmarks", *arguments, f"--json={tmp_path / 'r.json'}"])
+    assert command.main() == 1
+    shown = capsys.readouterr().out
+    assert "**Failed:** sse through direct, 16 streams: " in shown
+    assert "| JSON call, 2 kB | 16 " in shown

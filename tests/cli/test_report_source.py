@@ -64,6 +64,12 @@ def test_a_source_that_is_no_url(cli: Cli) -> None:
     assert "must be a URL of the form clickhouse://user:password@host:8123/database" in said
 
 
+def test_an_empty_source_is_none(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "must be a URL" in refusal(cli, "--source", "")
+    monkeypatch.setenv("TOKENPROXY_REPORT_SOURCE", "")
+    assert cli("report").status == 0
+
+
 def test_a_source_and_a_ledger_exclude_each_other(cli: Cli, ledger: Path) -> None:
     said = refusal(cli, "--source", "clickhouse://db", "--ledger", str(ledger))
     assert "--source and --ledger exclude each other" in said

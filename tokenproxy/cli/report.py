@@ -91,8 +91,10 @@ def report(
     except ValueError as error:
         raise Failure(str(error)) from None
     # A ledger that is named goes before the variable.
-    place = source or (None if ledger else os.environ.get(SOURCE_VARIABLE))
-    if place:
+    place = None if ledger else os.environ.get(SOURCE_VARIABLE) or None
+    if source is not None:
+        place = source
+    if place is not None:
         made, nothing = _of_source(place, dimensions, choice, zone), "no calls match"
     else:
         made, nothing = _of_ledger(ledger or default_ledger(), dimensions, choice, zone)

@@ -6,6 +6,7 @@ from boards.panels import (
     LINES,
     MODELS,
     PROVIDERS,
+    SERVICE,
     STORIES,
     Json,
     board,
@@ -240,7 +241,7 @@ BOARD = board(
     "live",
     "The last quarter of an hour, and the health of the collector.",
     [*_NOW, *_CHARTS, heading("Traces"), *_TRACES, heading("Collector"), *_COLLECTOR],
-    variables=[PROVIDERS, MODELS, STORIES],
+    variables=[PROVIDERS, MODELS, STORIES, SERVICE],
     since="15m",
     refresh="5s",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from boards.panels import (
     LINES,
+    SERVICE,
     STORIES,
     board,
     chart,
@@ -213,7 +214,7 @@ BOARD = board(
         *_TRACES,
         _STORY,
     ],
-    variables=[STORIES, text("status", "Exit status", "1")],
+    variables=[STORIES, SERVICE, text("status", "Exit status", "1")],
     since="24h",
     refresh="1m",
 )

@@ -53,7 +53,7 @@ def traces(tags: str, limit: int = 20) -> Json:
     return {
         "datasource": TRACES,
         "queryType": "search",
-        "service": "tokenproxy",
+        "service": "$service",
         "tags": tags,
         "limit": limit,
     }
@@ -284,6 +284,8 @@ SOURCES = (
     data_source("datasource", "Metrics", "prometheus", "prometheus"),
     data_source("traces", "Traces", "jaeger", "jaeger"),
 )
+SERVICE = text("service", "Service in Jaeger", "tokenproxy")
+"""What OTEL_SERVICE_NAME says, where it says anything."""
 PROVIDERS = choice("provider", "Provider", promql.CALLS, promql.PROVIDER)
 MODELS = choice(
     "model",

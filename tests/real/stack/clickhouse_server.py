@@ -23,6 +23,7 @@ import json
 import re
 import signal
 import sys
+import tempfile
 import threading
 import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -67,14 +68,20 @@ class Engine:
         self._session: Any = session.Session(directory)
         self._lock = threading.Lock()
 
-    def ask(self, sql: bytes, form: str, parameters: dict[str, str], database: str) -> Answer:
-        """Run a statement.
+    def ask(
+        self, sql: bytes, data: bytes, form: str, parameters: dict[str, str], database: str
+    ) -> Answer:
+        """Run a statement with what it inserts.
 
         Raises:
             RefusedError: with ClickHouse's own words.
         """
         try:
-            with self._lock:
+            with self._lock, tempfile.NamedTemporaryFile() as file:
+                if data:
+                    file.write(data)
+                    file.flush()
+                    sql = _inserting(sql, file.name)
                 self._session.query(f"USE {_quoted(database)}")
                 found = self._session.query(sql, form, params=parameters)
                 return Answer(
@@ -127,7 +134,8 @@ class Door(BaseHTTPRequestHandler):
                     if name.startswith("param_")
                 }
                 found = self.engine.ask(
-                    stated + b"\n" + body if stated else body,
+                    stated or body,
+                    body if stated else b"",
                     asked.get("default_format", "TabSeparated"),
                     parameters,
                     asked.get("database") or "default",
@@ -184,6 +192,15 @@ class Door(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+def _inserting(sql: bytes, file: str) -> bytes:
+    """The statement with its data in a file: in it, chdb takes an empty line for their end."""
+    ending = f" FROM INFILE '{file}' FORMAT".encode()
+    found, count = re.subn(rb"\s+FORMAT(?=\s+\w+\s*$)", lambda _: ending, sql)
+    if not count:
+        raise RefusedError("Code: 48. DB::Exception: data need a FORMAT before them")
+    return found
 
 
 def _quoted(name: str) -> str:

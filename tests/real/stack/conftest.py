@@ -29,18 +29,22 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
         yield running
 
 
-TABLES = pytest.StashKey[list[Table]]()
-
-
 @pytest.fixture
-def tables(pytestconfig: pytest.Config) -> list[Table]:
-    """Tables to print when all tests have run."""
-    return pytestconfig.stash.setdefault(TABLES, [])
+def tables(request: pytest.FixtureRequest) -> Iterator[list[Table]]:
+    """Tables to print when all tests have run, whichever process ran this one."""
+    made: list[Table] = []
+    yield made
+    request.node.user_properties.extend((TABLE, table.text()) for table in made)
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    for table in config.stash.get(TABLES, []):
-        terminalreporter.write_line("")
-        terminalreporter.write_line(table.text())
+TABLE = "table"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", None) == "teardown":
+                for name, text in report.user_properties:
+                    if name == TABLE:
+                        terminalreporter.write_line("")
+                        terminalreporter.write_line(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,10 +22,12 @@ LIMIT_BYTES = 8 << 30
 
 
 @pytest.fixture(scope="module")
-def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
+def clickhouse() -> Iterator[ClickHouse]:
     """A ClickHouse with ten million calls and half a million copies, as they were inserted."""
-    with ClickHouse(tmp_path_factory.mktemp("many")) as made:
+    # Not pytest's directory: that one is kept for the next three sessions.
+    with tempfile.TemporaryDirectory() as directory, ClickHouse(Path(directory)) as made:
         made.create_tables()
+        made.keep_all()
         begin = time.monotonic()
         many.fill(made)
         tell(f"{many.CALLS + many.COPIES:,} rows inserted in {time.monotonic() - begin:.0f} s")

@@ -4,7 +4,7 @@ cut, killed, unpriced, of several stories, providers and models, in both dialect
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.e2e.bench import BODY, Bench, curl, proxy_of, reverse_curl, wait_until
@@ -88,9 +88,8 @@ def make(bench: Bench, env: Mapping[str, str]) -> Traffic:
     return done
 
 
-def _mixed(run: object) -> None:
+def _mixed(run: Callable[..., None]) -> None:
     """Four providers in one iteration, one call aborted, one refused and repeated."""
-    assert callable(run)
     with Simulator("slow") as claude, Simulator("rate-limited-once") as rest:
         run(
             "ST-2",
