@@ -23,6 +23,8 @@ def word(value: Any, limit: int = MAX_WORD) -> str | None:
 
 def count(value: Any) -> int | None:
     """``value`` if it is a whole number >= 0, else None: 12.0 is one, ``true`` and "12" are not."""
+    if type(value) is int:
+        return value if 0 <= value <= MAX_COUNT else None
     if value is None or isinstance(value, bool):
         return None
     if isinstance(value, float) and value.is_integer():
