@@ -14,10 +14,10 @@ Theory of operation. Nearly all bytes of a model's stream are content deltas,
 which accounting does not need. The reader is told the names of such events and
 passes over their data without copying it. An event as nearly all are, whole in one
 chunk, with a name or none and one line of data, costs two or three ``find`` calls,
-wanted or not; all others are put together line by line. What is kept is bounded: data of more than 64 KiB is reduced as JSON while
-it comes (``prune``: a picture in it goes, the usage beside it stays), and an event
-that exceeds the limit all the same is passed over to its end and counted,
-whatever its name.
+wanted or not; all others are put together line by line. What is kept is bounded:
+data of more than 64 KiB is reduced as JSON while it comes (``prune``: a picture in it
+goes, the usage beside it stays), and an event that exceeds the limit all the same is
+passed over to its end and counted, whatever its name.
 """
 
 from __future__ import annotations

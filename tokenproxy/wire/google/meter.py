@@ -17,7 +17,6 @@ from tokenproxy.wire.bookkeeping import keep, say
 from tokenproxy.wire.google.usage import GENERATE, Bill, Held, Names, bad_counts, bill
 from tokenproxy.wire.usage import Reading
 
-
 _GROWN = 2
 """Usage that comes with every chunk is news when the output has grown so many times."""
 
