@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-import uuid
 
 DERIVED_VERSION = 8
 """Of UUIDs that follow from something else (RFC 9562: "of the maker's own making")."""
@@ -18,7 +17,8 @@ def uuid7() -> str:
     value |= (time.time_ns() // 1_000_000) << 80
     value = (value & ~(0xF << 76)) | (0x7 << 76)
     value = (value & ~(0x3 << 62)) | (0x2 << 62)
-    return str(uuid.UUID(int=value))
+    digits = f"{value:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def new_trace_id() -> str:

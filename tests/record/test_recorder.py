@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import msgspec
 import pytest
 
 from tests.record.fakes import FakeDialect, Remembering, fake_dialect
-from tests.record.make import RUN, T0, end, names, reading, start
+from tests.record.make import RUN, T0, end, names, part, reading, start
 from tokenproxy.config import IterationEnd, Summary
 from tokenproxy.record import recorder as recorder_module
 from tokenproxy.record.ledger import iter_rows, verify
@@ -353,3 +354,25 @@ def test_a_resumed_run_sums_up_what_it_used_before(tmp_path: Path, book: Path, r
     assert (found.calls, found.input_tokens) == (2, 6)
     assert [row.call_id for row in sink.earlier] == ["c-0"]
     assert [row.call_id for row in sink.rows] == ["c-1"]
+
+
+def test_of_news_that_came_together_the_last_is_journaled(tmp_path: Path, book: Path) -> None:
+    recorder = new_recorder(tmp_path, Remembering())
+    journal = next((tmp_path / "runs" / "run-1").glob("journal-*.jsonl"))
+    recorder.opened(start("c-0"))
+    recorder.opened(start("c-1"))
+    for tokens in range(100):
+        for name in ("c-0", "c-1"):
+            news = reading(part(output_tokens=tokens), completeness="partial")
+            recorder.progressed(name, news)
+    recorder.closed("c-1", end())
+    recorder.start()
+    while b'"t":"read"' not in journal.read_bytes():
+        time.sleep(0.005)
+    read = [json.loads(line) for line in journal.read_bytes().splitlines() if b'"t":"read"' in line]
+    assert [(each["id"], each["reading"]["parts"][0]["output_tokens"]) for each in read] == [
+        ("c-0", 99)
+    ]
+    recorder.finish(None)
+    lost = next(row for row in rows(book) if row.call_id == "c-0")
+    assert (lost.outcome, lost.output_tokens) == ("lost", 99)

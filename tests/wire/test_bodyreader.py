@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.wire.fixtures.encodings import ENCODERS
 from tests.wire.strategies import chunked, cuts
-from tokenproxy.wire.bodyreader import BodyReader
+from tokenproxy.wire.bodyreader import BodyReader, read_body
 from tokenproxy.wire.framing.jsonbody import JsonBody
 
 ENCODED = pytest.mark.parametrize(("encoding", "encode"), ENCODERS.values(), ids=list(ENCODERS))
@@ -23,6 +23,15 @@ def read(body: bytes, encoding: str, step: int = 1 << 30) -> bytes | None:
     for at in range(0, len(body), step):
         reader.feed(body[at : at + step])
     return reader.take()
+
+
+@ENCODED
+@pytest.mark.parametrize("body", [b"", SMALL, b" " * 64 * 1024, LARGE, b"{", b"--x\r\n\r\n"])
+def test_a_body_that_came_whole_is_read_as_in_pieces(
+    encoding: str, encode: Callable[[bytes], bytes], body: bytes
+) -> None:
+    assert read_body(encode(body), encoding) == read(encode(body), encoding, 1000)
+    assert read_body(body, encoding) == read(body, encoding, 1000)
 
 
 @ENCODED

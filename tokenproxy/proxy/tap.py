@@ -129,16 +129,25 @@ class Tap:
         if self._parser is None or self._decoder is None or self._done:
             return
         try:
-            news = False
-            for piece in self._decoder.pieces(data):
-                news = self._parser.feed(piece) or news
+            if self._decoder.plain:
+                news = self._parser.feed(data)
                 self._note(arrived_ns)
+            else:
+                news = self._read_encoded(data, arrived_ns)
             if news:
                 self._recorder.progressed(self.start.call_id, copy_of(self._parser.reading))
         except Exception:
             # Invariant 1: a fault of ours never harms the call. The row will say less.
             logger.exception("call %s: response not read further", self.start.call_id)
             self._decoder = None
+
+    def _read_encoded(self, data: bytes, arrived_ns: int) -> bool:
+        news = False
+        if self._parser is not None and self._decoder is not None:
+            for piece in self._decoder.pieces(data):
+                news = self._parser.feed(piece) or news
+                self._note(arrived_ns)
+        return news
 
     def _note(self, arrived_ns: int) -> None:
         parser = self._parser

@@ -39,7 +39,7 @@ from tokenproxy.record.row import encode
 from tokenproxy.record.seen import SeenResults
 from tokenproxy.record.sink import Sink, Sinks
 from tokenproxy.record.tally import Tally, rows_of_run
-from tokenproxy.wire.bodyreader import BodyReader
+from tokenproxy.wire.bodyreader import read_body
 from tokenproxy.wire.dialect import Dialect
 from tokenproxy.wire.usage import Reading, RequestFacts
 
@@ -115,12 +115,9 @@ class Account:
         if pending is None:
             return
         request = RequestFacts()
-        if body is not None:
-            reader = BodyReader(encoding)
-            reader.feed(body)
-            body = reader.take()
-        if body is not None:
-            request = self._dialects(pending.start.dialect).read_request(body)
+        document = None if body is None else read_body(body, encoding)
+        if document is not None:
+            request = self._dialects(pending.start.dialect).read_request(document)
         self._ask(pending, request)
 
     def asked(self, call_id: str, request: RequestFacts) -> None:
@@ -205,11 +202,12 @@ class Account:
     def _ask(self, pending: wal.Pending, request: RequestFacts) -> None:
         start = pending.start
         # Some APIs name the model, and whether they stream, in the path alone.
-        request = msgspec.structs.replace(
-            request,
-            model=request.model or start.path_model,
-            stream=request.stream if start.path_stream is None else start.path_stream,
-        )
+        if start.path_model is not None or start.path_stream is not None:
+            request = msgspec.structs.replace(
+                request,
+                model=request.model or start.path_model,
+                stream=request.stream if start.path_stream is None else start.path_stream,
+            )
         start = identified(start, request)
         link = Link(attempt=start.attribution.attempt)
         if start.kind == "inference":

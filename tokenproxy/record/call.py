@@ -53,6 +53,8 @@ def identified(start: CallStart, request: RequestFacts) -> CallStart:
     What kind of request it is, the body knows better.
     """
     who = start.attribution
+    if request.session_id is request.turn_id is request.request_class is None:
+        return start
     named = msgspec.structs.replace(
         who,
         session_id=who.session_id or request.session_id,

@@ -16,6 +16,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from functools import lru_cache
 
 from tokenproxy.config import RunContext
 from tokenproxy.record.call import Call
@@ -139,11 +140,18 @@ def surely_row(call: Call, run: RunContext, prices: Prices) -> Row:
 def timestamp(unix_ns: int) -> str:
     """UTC to the millisecond: ``2026-11-22T00:54:55.830Z``."""
     seconds, nanoseconds = divmod(unix_ns, 1_000_000_000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{nanoseconds // _MS:03d}Z"
+    return f"{_second(seconds)}.{nanoseconds // _MS:03d}Z"
 
 
-def _durations(told: Iterable[tuple[str, float]]) -> tuple[ToolDuration, ...] | None:
-    return tuple(ToolDuration(name=name, duration_ms=spent) for name, spent in told) or None
+@lru_cache(maxsize=16)
+def _second(unix_s: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(unix_s))
+
+
+def _durations(told: Sequence[tuple[str, float]]) -> tuple[ToolDuration, ...] | None:
+    if not told:
+        return None
+    return tuple(ToolDuration(name=name, duration_ms=spent) for name, spent in told)
 
 
 def _milliseconds(since_ns: int, until_ns: int) -> float:
@@ -161,33 +169,30 @@ def settled_completeness(reading: Reading, operation: str) -> Completeness:
     """
     if not reading.parts:
         return "none"
-    whole = operation in WITHOUT_OUTPUT or all(
-        part.billable is False
-        or (part.uncached_input_tokens is not None and part.output_tokens is not None)
-        for part in reading.parts
-    )
-    return "final" if whole and reading.completeness == "final" else "partial"
+    if reading.completeness != "final":
+        return "partial"
+    if operation in WITHOUT_OUTPUT:
+        return "final"
+    for part in reading.parts:
+        stated = part.uncached_input_tokens is not None and part.output_tokens is not None
+        if part.billable is not False and not stated:
+            return "partial"
+    return "final"
 
 
 def input_total(part: UsagePart | RowPart) -> int | None:
     """All input tokens of a part; None if the uncached ones are not stated."""
     if part.uncached_input_tokens is None:
         return None
-    split = sum(
-        count or 0
-        for count in (
-            part.cache_creation_5m_input_tokens,
-            part.cache_creation_1h_input_tokens,
-            part.cache_creation_30m_input_tokens,
-            part.cache_creation_12h_input_tokens,
-        )
-    )
     writes = part.cache_creation_input_tokens
-    return (
-        part.uncached_input_tokens
-        + (part.cache_read_input_tokens or 0)
-        + (split if writes is None else writes)
-    )
+    if writes is None:
+        writes = (
+            (part.cache_creation_5m_input_tokens or 0)
+            + (part.cache_creation_1h_input_tokens or 0)
+            + (part.cache_creation_30m_input_tokens or 0)
+            + (part.cache_creation_12h_input_tokens or 0)
+        )
+    return part.uncached_input_tokens + (part.cache_read_input_tokens or 0) + writes
 
 
 def _output(part: UsagePart) -> int | None:
@@ -218,6 +223,8 @@ def _total(costs: Sequence[Cost | None]) -> Decimal | None:
 
 def _sources(costs: Sequence[Cost | None]) -> str | None:
     """The price lists that were used, each once."""
+    if len(costs) == 1:
+        return (costs[0].source or None) if costs[0] is not None else None
     used = dict.fromkeys(cost.source for cost in costs if cost is not None and cost.source)
     return " ".join(used) or None
 

@@ -56,6 +56,10 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
 }
 """Disjoint kind of tokens -> price keys, the first that the model has."""
 
+_INPUTS = tuple(kind for kind in MODALITIES if kind.startswith("input_"))
+_READS = tuple(kind for kind in MODALITIES if kind.startswith("cache_"))
+_OUTPUTS = tuple(kind for kind in MODALITIES if kind.startswith("output_"))
+
 _WRITE_1H = "cache_write_1h_mtok"
 _REQUESTS = "requests_kcount"
 _TOOLS = ("web_searches_kcount", "storage_searches_kcount")
@@ -117,7 +121,7 @@ def cost_of(
 ) -> Decimal | None:
     """What a part costs; None if the price of anything in it is unknown."""
     counts = _counts(part)
-    inputs = sum(count for kind, count in counts.items() if not _is_output(kind))
+    inputs = sum(counts.values()) - (part.output_tokens or 0)
     total = FREE
     for kind, count in counts.items():
         if not count:
@@ -167,38 +171,20 @@ def _counts(part: UsagePart) -> dict[str, int]:
         "write_1h": hour,
         "write_12h": long,
     }
-    for whole, total, subsets in (
-        (
-            "input",
-            part.uncached_input_tokens,
-            [(name, modal.get(name)) for name in ("input_audio", "input_image", "input_video")],
-        ),
-        (
-            "cache_read",
-            part.cache_read_input_tokens,
-            [(name, modal.get(name)) for name in ("cache_audio_read", "cache_image_read")],
-        ),
-        (
-            "output",
-            part.output_tokens,
-            [
-                ("reasoning", part.reasoning_output_tokens),
-                *((name, modal.get(name)) for name in MODALITIES if _is_output(name)),
-            ],
-        ),
+    # Subsets that say more than their whole are cut to it: a stream that broke off.
+    output = part.output_tokens or 0
+    counts["reasoning"] = min(part.reasoning_output_tokens or 0, output)
+    for whole, rest, subsets in (
+        ("input", part.uncached_input_tokens or 0, _INPUTS),
+        ("cache_read", part.cache_read_input_tokens or 0, _READS),
+        ("output", output - counts["reasoning"], _OUTPUTS),
     ):
-        # Subsets that say more than their whole are cut to it: a stream that broke off.
-        rest = total or 0
-        for name, stated in subsets:
-            taken = min(stated or 0, rest)
-            counts[name] = taken
-            rest -= taken
-        counts[whole] = rest
+        left = rest
+        for name in subsets if modal else ():
+            counts[name] = taken = min(modal.get(name) or 0, left)
+            left -= taken
+        counts[whole] = left
     return counts
-
-
-def _is_output(kind: str) -> bool:
-    return kind.startswith("output") or kind == "reasoning"
 
 
 def _first(prices: Iterable[Price | None]) -> Price | None:

@@ -5,9 +5,11 @@ all that are there and works in this order:
 
 1. *Openings first*: journal and acknowledge them, because requests wait for it.
 2. The others as they came. Before each long one openings are looked for again.
-3. *Settle* the calls that ended, all with one lock and one write.
+3. The latest *news* of each response that is still under way; earlier ones of the
+   same batch, and those of responses that have ended in it, are of no use any more.
+4. *Settle* the calls that ended, all with one lock and one write.
 
-Settling is put off, without holding up 1 and 2, while the price library is
+Settling is put off, without holding up the rest, while the price library is
 being imported (0.3 s, once) and while somebody else holds the ledger's lock.
 """
 
@@ -88,7 +90,8 @@ class _Finish(msgspec.Struct, frozen=True):
     """On the monotonic clock, seconds."""
 
 
-type _Event = _Opened | _Requested | _Asked | _Passed | _Progressed | _Closed | Recovery | _Finish
+type _Event = _Opened | _Requested | _Asked | _Passed | _Closed | Recovery | _Finish
+"""What is dealt with in order."""
 
 
 class Recorder:
@@ -129,8 +132,10 @@ class Recorder:
         )
         self._runs = runs
         self._resumed = resumed
-        self._queue: SimpleQueue[_Event] = SimpleQueue()
+        self._queue: SimpleQueue[_Event | _Progressed] = SimpleQueue()
         self._later: deque[_Event] = deque()
+        self._news: dict[str, _Progressed] = {}
+        """The latest of each call that was not dealt with yet."""
         self._finish: _Finish | None = None
         self._thread = threading.Thread(target=self._work, name="tokenproxy-recorder", daemon=True)
         self._recovery: threading.Thread | None = None
@@ -225,6 +230,8 @@ class Recorder:
             while True:
                 if isinstance(event, _Opened):
                     opened.append(event)
+                elif isinstance(event, _Progressed):
+                    self._news[event.call_id] = event
                 else:
                     self._later.append(event)
                 event = self._queue.get_nowait()
@@ -248,6 +255,10 @@ class Recorder:
                 self._account.tally.warn(FAULT)
             if isinstance(event, _Requested) and len(event.body or b"") > _LONG_BODY:
                 self._collect(0.0)
+        news, self._news = self._news, {}
+        for latest in news.values():
+            with self._guarded("news"):
+                self._account.progress(latest.call_id, latest.reading, latest.at_ns)
 
     def _handle(self, event: _Event) -> None:
         match event:
@@ -257,8 +268,6 @@ class Recorder:
                 self._account.asked(event.call_id, event.request)
             case _Passed():
                 self._account.passed(event.provider, event.server_address)
-            case _Progressed():
-                self._account.progress(event.call_id, event.reading, event.at_ns)
             case _Closed():
                 self._account.close(event.call_id, event.end)
             case _Finish():

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from tokenproxy.wire import codex
 from tokenproxy.wire.claude_code import tool_durations
@@ -60,14 +61,19 @@ def read_attribution(headers: Mapping[str, str]) -> Attribution:
 
 
 def _first(headers: Mapping[str, str], names: tuple[str, ...]) -> str | None:
-    return next((found for name in names if (found := word(headers.get(name)))), None)
+    for name in names:
+        found = word(headers.get(name))
+        if found is not None:
+            return found
+    return None
 
 
 def _attempt(value: str | None) -> int | None:
-    text = (value or "").strip()
+    text = value.strip() if value is not None else ""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
 
 
+@lru_cache(maxsize=64)
 def _product(user_agent: str | None) -> str | None:
     """``claude-cli/2.1.330`` of ``claude-cli/2.1.330 (external, sdk-cli)``.
 
@@ -79,5 +85,5 @@ def _product(user_agent: str | None) -> str | None:
 
 
 def _traceparent(value: str | None) -> str | None:
-    text = (value or "").strip()
-    return text if _TRACEPARENT.fullmatch(text) else None
+    text = value.strip() if value is not None else ""
+    return text if text and _TRACEPARENT.fullmatch(text) else None

@@ -8,10 +8,19 @@ and encoding only. Nothing here may raise.
 from __future__ import annotations
 
 from tokenproxy.wire.decoding import open_decoder
-from tokenproxy.wire.framing.jsonbody import JsonBody
+from tokenproxy.wire.framing.jsonbody import RAW_LIMIT, JsonBody
 
 DECODED_LIMIT = 512 * 1024 * 1024
 """Largest body that is read, bytes once decoded: no API takes as much, a bomb is more."""
+
+
+def read_body(body: bytes, content_encoding: str = "") -> bytes | None:
+    """What a :class:`BodyReader` makes of a body that has come whole."""
+    if not content_encoding and len(body) <= RAW_LIMIT:
+        return body
+    reader = BodyReader(content_encoding)
+    reader.feed(body)
+    return reader.take()
 
 
 class BodyReader:

@@ -42,8 +42,10 @@ def session_of_user_id(user_id: str) -> str | None:
 
 def tool_durations(value: str | None) -> tuple[tuple[str, float], ...]:
     """``Bash=742;Read=9`` or ``Bash=1094, Agent=22``: names and milliseconds, in order."""
+    if not value:
+        return ()
     found: list[tuple[str, float]] = []
-    for entry in re.split(r"[;,]", value or "")[:_MAX_TOOLS]:
+    for entry in re.split(r"[;,]", value)[:_MAX_TOOLS]:
         name, equals, number = entry.rpartition("=")
         tool = word(name)
         if not equals or tool is None:

@@ -45,11 +45,26 @@ class Thread(msgspec.Struct, frozen=True, kw_only=True):
 
 METADATA = Lenient(TurnMetadata)
 
+NOBODY = Thread()
+_HEADERS = frozenset(
+    {
+        "x-codex-turn-metadata",
+        "thread-id",
+        "session-id",
+        "session_id",
+        "x-codex-parent-thread-id",
+        "x-openai-subagent",
+    }
+)
+
 
 def read_thread(headers: Mapping[str, str]) -> Thread:
     """Read the headers (names lower-cased)."""
+    if _HEADERS.isdisjoint(headers):
+        return NOBODY
     get = headers.get
-    told = METADATA.decode(get("x-codex-turn-metadata", "").encode(errors="replace"))
+    metadata = get("x-codex-turn-metadata")
+    told = METADATA.decode(metadata.encode(errors="replace")) if metadata is not None else None
     told = told or TurnMetadata()
     thread = word(get("thread-id")) or word(told.thread_id)
     session = word(get("session-id")) or word(get("session_id")) or word(told.session_id) or thread

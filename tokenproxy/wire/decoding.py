@@ -79,6 +79,8 @@ class Decoder:
         self.failed = stages is None
         """The encoding is unknown, the stream is corrupt or inflates beyond the limit."""
         self._stages = stages or []
+        self.plain = stages == []
+        """Nothing is to be undone: what is fed comes out as it is."""
         self._limit = limit
         self._fed = False
 
@@ -126,6 +128,8 @@ def open_decoder(content_encoding: str, limit: int = FEED_LIMIT) -> Decoder:
 
     An encoding we do not know gives a decoder that has failed already.
     """
+    if not content_encoding:
+        return Decoder([], limit)
     names = [name.strip().lower() for name in content_encoding.split(",")]
     wanted = [name for name in names if name and name != "identity"]
     if len(wanted) > _MAX_CHAIN or not all(name in _STAGES for name in wanted):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 
+import msgspec
+
 _DIGEST_BYTES = 16
 
 
-def prompt_digest(conversation: bytes) -> str | None:
+def prompt_digest(conversation: bytes | msgspec.Raw) -> str | None:
     """Hex digest of a conversation as sent, byte for byte; None if there is none.
 
     A retry repeats these bytes, and so does a request that falls back to another model.

@@ -20,6 +20,20 @@ MAX_OBJECTS = 16
 
 def keepable(usage: Mapping[str, Any]) -> bool:
     """Whether a usage object is small and flat enough to be kept verbatim, and holds no prose."""
+    try:
+        text = msgspec.json.encode(usage)
+    except (ValueError, OverflowError, TypeError, RecursionError):
+        return False
+    return len(text) <= MAX_BYTES and (_is_plain(text) or _is_bounded(usage))
+
+
+def _is_plain(text: bytes) -> bool:
+    """Whether its JSON alone shows that an object is within bounds, as that of most does."""
+    nested = text.count(b"{") + text.count(b"[")
+    return nested <= MAX_DEPTH and max(map(len, text.split(b'"'))) <= MAX_TEXT
+
+
+def _is_bounded(usage: Mapping[str, Any]) -> bool:
     level: list[Any] = [usage]
     for _ in range(MAX_DEPTH):
         inner: list[Any] = []
@@ -32,11 +46,6 @@ def keepable(usage: Mapping[str, Any]) -> bool:
             elif isinstance(value, str) and len(value) > MAX_TEXT:
                 return False
         if not inner:
-            break
+            return True
         level = inner
-    else:
-        return False
-    try:
-        return len(msgspec.json.encode(usage)) <= MAX_BYTES
-    except (ValueError, OverflowError, TypeError):
-        return False
+    return False

@@ -20,6 +20,9 @@ import msgspec
 _OBJECT: msgspec.json.Decoder[dict[str, msgspec.Raw]] = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ARRAY: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgspec.Raw])
 
+_ARRAY_BEGINS = re.compile(rb"[ \t\r\n]*+\[")
+"""Most of what is asked for its items is a string or absent: that is told by its first byte."""
+
 _LONE_SURROGATE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -69,12 +72,16 @@ class Lenient[T: msgspec.Struct]:
 
 def array_items(data: bytes | msgspec.Raw) -> list[msgspec.Raw] | None:
     """The undecoded items of a JSON array, or None if ``data`` is none. Never raises."""
-    for text in (bytes(data), mend_surrogates(bytes(data))):
-        try:
-            return _ARRAY.decode(text)
-        except _UNREADABLE:
-            continue
-    return None
+    if _ARRAY_BEGINS.match(data) is None:
+        return None
+    try:
+        return _ARRAY.decode(data)
+    except _UNREADABLE:
+        pass
+    try:
+        return _ARRAY.decode(mend_surrogates(bytes(data)))
+    except _UNREADABLE:
+        return None
 
 
 def mend_surrogates(data: bytes) -> bytes:
@@ -83,7 +90,7 @@ def mend_surrogates(data: bytes) -> bytes:
     A text cut in the middle of an emoji ends in one. Python's and JavaScript's parsers
     take it, msgspec refuses the whole document, and with it the counts.
     """
-    return _LONE_SURROGATE.sub(rb"\\ufffd", data)
+    return _LONE_SURROGATE.sub(rb"\\ufffd", data) if b"\\u" in data else data
 
 
 def _field_decoder(declared: Any) -> Callable[[msgspec.Raw], Any]:

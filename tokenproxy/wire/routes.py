@@ -51,6 +51,9 @@ _COPIED: Final = ("anthropic", "openai")
 _MAX_PREFIX: Final = 6
 """Segments that a gateway may put before an API's own path."""
 
+_MAX_CACHED: Final = 512
+"""Longest path whose route is kept in mind: an agent's calls repeat a few short ones."""
+
 
 def match(provider: str, method: str, path: str) -> Route | None:
     """How to read a request to a provider, or None if it is no model call.
@@ -60,6 +63,12 @@ def match(provider: str, method: str, path: str) -> Route | None:
         method: of HTTP, in any case.
         path: with or without its query.
     """
+    find = _match if len(path) <= _MAX_CACHED else _match.__wrapped__
+    return find(provider, method, path)
+
+
+@lru_cache(maxsize=1024)
+def _match(provider: str, method: str, path: str) -> Route | None:
     known = PROVIDERS.get(provider)
     if known is None:
         return None
@@ -81,6 +90,12 @@ def match_gateway(host: str, method: str, path: str, provider: str | None = None
         path: below the gateway's base URL, or whole.
         provider: the key of the API that the gateway is said to speak; None: by its paths alone.
     """
+    find = _match_gateway if len(path) <= _MAX_CACHED else _match_gateway.__wrapped__
+    return find(host, method, path, provider)
+
+
+@lru_cache(maxsize=1024)
+def _match_gateway(host: str, method: str, path: str, provider: str | None) -> Route | None:
     segments, query = normal_path(path).split("/")[1:], path.partition("?")[2]
     names = [provider] if provider in PROVIDERS else []
     for skipped in range(min(len(segments), _MAX_PREFIX + 1)):
@@ -94,6 +109,7 @@ def match_gateway(host: str, method: str, path: str, provider: str | None = None
     return None
 
 
+@lru_cache(maxsize=1024)
 def provider_of_host(host: str) -> str | None:
     """The key of the provider behind a host (in any case, with or without a port), or None."""
     name, port = _split(host)
@@ -119,6 +135,12 @@ def provider_of_path(method: str, path: str) -> str | None:
     Many APIs are copies of Anthropic's and OpenAI's: theirs are meant. Of any other path that
     several know none is meant: the request has a key in it, and would bring it to a stranger.
     """
+    find = _provider_of_path if len(path) <= _MAX_CACHED else _provider_of_path.__wrapped__
+    return find(method, path)
+
+
+@lru_cache(maxsize=1024)
+def _provider_of_path(method: str, path: str) -> str | None:
     known = [key for key in PROVIDERS if match(key, method, path)]
     if not known or known[0] in _COPIED:
         return next(iter(known), None)
@@ -141,6 +163,7 @@ def dialect_names() -> tuple[str, ...]:
     )
 
 
+@lru_cache(maxsize=256)
 def dialect(name: str) -> Dialect:
     """The dialect of that name, ``{module}.{what it is called there}``.
 
@@ -154,7 +177,6 @@ def dialect(name: str) -> Dialect:
     return _import_dialect(name)
 
 
-@lru_cache(maxsize=256)
 def _import_dialect(name: str) -> Dialect:
     module, _, attribute = name.partition(".")
     unknown = LookupError(f"no dialect is called {name!r}")

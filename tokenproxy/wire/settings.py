@@ -50,8 +50,10 @@ NOTHING = Settings()
 
 def output_type(*asked: str | None) -> str | None:
     """The convention's word for the first of these formats or modalities that has one."""
-    words = (_OUTPUT_TYPES.get((each or "").lower()) for each in asked)
-    return next(filter(None, words), None)
+    for each in asked:
+        if each is not None and (known := _OUTPUT_TYPES.get(each.lower())) is not None:
+            return known
+    return None
 
 
 def whole(value: Any) -> int | None:

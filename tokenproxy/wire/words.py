@@ -15,7 +15,7 @@ def word(value: Any, limit: int = MAX_WORD) -> str | None:
     What is kept of a message ends in ledgers, terminals and span attributes:
     control characters and novels have no place there.
     """
-    if not isinstance(value, str):
+    if value is None or not isinstance(value, str):
         return None
     text = value.strip()
     return text if 0 < len(text) <= limit and text.isprintable() else None
@@ -23,7 +23,9 @@ def word(value: Any, limit: int = MAX_WORD) -> str | None:
 
 def count(value: Any) -> int | None:
     """``value`` if it is a whole number >= 0, else None: 12.0 is one, ``true`` and "12" are not."""
-    if isinstance(value, bool):
+    if type(value) is int:
+        return value if 0 <= value <= MAX_COUNT else None
+    if value is None or isinstance(value, bool):
         return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)

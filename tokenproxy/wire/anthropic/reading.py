@@ -50,9 +50,13 @@ class MessageReading:
         self._final_output = False
         self._said: dict[str, None] = {}
         self._billing_notes: tuple[str, ...] = ()
+        self._billed = False
+        """What is billed follows from all that was taken, and from this placeholder."""
+        self._billed_placeholder: int | None = None
 
     def whole(self, message: Message) -> None:
         """Take a complete message. Its usage is final."""
+        self._billed = False
         self._identify(message)
         for block in message.content or []:
             self._note_block(block)
@@ -68,6 +72,7 @@ class MessageReading:
 
     def start(self, message: Message) -> None:
         """Take a stream's ``message_start``."""
+        self._billed = False
         if self.reading.response_id is not None or self._usage:
             self.say(notes.REPEATED_START)
         self._identify(message)
@@ -78,6 +83,7 @@ class MessageReading:
 
     def delta(self, delta: Delta | None, usage: dict[str, Any] | None) -> None:
         """Take a stream's ``message_delta``: usage so far, and why it stops."""
+        self._billed = False
         if usage is not None:
             before = self._usage
             self._take_usage(before, usage)
@@ -127,16 +133,22 @@ class MessageReading:
 
     def settle(self) -> None:
         """Bring ``reading`` up to date with what was gathered."""
+        placeholder = None if self._is_final() else self._placeholder
+        if not self._billed or placeholder != self._billed_placeholder:
+            self._bill(placeholder)
+        self.reading.completeness = self._completeness()
+
+    def _bill(self, placeholder: int | None) -> None:
         usage = self._usage
-        if not self._is_final() and self._placeholder is not None:
+        if placeholder is not None:
             # A count in mid-stream may still stand below the placeholder; both are lower bounds.
             known = count(usage.get("output_tokens")) or 0
-            usage = {**usage, "output_tokens": max(known, self._placeholder)}
+            usage = {**usage, "output_tokens": max(known, placeholder)}
         billing = bill(usage, self._story)
+        self._billed, self._billed_placeholder = True, placeholder
         self.reading.parts = billing.parts
         self._billing_notes = billing.notes
         self._show_notes()
-        self.reading.completeness = self._completeness()
         self.reading.fallback = self.reading.fallback or billing.fallback
         if billing.model is not None:
             self.reading.model = billing.model
@@ -216,6 +228,7 @@ class MessageReading:
             self.say(notes.detailed(notes.FALLBACK_CREDIT, outcome))
 
     def _note_block(self, block: Block) -> None:
+        self._billed = False
         if block.type == "fallback":
             self._hop(block)
             return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from tokenproxy.wire.anthropic.shapes import BLOCK, REQUEST, TURN, OutputConfig, Request
 from tokenproxy.wire.claude_code import session_of_user_id
 from tokenproxy.wire.digest import prompt_digest
@@ -18,7 +20,6 @@ def read_request(body: bytes) -> RequestFacts:
     request = REQUEST.decode(body)
     if request is None:
         return RequestFacts(malformed=True)
-    messages = bytes(request.messages)
     user_id = request.metadata.user_id if request.metadata is not None else None
     stops = [stop for text in request.stop_sequences or [] if (stop := word(text)) is not None]
     return RequestFacts(
@@ -31,9 +32,9 @@ def read_request(body: bytes) -> RequestFacts:
         stop_sequences=tuple(stops[:_MAX_STOP_SEQUENCES]),
         settings=_settings(request),
         session_id=session_of_user_id(user_id) if user_id is not None else None,
-        offers_tools=bool(array_items(bytes(request.tools))),
-        tool_results=_last_tool_results(messages),
-        prompt_digest=prompt_digest(messages),
+        offers_tools=bool(array_items(request.tools)),
+        tool_results=_last_tool_results(request.messages),
+        prompt_digest=prompt_digest(request.messages),
     )
 
 
@@ -46,7 +47,7 @@ def _settings(request: Request) -> Settings:
     )
 
 
-def _last_tool_results(messages: bytes) -> tuple[ToolResult, ...]:
+def _last_tool_results(messages: msgspec.Raw) -> tuple[ToolResult, ...]:
     """Tool results behind the model's last answer: those before it were answered already.
 
     That is not always the last message: Claude Code 2.1.330 puts one of role
@@ -61,7 +62,7 @@ def _last_tool_results(messages: bytes) -> tuple[ToolResult, ...]:
     return tuple(found)
 
 
-def _tool_results(content: bytes) -> list[ToolResult]:
+def _tool_results(content: msgspec.Raw) -> list[ToolResult]:
     found: list[ToolResult] = []
     for item in array_items(content) or []:
         block = BLOCK.decode(item)

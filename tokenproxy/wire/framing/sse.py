@@ -12,12 +12,12 @@ The rules (WHATWG HTML, "Server-sent events", as providers really use them):
 
 Theory of operation. Nearly all bytes of a model's stream are content deltas,
 which accounting does not need. The reader is told the names of such events and
-passes over their data without copying it: an event that lies whole in one
-chunk costs two ``find`` calls, one that is cut by chunk borders is dropped line
-by line. What is kept is bounded: data of more than 64 KiB is reduced as JSON while
-it comes (``prune``: a picture in it goes, the usage beside it stays), and an event
-that exceeds the limit all the same is passed over to its end and counted,
-whatever its name.
+passes over their data without copying it. An event as nearly all are, whole in one
+chunk, with a name or none and one line of data, costs two or three ``find`` calls,
+wanted or not; all others are put together line by line. What is kept is bounded:
+data of more than 64 KiB is reduced as JSON while it comes (``prune``: a picture in it
+goes, the usage beside it stays), and an event that exceeds the limit all the same is
+passed over to its end and counted, whatever its name.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from tokenproxy.wire.framing.jsonbody import LIMIT, RAW_LIMIT, JsonBody
 
 _BOM = b"\xef\xbb\xbf"
 _NAME = b"event: "
+_DATA = b"data: "
 _NAME_LIMIT = 256
 """Longest name that is kept, bytes; the rest of a longer one is cut off."""
 _HEAD = 9
@@ -56,11 +57,9 @@ class SSEReader:
     """
 
     def __init__(self, skip: Iterable[bytes] = (), limit: int = LIMIT) -> None:
-        names = frozenset(skip)
         self.oversized = 0
         """Events passed over because they exceeded the limit."""
-        self._skipped = {name: Event(name, None) for name in names}
-        self._openings = tuple(_NAME + name + b"\n" for name in names)
+        self._skipped = {name: Event(name, None) for name in skip}
         self._limit = limit
         self._name = b""
         self._small = min(RAW_LIMIT, limit)
@@ -87,8 +86,8 @@ class SSEReader:
             position = chunk[:1] == b"\n"
         has_cr = b"\r" in chunk
         while position < len(chunk):
-            if not has_cr and self._between_events() and chunk.startswith(self._openings, position):
-                boundary = self._pass_over(chunk, position, events)
+            if not has_cr and self._between_events():
+                boundary = self._take_whole(chunk, position, events)
                 if boundary >= 0:
                     position = boundary
                     continue
@@ -115,21 +114,33 @@ class SSEReader:
             self._dispatch(events, torn=True)
         return events
 
-    def _pass_over(self, chunk: bytes, position: int, events: list[Event]) -> int:
-        """Pass over an unwanted event that begins here, if it is whole and of two lines.
+    def _take_whole(self, chunk: bytes, position: int, events: list[Event]) -> int:
+        """Take an event that begins here, if it is whole: a name or none, one line of data.
 
         Returns:
-            Where the next one begins, or -1.
+            Where the next one begins, or -1 if it is not so, and nothing was taken.
         """
-        name_end = chunk.index(b"\n", position)
-        data_end = chunk.find(b"\n", name_end + 1)
-        if data_end < 0 or not chunk.startswith(b"\n", data_end + 1):
+        name, start = b"", position
+        if chunk.startswith(_NAME, position):
+            name_end = chunk.find(b"\n", position)
+            if name_end < 0:
+                return -1
+            name = chunk[position + len(_NAME) : name_end].strip()[:_NAME_LIMIT]
+            start = name_end + 1
+        if not chunk.startswith(_DATA, start):
             return -1
-        if not chunk.startswith(b"data:", name_end + 1):
+        start += len(_DATA)
+        end = chunk.find(b"\n", start)
+        if end < 0 or not chunk.startswith(b"\n", end + 1):
             return -1
-        events.append(self._skipped[chunk[position + len(_NAME) : name_end]])
+        event = self._skipped.get(name)
+        if event is None:
+            if end - start > self._small:
+                return -1
+            event = Event(name, chunk[start:end])
+        events.append(event)
         self._at_start = False
-        return data_end + 2
+        return end + 2
 
     def _in_line(self) -> bool:
         return bool(self._line) or self._line_dropped or self._line_is_data

@@ -17,6 +17,9 @@ from tokenproxy.wire.bookkeeping import keep, say
 from tokenproxy.wire.google.usage import GENERATE, Bill, Held, Names, bad_counts, bill
 from tokenproxy.wire.usage import Reading
 
+_GROWN = 2
+"""Usage that comes with every chunk is news when the output has grown so many times."""
+
 
 class Meter:
     """Gathers usage objects.
@@ -30,6 +33,8 @@ class Meter:
         self._reading = reading
         self._names = names
         self._held = Held()
+        self._told_inputs: tuple[int | None, ...] = ()
+        self._told_output = 0
         self._billed: tuple[str, ...] = ()
         """Notes that the latest bill left; a later one may take them back."""
 
@@ -44,6 +49,16 @@ class Meter:
             objects.pop()
         keep(self._reading, usage)
         return self._held != before
+
+    def is_news(self) -> bool:
+        """Whether the output has grown so much, or the input at all, that it is worth telling."""
+        held, names = self._held.last, self._names
+        inputs = tuple(held.get(name) for name in (names.prompt, names.cached, names.tools))
+        output = sum(held.get(name, 0) for name in (*names.output, names.thoughts))
+        if inputs == self._told_inputs and output < _GROWN * max(self._told_output, 1):
+            return False
+        self._told_inputs, self._told_output = inputs, output
+        return True
 
     def bill(self) -> Bill:
         """What holds, added up."""

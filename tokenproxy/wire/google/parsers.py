@@ -35,8 +35,8 @@ _BLANK = b" \t\r\n\xef\xbb\xbf"
 def open_content(service_tier: str | None, *, declared_stream: bool) -> ResponseParser:
     """A parser for a response that succeeded so far."""
     return SniffingParser(
-        stream=lambda reading: EventsParser(ContentReading(reading, service_tier)),
-        document=lambda reading: JsonParser(ContentReading(reading, service_tier)),
+        stream=lambda reading: EventsParser(ContentReading(reading, service_tier, streamed=True)),
+        document=lambda reading: JsonParser(ContentReading(reading, service_tier, streamed=True)),
         declared_stream=declared_stream,
     )
 
@@ -122,6 +122,8 @@ class ArrayParser:
         over = self._content.finished or failed_at_once
         if self._alone and self._objects.complete and over:
             self._content.end()
+        else:
+            self._content.settle()
 
     def take_items(self) -> list[Reading]:
         """One response, one reading: none."""
@@ -172,6 +174,8 @@ class EventsParser:
             say(self.reading, notes.EVENT_TOO_LARGE)
         if self._content.finished and not self._torn and self.reading.error is None:
             self._content.end()
+        else:
+            self._content.settle()
 
     def take_items(self) -> list[Reading]:
         """One response, one reading: none."""

@@ -45,12 +45,20 @@ class ContentReading:
         reading: filled in place.
         service_tier: the tier, where a header tells it; a body's word is stronger.
         names: how the API calls its counts.
+        streamed: chunks will be many, each with usage: it is news, and is added up, when
+            it has grown much, and at the end.
     """
 
     def __init__(
-        self, reading: Reading, service_tier: str | None = None, names: Names = GENERATE
+        self,
+        reading: Reading,
+        service_tier: str | None = None,
+        names: Names = GENERATE,
+        *,
+        streamed: bool = False,
     ) -> None:
         self.reading = reading
+        self._streamed = streamed
         self._service_tier = service_tier
         self._meter = Meter(reading, names)
         self._finished: dict[int, bool] = {}
@@ -80,9 +88,12 @@ class ContentReading:
         changed = chunk.usage_metadata is not None and self._meter.take(chunk.usage_metadata)
         if chunk.error is not None:
             fail(self.reading, chunk.error)
-        if changed or any(each.grounding_metadata for each in chunk.candidates or ()):
+        news = before != (self.reading.model, self.reading.response_id)
+        if changed and (not self._streamed or self._meter.is_news() or reason or self.finished):
+            news = True
+        if news or any(each.grounding_metadata for each in chunk.candidates or ()):
             self.settle()
-        return changed or before != (self.reading.model, self.reading.response_id)
+        return news
 
     def end(self) -> None:
         """The response is over as its protocol ends."""

@@ -53,6 +53,8 @@ class ChatReading:
         self._calls = ToolCalls()
         self._said: dict[str, None] = {}
         self._billing_notes: tuple[str, ...] = ()
+        self._billed: list[Bill] | None = None
+        """What was billed; None: it does not hold any more."""
 
     @property
     def tier_known(self) -> bool:
@@ -69,7 +71,9 @@ class ChatReading:
         before = (self.reading.response_id, self.reading.model)
         self.reading.response_id = before[0] or piece.id
         self.reading.model = before[1] or piece.model
-        self._tier = self._tier or piece.service_tier
+        if self._tier is None and piece.service_tier is not None:
+            self._tier = piece.service_tier
+            self._billed = None
         self.reading.stop_reason = piece.finish_reason or self.reading.stop_reason
         if self._calls.take(piece.calls):
             self.reading.tool_uses = self._calls.found()
@@ -127,6 +131,7 @@ class ChatReading:
         if zeroed(self._usage, usage):
             self.say(notes.INPUT_ZERO_IGNORED)
         self._usage = merge(self._usage, usage)
+        self._billed = None
         self._breakdown = piece.breakdown[:_MAX_MODELS] or self._breakdown
         self._tier_of_usage = piece.service_tier or self._tier_of_usage
         # With content the usage goes on, if perhaps for another of several answers.
@@ -165,14 +170,15 @@ class ChatReading:
         """Bring ``reading`` up to date with what was gathered."""
         if not self._usage and not self._breakdown:
             return
-        bills = self._bills()
-        cost = self._accent.cost(self._usage)
-        self.reading.parts = tuple(each.part for each in bills if each.part is not None)
-        self.reading.provider_cost_usd = cost.usd
-        said = [note for each in bills for note in each.notes]
-        self._billing_notes = (*said, *cost.notes)
-        self._show_notes()
-        self.reading.completeness = self._completeness(bills)
+        if self._billed is None:
+            bills = self._billed = self._bills()
+            cost = self._accent.cost(self._usage)
+            self.reading.parts = tuple(each.part for each in bills if each.part is not None)
+            self.reading.provider_cost_usd = cost.usd
+            said = [note for each in bills for note in each.notes]
+            self._billing_notes = (*said, *cost.notes)
+            self._show_notes()
+        self.reading.completeness = self._completeness(self._billed)
 
     def _bills(self) -> list[Bill]:
         tier = self._tier_of_usage or self._tier

@@ -13,6 +13,7 @@ OpenAI's chunks have ``"usage": null`` while the usage that was asked for is to 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from tokenproxy.wire import notes
 from tokenproxy.wire.framing.events import EventStreamParser
@@ -93,6 +94,7 @@ class ChatStreamParser(EventStreamParser):
         return matters.search(data) is None
 
 
+@lru_cache(maxsize=64)
 def _pattern(*keys: str) -> re.Pattern[bytes]:
     """One of the keys, with a value other than null; or an object that is no chunk."""
     names = b"|".join(re.escape(key.encode()) for key in keys)

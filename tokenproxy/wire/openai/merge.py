@@ -18,7 +18,9 @@ def lookup(usage: Mapping[str, Any], path: Path) -> Any:
     """The value at a path, or None."""
     value: Any = usage
     for key in path:
-        value = value.get(key) if isinstance(value, Mapping) else None
+        if not isinstance(value, dict):
+            return None
+        value = value.get(key)
     return value
 
 

@@ -152,7 +152,8 @@ class _Counts:
         """Tokens that are not text."""
         found: dict[str, int] = {}
         ins, outs = self._fields.input_details, self._fields.output_details
-        for kind in _KINDS:
+        split = isinstance(self._usage.get(ins), dict) or isinstance(self._usage.get(outs), dict)
+        for kind in _KINDS if split else ():
             cached = self._first((ins, "cached_tokens_details", f"{kind}_tokens"))
             stated = self._first((ins, f"{kind}_tokens"))
             if stated is not None and cached is not None:
