@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tokenproxy.proxy.tunnel import host_patterns
+from tokenproxy.proxy.hosts import host_patterns
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from mitmproxy import certs, http
 from mitmproxy.proxy import context
 
@@ -50,9 +45,3 @@ class RunAuthority(tlsconfig.TlsConfig):
         host = conn_context.client.sni or (address[0] if address else "localhost")
         name = tlsconfig._ip_or_dns_name(host)  # noqa: SLF001 - mitmproxy's own IP-or-name rule
         return self.certstore.get_cert(host, [name], None, None)
-
-    def leaf(self, host: str) -> tuple[bytes, bytes]:
-        """Certificate and key for ``host``, PEM."""
-        entry = self.certstore.get_cert(host, [tlsconfig._ip_or_dns_name(host)], None, None)  # noqa: SLF001 - as above
-        key = entry.privatekey.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        return entry.cert.to_pem(), key

@@ -67,80 +67,42 @@ class Engine(master.Master):
             **settings,
         )
         self._mode = mode_specs.ProxyMode.parse("regular")
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Be ready for connections."""
         asyncio.get_running_loop().set_exception_handler(self._asyncio_exception_handler)
         await self.running()
 
-    def adopt(self, transport: asyncio.Transport, received: bytes, *, answered: bool) -> None:
-        """Take over a connection (:class:`tokenproxy.proxy.lane.lane.Handler`)."""
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(loop=loop)
-        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-        transport.set_protocol(protocol)
-        protocol.connection_made(transport)
-        reader.feed_data(received)
-        kind = _Answered if answered else asyncio.StreamWriter
-        connection = self._connection(reader, kind(transport, protocol, reader, loop))
-        connection.layer = layers.modes.HttpProxy(connection.layer.context)
-        self._handle(connection)
-        transport.resume_reading()
+    async def handle(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        inside: tuple[str, int] | None,
+    ) -> None:
+        """Serve one connection until its end.
 
-    def adopt_opened(
-        self, transport: asyncio.Transport, host: str, port: int
-    ) -> asyncio.StreamReaderProtocol:
-        """Take over the inside of a tunnel (:class:`tokenproxy.proxy.lane.lane.Handler`)."""
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(loop=loop)
-        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-        protocol.connection_made(transport)
-        connection = self._connection(
-            reader, asyncio.StreamWriter(transport, protocol, reader, loop)
-        )
+        Args:
+            reader: What comes from the client, and has come.
+            writer: To the client.
+            inside: The place that a tunnel leads to, if this is its inside and its TLS ends
+                outside.
+        """
+        connection = _Connection(self, reader, writer, self.options, self._mode)
         context = connection.layer.context
-        # As after mitmproxy's own TLS layer: a tunnel's inside, by HTTP/1.
-        context.client.tls = True
-        context.client.timestamp_tls_setup = time.time()
-        context.client.sni = host
-        context.client.alpn_offers = (b"http/1.1",)
-        context.client.alpn = b"http/1.1"
-        context.server.address = (host, port)
-        context.server.tls = True
-        connection.layer = layers.HttpLayer(context, HTTPMode.transparent)
-        self._handle(connection)
-        return protocol
-
-    def _connection(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> _Connection:
-        return _Connection(self, reader, writer, self.options, self._mode)
-
-    def _handle(self, connection: _Connection) -> None:
-        task = asyncio.get_running_loop().create_task(self._handled(connection))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _handled(self, connection: _Connection) -> None:
-        with self.proxyserver.register_connection(connection.client.id, connection):
+        if inside is None:
+            connection.layer = layers.modes.HttpProxy(context)
+        else:
+            # As after mitmproxy's own TLS layer: a tunnel's inside, by HTTP/1.
+            context.client.tls = True
+            context.client.timestamp_tls_setup = time.time()
+            context.client.sni = inside[0]
+            context.client.alpn_offers = (b"http/1.1",)
+            context.client.alpn = b"http/1.1"
+            context.server.address = inside
+            context.server.tls = True
+            connection.layer = layers.HttpLayer(context, HTTPMode.transparent)
+        with self.proxyserver.register_connection(context.client.id, connection):
             await connection.handle_client()
-
-
-class _Answered(asyncio.StreamWriter):
-    """To a client whose CONNECT we have answered already: mitmproxy's own answer is left out."""
-
-    _left_out = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """All but the first answer."""
-        if self._left_out:
-            super().write(data)
-            return
-        self._left_out = True
-        _, _, rest = bytes(data).partition(b"\r\n\r\n")
-        if rest:
-            super().write(rest)
 
 
 class _Connection(mode_servers.ProxyConnectionHandler):

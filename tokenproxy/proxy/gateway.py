@@ -1,22 +1,23 @@
-"""The assembled proxy: lane, engine, director, authority, observer on one socket."""
+"""The assembled proxy: the lane, and mitmproxy behind it, on one socket."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from tokenproxy.config import ProxyConfig
-from tokenproxy.proxy.engine import Engine
-
-# The engine comes first: it puts mitmproxy's addon package in place.
-from tokenproxy.proxy.authority import RunAuthority  # isort: skip
 from tokenproxy.proxy.director import Director
+from tokenproxy.proxy.handover import Handover
+from tokenproxy.proxy.hosts import host_patterns
 from tokenproxy.proxy.lane.lane import Lane
-from tokenproxy.proxy.observer import Observer
+from tokenproxy.proxy.lane.leaf import Leaves
 from tokenproxy.proxy.reception import Reception
-from tokenproxy.proxy.tunnel import Tunnels, host_patterns
 from tokenproxy.record.recorder import Recorder
+
+if TYPE_CHECKING:
+    from tokenproxy.proxy.engine import Engine
 
 
 class Gateway:
@@ -57,21 +58,12 @@ class Gateway:
             warn=warn,
         )
         opened = host_patterns(config.intercept_hosts if config.ca_cert_pem else ())
-        authority = RunAuthority(config.ca_cert_pem, config.ca_key_pem)
-        self._engine = Engine(
-            [
-                Tunnels(director),
-                authority,
-                Observer(self._reception, upstream_proxy=config.upstream_proxy),
-            ],
-            allow_hosts=opened,
-            ssl_verify_upstream_trusted_ca=config.upstream_ca,
-        )
+        self._handover = Handover(lambda: _load_other_way(config, self._reception, opened))
         self._lane = Lane(
             self._reception,
-            self._engine,
+            self._handover,
             opened=opened,
-            leaf=authority.leaf,
+            leaf=Leaves(config.ca_cert_pem or "", config.ca_key_pem or ""),
             trusted=config.upstream_ca,
             used=lane,
         )
@@ -79,7 +71,6 @@ class Gateway:
 
     async def start(self, listener: socket.socket) -> None:
         """Accept connections on ``listener``."""
-        await self._engine.start()
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._lane, sock=listener)
 
@@ -94,4 +85,12 @@ class Gateway:
         await self._reception.idle(drain_s)
         self._reception.close()
         await asyncio.sleep(0)  # the taps end in the loop's next turn
-        await self._engine.done()
+        await self._handover.stop()
+
+
+def _load_other_way(
+    config: ProxyConfig, reception: Reception, opened: Sequence[str]
+) -> Callable[[], Engine]:
+    from tokenproxy.proxy.other_way import make_engine
+
+    return lambda: make_engine(config, reception, opened)

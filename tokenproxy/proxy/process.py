@@ -102,7 +102,7 @@ async def serve(
     ready()
     over = threading.Event()
     threading.Thread(
-        target=_import_dialects, args=(over,), name="tokenproxy-dialects", daemon=True
+        target=_import_ahead, args=(over,), name="tokenproxy-imports", daemon=True
     ).start()
     end = await ended
     over.set()
@@ -112,8 +112,11 @@ async def serve(
     return msgspec.structs.replace(summary, warnings=unique)
 
 
-def _import_dialects(over: threading.Event) -> None:
-    """Import what will read the calls while the command starts: the first call must not wait."""
+def _import_ahead(over: threading.Event) -> None:
+    """Import what will read the calls while the command starts: the first call must not wait.
+
+    Then, once the command has had its time to start, what carries the unusual ones.
+    """
     for name in routes.dialect_names():
         if over.is_set():
             return
@@ -121,6 +124,14 @@ def _import_dialects(over: threading.Event) -> None:
             routes.dialect(name)
         except LookupError:
             logger.exception("dialect %s cannot be used", name)
+    if not over.wait(IMPORT_AFTER_S):
+        from tokenproxy.proxy import other_way
+
+        del other_way
+
+
+IMPORT_AFTER_S = 2.0
+"""A run that is over by then has hardly met anything unusual."""
 
 
 async def until_signal() -> None:

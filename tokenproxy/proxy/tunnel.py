@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from mitmproxy.proxy import context, layer, layers, tunnel
 from mitmproxy.proxy.layers.http import _upstream_proxy
 
 from tokenproxy.proxy.director import Director
 from tokenproxy.proxy.engine import next_layer
-from tokenproxy.wire.endpoints import host_pattern
-
-
-def host_patterns(hosts: Iterable[str]) -> list[str]:
-    """Patterns for mitmproxy's ``allow_hosts`` that match these hosts alone, on any port."""
-    patterns = [rf"^{host_pattern(host)}\.?:\d+$" for host in hosts]
-    # With no pattern at all mitmproxy opens everything; this one matches nothing.
-    return patterns or [r"^(?!)"]
 
 
 class Tunnels(next_layer.NextLayer):

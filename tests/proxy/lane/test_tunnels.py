@@ -15,7 +15,7 @@ from tests.e2e.bench import BODY
 from tests.proxy.harness import Proxy
 from tests.simulator.sockets import Client as Socket
 from tests.simulator.test_websocket import create
-from tokenproxy.proxy.engine import Engine
+from tokenproxy.proxy.handover import Handover
 from tokenproxy.simulator import tls
 from tokenproxy.simulator.server import Simulator
 
@@ -41,18 +41,18 @@ def tunnel(proxy: Proxy, host: str) -> socket.socket:
 def adopted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """How connections came to mitmproxy: ``answered``, ``whole``, ``opened``."""
     how: list[str] = []
-    adopt, opened = Engine.adopt, Engine.adopt_opened
+    adopt, opened = Handover.adopt, Handover.adopt_opened
 
-    def note_adopt(self: Engine, *args: object, answered: bool) -> None:
+    def note_adopt(self: Handover, *args: object, answered: bool) -> None:
         how.append("answered" if answered else "whole")
         adopt(self, *args, answered=answered)  # type: ignore[arg-type] # passed on
 
-    def note_opened(self: Engine, *args: object) -> object:
+    def note_opened(self: Handover, *args: object) -> object:
         how.append("opened")
         return opened(self, *args)  # type: ignore[arg-type] # passed on
 
-    monkeypatch.setattr(Engine, "adopt", note_adopt)
-    monkeypatch.setattr(Engine, "adopt_opened", note_opened)
+    monkeypatch.setattr(Handover, "adopt", note_adopt)
+    monkeypatch.setattr(Handover, "adopt_opened", note_opened)
     return how
 
 

@@ -7,11 +7,10 @@ import logging
 import ssl
 from typing import TYPE_CHECKING
 
-from mitmproxy.proxy.layers.tls import parse_client_hello
-
 from tokenproxy.proxy.director import Target
 from tokenproxy.proxy.lane.exchange import Exchange
 from tokenproxy.proxy.lane.head import LONGEST, ProtocolError, RequestHead, read_connect
+from tokenproxy.proxy.lane.hello import NoHelloError, read_hello
 from tokenproxy.proxy.lane.tls import Inside, Tls
 from tokenproxy.proxy.lane.upstream import Place, Upstream
 
@@ -23,7 +22,6 @@ logger = logging.getLogger(__name__)
 CONNECTED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 PIPELINED = 64 * 1024
 """Bytes of requests to come that are taken from a client that does not wait for its answer."""
-_TLS_HANDSHAKE = 0x16
 
 
 class Client(asyncio.Protocol):
@@ -181,20 +179,18 @@ class Client(asyncio.Protocol):
     def _look_into_tunnel(self, data: bytes) -> None:
         """The first bytes in a tunnel tell whether it is ours."""
         self._buffer += data
-        hello = None
-        if self._buffer[0] == _TLS_HANDSHAKE:
-            try:
-                hello = parse_client_hello(self._buffer)
-            except ValueError:
-                hello = None
-            else:
-                if hello is None and len(self._buffer) < LONGEST:
-                    return  # more of it is to come
-        host = self._tunnel[0] if self._tunnel else ""
-        if hello is None or hello.sni != host or b"h2" in hello.alpn_protocols:
+        try:
+            hello = read_hello(self._buffer)
+        except NoHelloError:
             self._hand_over()
             return
-        self._alpn = bool(hello.alpn_protocols)
+        if hello is None and len(self._buffer) < LONGEST:
+            return  # more of it is to come
+        host = self._tunnel[0] if self._tunnel else ""
+        if hello is None or hello.server_name != host or b"h2" in hello.alpn:
+            self._hand_over()
+            return
+        self._alpn = bool(hello.alpn)
         self._tls = Tls(self._lane.contexts.of(host), server_side=True)
         received, self._buffer, self._connect = self._buffer, b"", b""
         if data := self._opened(received):
