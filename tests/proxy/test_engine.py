@@ -40,8 +40,17 @@ def test_a_silence_of_hours_is_not_the_end_of_a_connection() -> None:
 def test_only_what_is_used_is_imported() -> None:
     """mitmproxy's whole addon package would cost every run 0.4 s."""
     code = (
-        "import sys, tokenproxy.proxy.gateway as g; "
+        "import sys, tokenproxy.proxy.other_way; "
         "print([m for m in ('flask', 'ldap3', 'tornado', 'urwid') if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_mitmproxy_itself_is_imported_when_it_is_needed() -> None:
+    code = (
+        "import sys, tokenproxy.proxy.process, tokenproxy.proxy.gateway; "
+        "print([m for m in ('mitmproxy', 'OpenSSL', 'h11') if m in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
