@@ -102,7 +102,10 @@ async def serve(
     ready()
     over = threading.Event()
     threading.Thread(
-        target=_import_ahead, args=(over,), name="tokenproxy-imports", daemon=True
+        target=_import_ahead,
+        args=(over, config.run.agent),
+        name="tokenproxy-imports",
+        daemon=True,
     ).start()
     end = await ended
     over.set()
@@ -112,11 +115,8 @@ async def serve(
     return msgspec.structs.replace(summary, warnings=unique)
 
 
-def _import_ahead(over: threading.Event) -> None:
-    """Import what will read the calls while the command starts: the first call must not wait.
-
-    Then, once the command has had its time to start, what carries the unusual ones.
-    """
+def _import_ahead(over: threading.Event, agent: str | None) -> None:
+    """Import what will read the calls while the command starts: the first call must not wait."""
     for name in routes.dialect_names():
         if over.is_set():
             return
@@ -124,14 +124,14 @@ def _import_ahead(over: threading.Event) -> None:
             routes.dialect(name)
         except LookupError:
             logger.exception("dialect %s cannot be used", name)
-    if not over.wait(IMPORT_AFTER_S):
+    if agent in OTHER_WAY and not over.is_set():
         from tokenproxy.proxy import other_way
 
         del other_way
 
 
-IMPORT_AFTER_S = 2.0
-"""A run that is over by then has hardly met anything unusual."""
+OTHER_WAY = ("codex",)
+"""Commands whose calls are mitmproxy's: these speak over WebSockets first of all."""
 
 
 async def until_signal() -> None:

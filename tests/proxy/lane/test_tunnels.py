@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
 import ssl
 import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -183,14 +187,106 @@ def test_a_client_that_says_more_than_connect_at_once(tmp_path: Path, adopted: l
     assert adopted == ["whole"]
 
 
-def test_a_host_that_is_not_opened_is_mitmproxys(adopted: list[str]) -> None:
+@contextmanager
+def listening(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A server of one connection, in a thread; its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def accept() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(10)
+                serve(connection)
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join(10)
+
+
+def test_a_host_that_is_not_opened_is_carried_as_it_is(adopted: list[str]) -> None:
+    """Bytes both ways, the server first; each half is closed by itself."""
+
+    def serve(connection: socket.socket) -> None:
+        connection.sendall(b"220 ready\r\n")
+        got = b""
+        while piece := connection.recv(65536):
+            got += piece
+        connection.sendall(got[::-1])
+
+    said = bytes(range(256)) * 4000
     with (
-        Simulator("plain") as sim,
+        listening(serve) as port,
         Proxy() as proxy,
         socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client,
     ):
-        client.sendall(f"CONNECT 127.0.0.1:{sim.port} HTTP/1.1\r\n\r\n".encode())
+        client.sendall(f"CONNECT localhost:{port} HTTP/1.1\r\n\r\nearly".encode())
+        head = b"HTTP/1.1 200 Connection established\r\n\r\n220 ready\r\n"
+        got = b""
+        while len(got) < len(head):
+            got += client.recv(len(head) - len(got))
+        assert got == head
+        client.sendall(said)
+        client.shutdown(socket.SHUT_WR)
+        back = b""
+        while piece := client.recv(65536):
+            back += piece
+    assert back == (b"early" + said)[::-1]
+    assert adopted == []
+
+
+def test_a_tunnel_that_cannot_be_laid(adopted: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with (
+        Proxy() as proxy,
+        socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client,
+    ):
+        client.sendall(f"CONNECT localhost:{port} HTTP/1.1\r\n\r\n".encode())
+        got = b""
+        while piece := client.recv(65536):
+            got += piece
+    assert got.startswith(b"HTTP/1.1 502 ")
+    assert adopted == []
+
+
+def test_a_far_end_that_is_slow_holds_the_client_back() -> None:
+    """What it does not take is not heaped up with us."""
+    go = threading.Event()
+    total = 0
+
+    def serve(connection: socket.socket) -> None:
+        nonlocal total
+        go.wait(20)
+        while piece := connection.recv(1 << 20):
+            total += len(piece)
+
+    with (
+        listening(serve) as port,
+        Proxy() as proxy,
+        socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client,
+    ):
+        client.sendall(f"CONNECT localhost:{port} HTTP/1.1\r\n\r\n".encode())
         assert b" 200 " in client.recv(1000)
-        client.sendall(b"GET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-        assert client.recv(65536).startswith(b"HTTP/1.1 ")
+        client.settimeout(1)
+        sent = 0
+        with contextlib.suppress(TimeoutError):
+            while sent < 200 << 20:
+                sent += client.send(b"x" * (1 << 16))
+        assert sent < 100 << 20
+        go.set()
+        client.settimeout(10)
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(1) == b""
+    assert total == sent
+
+
+def test_a_literal_address_on_the_port_of_tls_is_mitmproxys(adopted: list[str]) -> None:
+    """Only the client's greeting tells whether it leads to an opened host."""
+    with (
+        Proxy() as proxy,
+        socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client,
+    ):
+        client.sendall(b"CONNECT 127.0.0.1:443 HTTP/1.1\r\n\r\n")
+        assert b" 200 " in client.recv(1000)
     assert adopted == ["whole"]

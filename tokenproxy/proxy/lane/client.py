@@ -11,6 +11,7 @@ from tokenproxy.proxy.director import Target
 from tokenproxy.proxy.lane.exchange import Exchange
 from tokenproxy.proxy.lane.head import LONGEST, ProtocolError, RequestHead, read_connect
 from tokenproxy.proxy.lane.hello import NoHelloError, read_hello
+from tokenproxy.proxy.lane.pipe import Far
 from tokenproxy.proxy.lane.tls import Inside, Tls
 from tokenproxy.proxy.lane.upstream import Place, Upstream
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CONNECTED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+NO_WAY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 PIPELINED = 64 * 1024
 """Bytes of requests to come that are taken from a client that does not wait for its answer."""
 
@@ -39,6 +41,9 @@ class Client(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._upstream: Upstream | None = None
         self._paused: set[str] = set()
+        self._far: Far | None = None
+        """The other end of a tunnel that is not opened."""
+        self._laying: asyncio.Task[None] | None = None
         self._inside: asyncio.StreamReaderProtocol | None = None
         """mitmproxy's end, where it has taken over the inside of a tunnel."""
         self._gone = False
@@ -52,6 +57,9 @@ class Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
+        if self._far is not None:
+            self._far.write(data)
+            return
         if self._connect:
             self._look_into_tunnel(data)
             return
@@ -64,6 +72,9 @@ class Client(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client sends no more: HTTP clients do that when they leave."""
+        if self._far is not None:
+            self._far.client_sends_no_more()
+            return True
         if self._inside is not None:
             self._inside.eof_received()
         return False
@@ -76,14 +87,18 @@ class Client(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Much is waiting to be sent."""
-        if self._inside is not None:
+        if self._far is not None:
+            self._far.pause_reading()
+        elif self._inside is not None:
             self._inside.pause_writing()
         elif self._exchange is not None:
             self._exchange.pause_upstream()
 
     def resume_writing(self) -> None:
         """Little is."""
-        if self._inside is not None:
+        if self._far is not None:
+            self._far.resume_reading()
+        elif self._inside is not None:
             self._inside.resume_writing()
         elif self._exchange is not None:
             self._exchange.resume_upstream()
@@ -170,11 +185,38 @@ class Client(asyncio.Protocol):
 
     def _read_connect(self, raw: bytes, rest: bytes) -> None:
         asked = read_connect(raw)
+        if asked is not None and self._lane.passes(*asked):
+            self._buffer = rest
+            self._transport.pause_reading()
+            lay = self._lay_tunnel(*asked)
+            self._laying = asyncio.get_running_loop().create_task(lay)
+            return
         if asked is None or rest or not self._lane.opens(*asked):
             self._hand_over()
             return
         self._tunnel, self._connect, self._buffer = asked, raw, b""
         self._transport.write(CONNECTED)
+
+    async def _lay_tunnel(self, host: str, port: int) -> None:
+        """Connect, then answer, then carry whatever comes."""
+        far = Far(self._transport, self._leave)
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.create_connection(lambda: far, host, port)
+        except OSError as error:
+            if not self._gone:
+                logger.debug("no tunnel to %s:%d: %s", host, port, error)
+                self._transport.write(NO_WAY)
+                self._close()
+            return
+        if self._gone:
+            far.close()
+            return
+        self._far, received, self._buffer = far, self._buffer, b""
+        self._transport.write(CONNECTED)
+        if received:
+            far.write(received)
+        self._transport.resume_reading()
 
     def _look_into_tunnel(self, data: bytes) -> None:
         """The first bytes in a tunnel tell whether it is ours."""
@@ -288,6 +330,8 @@ class Client(asyncio.Protocol):
             return
         self._gone = True
         self._lane.clients.discard(self)
+        if self._far is not None:
+            self._far.close()
         if self._upstream is not None:
             self._upstream.close()
         if self._exchange is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import re
 import ssl
 from collections.abc import Callable, Iterable
@@ -13,6 +14,8 @@ from tokenproxy.proxy.lane.trust import Leaf, ServerContexts, client_context
 from tokenproxy.proxy.lane.upstream import Place, Upstream
 from tokenproxy.proxy.reception import Reception
 from tokenproxy.proxy.tap import Tap
+
+HTTPS_PORT = 443
 
 
 class Handler(Protocol):
@@ -84,6 +87,18 @@ class Lane:
         """Whether a tunnel to this place is opened, and may be laid at all."""
         return bool(self._opened.match(f"{host}:{port}")) and self.reception.permits(host, port)
 
+    def passes(self, host: str, port: int) -> bool:
+        """Whether a tunnel to this place is carried as it is.
+
+        One to a literal address may turn out to lead to an opened host, and one by the
+        user's own proxy is not for the lane.
+        """
+        if not self.reception.permits(host, port) or self._opened.match(f"{host}:{port}"):
+            return False
+        if port == HTTPS_PORT and is_address(host):
+            return False
+        return self.reception.director.via("https", host) is None
+
     def journal(self, tap: Tap, then: Callable[[], None]) -> None:
         """Go on once the call is in the journal."""
         self.reception.calls.journal(tap.start, then)
@@ -104,3 +119,12 @@ class Lane:
         session = upstream.session
         if session is not None and session.has_ticket:
             self._sessions[upstream.place] = session
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is named by its address."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
