@@ -4,7 +4,7 @@
     python -m benchmarks --only sse,everyday --peers direct,nginx,tokenproxy --rounds 9
     python -m benchmarks --from benchmarks/results/last.json --plot docs/performance.svg
 
-A full run takes half an hour, a quick one two minutes. Let nothing else run beside it.
+A full run takes half an hour, a quick one three minutes. Let nothing else run beside it.
 """
 
 from __future__ import annotations

@@ -33,19 +33,24 @@ def memory(upstream: Upstream, work: Path, *, times: int) -> list[Memory]:
     peer = Tokenproxy()
     try:
         peer.start(upstream, work)
+        _calls(peer, upstream, KINDS[0], 1)  # it listens before it has loaded all
         seen = [_look(peer, 0)]
         for number in range(1, times + 1):
             for kind in KINDS:
-                way = peer.way(kind)
-                assert way is not None  # noqa: S101 - it has all ways
-                arguments = kind.load_arguments(STREAMS, seconds=0, warmup_s=0)
-                each = CALLS // len(KINDS) // STREAMS
-                load, _ = upstream.load([*way.arguments(kind), *arguments, f"-calls={each}"])
-                peer.settle(kind, load)
+                _calls(peer, upstream, kind, CALLS // len(KINDS) // STREAMS)
             seen.append(_look(peer, number * CALLS))
     finally:
         peer.stop()
     return seen
+
+
+def _calls(peer: Tokenproxy, upstream: Upstream, kind: Scenario, each: int) -> None:
+    """So many calls of each stream."""
+    way = peer.way(kind)
+    assert way is not None  # noqa: S101 - it has all ways
+    arguments = kind.load_arguments(STREAMS, seconds=0, warmup_s=0)
+    load, _ = upstream.load([*way.arguments(kind), *arguments, f"-calls={each}"])
+    peer.settle(kind, load)
 
 
 def _look(peer: Tokenproxy, calls: int) -> Memory:
