@@ -63,8 +63,8 @@ mutants: install ## break each rule of counting, and see that a test of its trap
 providers: install ## make the table in docs/providers.md anew
 	@$(PY) -m tests.wire.provider_table --write
 
-bench: install ## what the prefix costs: wall-clock time without and with
-	@$(PY) benchmarks/prefix.py
+bench: install ## tokenproxy beside nginx, mitmdump and the direct way, in one run
+	@$(PY) -m benchmarks $(ARGS)
 
 lock: ## resolve the dependencies anew (needs uv)
 	@printf 'hatchling>=1.27\n' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.12 \
