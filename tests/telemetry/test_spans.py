@@ -321,8 +321,24 @@ def test_a_tool_that_outlasts_the_next_call_stretches_its_parents() -> None:
     memory = Memory().play(
         [scene.make_call(1, 0.5, 1.0, scene.complete(uses=uses), scene.MAIN), second], None
     )
-    assert memory.span(scene.TURN_SPAN).end_time == at(10.0)
-    assert memory.span(scene.ROOT).end_time == at(10.0)
+    assert memory.span(scene.TURN_SPAN).end_time == at(9.5)
+    assert memory.span(scene.ROOT).end_time == at(9.5)
+
+
+def test_a_tool_has_ended_when_the_request_with_its_result_begins() -> None:
+    """Claude Code starts a tool while the answer that asks for it still streams."""
+    who = msgspec.structs.replace(scene.MAIN, tool_durations_ms=(("Bash", 2100.0),))
+    second = scene.make_call(2, 3.0, 4.0, scene.complete(), who)
+    second = msgspec.structs.replace(
+        second,
+        request=msgspec.structs.replace(second.request, tool_results=(ToolResult("a"),)),
+    )
+    uses = [ToolUse("a", "Bash")]
+    memory = Memory().play(
+        [scene.make_call(1, 0.5, 1.0, scene.complete(uses=uses), scene.MAIN), second]
+    )
+    span = memory.span(tool_span("a"))
+    assert (span.start_time, span.end_time) == (at(0.9), at(3.0))
 
 
 def test_a_clock_that_was_set_back_makes_no_negative_span() -> None:

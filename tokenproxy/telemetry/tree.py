@@ -13,8 +13,9 @@ Rules:
 * A turn or agent lasts from its first call's start to the end of the last call or tool
   below it. Nobody tells when it really ended.
 * A turn is its client's, whatever command the client was started by.
-* A tool begins when the call that asked for it ends. It ends after the duration that the
-  client states, else when the request with its result begins.
+* A tool begins when the call that asked for it ends, and ends when the request with its
+  result begins. Where the client states its duration it lasts that long: from its beginning,
+  but so that it has ended by the request, even if it began before the call's last byte.
 """
 
 from __future__ import annotations
@@ -94,6 +95,8 @@ class _Asked(msgspec.Struct, frozen=True):
     """A tool that a model asked for and whose result was not seen yet."""
 
     name: str
+    since_ns: int
+    """When the call began that asks for it."""
     at_ns: int
     trace_id: str
     parent_id: str | None
@@ -137,7 +140,9 @@ class Tree:
                 group.extend(tool.start_ns, tool.end_ns)
                 group.tool_calls += 1
         for use in end.reading.tool_uses:
-            asked = _Asked(use.name, end.ended_ns, trace_id, parent_id, start.attribution)
+            asked = _Asked(
+                use.name, start.started_ns, end.ended_ns, trace_id, parent_id, start.attribution
+            )
             _remember(self._asked, use.id, asked)
         if end.outcome != "complete":
             _remember(self._failed, start.call_id, (trace_id, start.span_id))
@@ -248,10 +253,13 @@ class Tree:
                 continue
             del self._asked[result.tool_use_id]
             durations = stated.get(asked.name)
+            start_ns, end_ns = asked.at_ns, call.start.started_ns
             if durations:
-                end_ns = asked.at_ns + round(durations.pop(0) * _MS)
-            else:
-                end_ns = call.start.started_ns
+                lasted_ns = round(durations.pop(0) * _MS)
+                # Its result was there when this request began; a client may start a tool while
+                # the answer that asks for it is still coming.
+                start_ns = max(min(start_ns, end_ns - lasted_ns), asked.since_ns)
+                end_ns = start_ns + lasted_ns
             done.append(
                 Tool(
                     trace_id=asked.trace_id,
@@ -259,8 +267,8 @@ class Tree:
                     parent_id=asked.parent_id,
                     name=asked.name,
                     tool_use_id=result.tool_use_id,
-                    start_ns=asked.at_ns,
-                    end_ns=max(end_ns, asked.at_ns),
+                    start_ns=start_ns,
+                    end_ns=max(end_ns, start_ns),
                     failed=result.is_error,
                     who=asked.who,
                 )

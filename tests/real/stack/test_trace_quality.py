@@ -67,12 +67,14 @@ def test_a_subagent_and_its_tools(bench: Bench, claude: str, stack: Stack) -> No
     assert tool.name == "execute_tool Bash"
     assert tool.duration_us >= 1_000_000
     assert first.start_us == subagent.start_us
-    assert abs(first.end_us - tool.start_us) <= CLOCKS_US
-    assert tool.end_us <= last.start_us
+    # It may be started while the answer that asks for it still streams.
+    assert first.start_us <= tool.start_us <= first.end_us + CLOCKS_US
+    assert tool.end_us <= last.start_us + CLOCKS_US
     assert abs(last.end_us - subagent.end_us) <= CLOCKS_US
     # What is left is the client between its tool's end and its next request.
     own = subagent.duration_us - sum(span.duration_us for span in (first, tool, last))
-    assert abs(own - (last.start_us - tool.end_us)) <= 3 * CLOCKS_US
+    overlap = max(first.end_us - tool.start_us, 0)
+    assert abs(own - (last.start_us - tool.end_us) + overlap) <= 3 * CLOCKS_US
 
     for span in outline.spans:
         assert_readable(span)
