@@ -39,7 +39,7 @@ def test_a_collector_that_is_killed_in_the_middle_of_loops(bench: Bench, stack: 
     restarts = threading.Thread(target=kill_again_and_again, args=(stack, over))
     restarts.start()
     try:
-        runs = Loops(bench, stack.env).run(curl=24, agent=24)
+        runs = Loops(bench, stack.env).run(curl=12, agent=14)
     finally:
         over.set()
         restarts.join()
