@@ -186,29 +186,16 @@ def test_what_was_written_is_read(lines: list[tuple[bytes, bytes]], end: bytes) 
     assert read(body) == expected
 
 
+LINES = (
+    b"event: a", b"event: ping", b"event: ", b"event:b ",
+    b"event: content_block_delta\ndata: {}\n",
+    b"data: {}", b"data:  1", b"data:", b"data: 2\r\n", b"data: 3\n",
+    b"data: " + b"x" * 40, b"data: \xe2\x80\xa8",
+    b": so", b"id: 7", b"\xef\xbb\xbf", b"", b"\r", b"a\rb",
+)  # fmt: skip
+
 STREAM = st.lists(
-    st.sampled_from(
-        (
-            b"event: a",
-            b"event: ping",
-            b"event: ",
-            b"event:b ",
-            b"event: content_block_delta\ndata: {}\n",
-            b"data: {}",
-            b"data:  1",
-            b"data:",
-            b"data: 2\r\n",
-            b"data: 3\n",
-            b"data: " + b"x" * 40,
-            b"data: \xe2\x80\xa8",
-            b": so",
-            b"id: 7",
-            b"\xef\xbb\xbf",
-            b"",
-            b"\r",
-            b"a\rb",
-        )  # fmt: skip
-    ),
+    st.sampled_from(LINES),
     max_size=30,
 ).flatmap(
     lambda lines: st.lists(
