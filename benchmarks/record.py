@@ -224,8 +224,8 @@ def append(writers: int, rows: int, pause_s: float, out: TextIO) -> None:
         return waits[int(share * (len(waits) - 1))] * 1e3
 
     out.write(
-        f"{writers} writers, {pause_s * 1e3:.0f} ms apart: {len(waits) / took:8,.0f} appends/s; ms an append:"
-        f" p50 {at(0.5):.2f}, p99 {at(0.99):.2f}, most {at(1):.2f}\n"
+        f"{writers} writers, {pause_s * 1e3:.0f} ms apart: {len(waits) / took:8,.0f} appends/s;"
+        f" ms an append: p50 {at(0.5):.2f}, p99 {at(0.99):.2f}, most {at(1):.2f}\n"
     )
 
 

@@ -122,14 +122,20 @@ class SSEReader:
         """
         name, start = b"", position
         if chunk.startswith(_NAME, position):
-            end, start = _line_end(chunk, position, has_cr=has_cr)
+            end = chunk.find(b"\n", position)
+            start = end + 1
+            if has_cr:
+                end, start = _line_end(chunk, position, has_cr=True)
             if end < 0:
                 return -1
             name = chunk[position + len(_NAME) : end].strip()[:_NAME_LIMIT]
         if not chunk.startswith(_DATA, start):
             return -1
         start += len(_DATA)
-        end, following = _line_end(chunk, start, has_cr=has_cr)
+        end = chunk.find(b"\n", start)
+        following = end + 1
+        if has_cr:
+            end, following = _line_end(chunk, start, has_cr=True)
         if end < 0:
             return -1
         if chunk.startswith(b"\n", following):
