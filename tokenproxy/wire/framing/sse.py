@@ -30,6 +30,7 @@ from tokenproxy.wire.framing.jsonbody import LIMIT, RAW_LIMIT, JsonBody
 _BOM = b"\xef\xbb\xbf"
 _NAME = b"event: "
 _DATA = b"data: "
+_CRLF = b"\r\n"
 _NAME_LIMIT = 256
 """Longest name that is kept, bytes; the rest of a longer one is cut off."""
 _HEAD = 9
@@ -136,13 +137,8 @@ class SSEReader:
         following = end + 1
         if has_cr:
             end, following = _line_end(chunk, start, has_cr=True)
-        if end < 0:
-            return -1
-        if chunk.startswith(b"\n", following):
-            following += 1
-        elif chunk.startswith(b"\r\n", following):
-            following += 2
-        else:
+        blank = 1 if chunk.startswith(b"\n", following) else 2 * chunk.startswith(_CRLF, following)
+        if end < 0 or not blank:
             return -1
         event = self._skipped.get(name)
         if event is None:
@@ -151,7 +147,7 @@ class SSEReader:
             event = Event(name, chunk[start:end])
         events.append(event)
         self._at_start = False
-        return following
+        return following + blank
 
     def _in_line(self) -> bool:
         return bool(self._line) or self._line_dropped or self._line_is_data
