@@ -100,8 +100,8 @@ MUTANTS: Final = (
     Mutant(
         trap="T04", rule="the placeholder goes when a final count came",
         file="tokenproxy/wire/anthropic/reading.py", tests=_ANTHROPIC,
-        old="if not self._is_final() and self._placeholder is not None:",
-        new="if self._placeholder is not None:",
+        old="placeholder = None if self._is_final() else self._placeholder",
+        new="placeholder = self._placeholder",
     ),
     Mutant(
         trap="T05", rule="a content block adds nothing",

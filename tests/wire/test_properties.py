@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 from hypothesis import given
@@ -30,6 +33,7 @@ from tests.wire.fixtures.anthropic import (
 )
 from tests.wire.fixtures.encodings import ENCODERS
 from tests.wire.strategies import chunked, cuts, garbage
+from tokenproxy.wire.anthropic.reading import MessageReading
 from tokenproxy.wire.decoding import open_decoder
 from tokenproxy.wire.usage import Reading
 
@@ -158,3 +162,31 @@ def test_garbage_never_raises(
 def test_a_reading_survives_the_journal(body: bytes) -> None:
     reading = read_stream(body)
     assert msgspec.json.decode(msgspec.json.encode(reading), type=Reading) == reading
+
+
+@given(body=streams(), data=st.data())
+def test_a_bill_is_made_anew_whenever_it_must_be(body: bytes, data: st.DataObject) -> None:
+    """Settling makes no second bill of what has not changed: to the same result."""
+    parser = open_parser(content_type="text/event-stream")
+    anew = open_parser(content_type="text/event-stream")
+    for chunk in chunked(body, data.draw(cuts(len(body)))):
+        with always_billed():
+            anew.feed(chunk)
+        parser.feed(chunk)
+        assert parser.reading == anew.reading
+    with always_billed():
+        anew.close()
+    parser.close()
+    assert parser.reading == anew.reading
+
+
+@contextmanager
+def always_billed() -> Iterator[None]:
+    settle = MessageReading.settle
+
+    def forgetful(self: MessageReading) -> None:
+        self._billed = False
+        settle(self)
+
+    with patch.object(MessageReading, "settle", forgetful):
+        yield

@@ -25,6 +25,9 @@ type Attributes = dict[str, Value]
 
 _NANO = 1e9
 
+_CLEAN = frozenset({bool, int, float})
+"""Types of values that need no look."""
+
 _MAX_LIMITS = 32
 """Rate-limit headers told; the SDK keeps 128 attributes of a span."""
 
@@ -177,7 +180,7 @@ def tool_attributes(semconv: Semconv, run: RunContext, tool: Tool) -> Attributes
 
 def text(value: str) -> str:
     """Valid UTF-8: one lone surrogate (an undecodable argument) would lose a whole batch."""
-    return value.encode("utf-8", "replace").decode("utf-8")
+    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
 
 
 def _belonging(run: RunContext, who: Attribution) -> dict[str, Value | None]:
@@ -198,7 +201,7 @@ def _belonging(run: RunContext, who: Attribution) -> dict[str, Value | None]:
 
 def _labels(run: RunContext) -> dict[str, Value | None]:
     """The user's labels: on calls too, so that each says by itself whose it is."""
-    return {f"{names.LABEL_PREFIX}{key}": value for key, value in run.labels.items()}
+    return {text(f"{names.LABEL_PREFIX}{key}"): value for key, value in run.labels.items()}
 
 
 def _settings(semconv: Semconv, call: Call, row: Row | None) -> dict[str, Value | None]:
@@ -243,7 +246,7 @@ def _account(response: ResponseFacts) -> dict[str, Value | None]:
         names.ORGANIZATION_ID: response.organization_id,
         names.WORKSPACE_ID: response.workspace_id,
         names.RETRY_AFTER: response.retry_after_s,
-        **{f"{names.HTTP_RESPONSE_HEADER_PREFIX}{name}": (value,) for name, value in limits},
+        **{text(f"{names.HTTP_RESPONSE_HEADER_PREFIX}{name}"): (value,) for name, value in limits},
     }
 
 
@@ -289,7 +292,7 @@ def _answer(semconv: Semconv, call: Call, row: Row) -> dict[str, Value | None]:
         names.NOTES: row.notes or None,
     }
     for tool, requests in (row.server_tool_use or {}).items():
-        found[f"{names.SERVER_TOOL_PREFIX}{tool}"] = requests
+        found[text(f"{names.SERVER_TOOL_PREFIX}{tool}")] = requests
     return found
 
 
@@ -298,8 +301,14 @@ def _joined(operation: str, noun: str | None) -> str:
 
 
 def _known(found: Mapping[str, Value | None]) -> Attributes:
-    """Without what is unknown; unknown is absent, never empty."""
-    return {text(name): _clean(value) for name, value in found.items() if value is not None}
+    """Without what is unknown; unknown is absent, never empty. Names are clean already."""
+    return {
+        name: value
+        if type(value) in _CLEAN or (type(value) is str and value.isascii())
+        else _clean(value)
+        for name, value in found.items()
+        if value is not None
+    }
 
 
 def _clean(value: Value) -> Value:

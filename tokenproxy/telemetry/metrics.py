@@ -11,6 +11,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from opentelemetry.context import Context
 from opentelemetry.metrics import Counter, Histogram, Meter
 
@@ -18,28 +20,43 @@ from tokenproxy.config import IterationEnd, RunContext
 from tokenproxy.record.call import RESULTS, Call
 from tokenproxy.record.row import Row
 from tokenproxy.telemetry import attributes as tell
+from tokenproxy.telemetry import measures, values
 from tokenproxy.telemetry import semconv as names
-from tokenproxy.telemetry import values
 from tokenproxy.telemetry.counts import Share, shares
+from tokenproxy.telemetry.measures import Measures
 from tokenproxy.telemetry.semconv import Metric, Semconv
 from tokenproxy.telemetry.series import Labels, Series
 from tokenproxy.telemetry.tree import Group, Tool
 
 _NS = 1e9
 
+_MAX_BOUND = 4096
+"""Sets of attributes that are kept in mind. What they are told as is bounded by ``Series``."""
+
+type _Key = tuple[str, tuple[str, ...], tuple[str | bool | int, ...]]
+"""A metric's name and the attributes of a measurement, as they come."""
+
 
 class Metrics:
     """The instruments of one run."""
 
     def __init__(
-        self, *, run: RunContext, semconv: Semconv, meter: Meter, series: Series | None = None
+        self,
+        *,
+        run: RunContext,
+        semconv: Semconv,
+        meter: Meter | Measures,
+        series: Series | None = None,
     ) -> None:
         self._semconv = semconv
         self._series = series or Series(semconv)
         self._agent = run.agent
         self._story: Labels = {names.STORY_ID: tell.text(run.story_id)} if run.story_id else {}
-        self._counters: dict[str, Counter] = {}
-        self._histograms: dict[str, Histogram] = {}
+        self._counters: dict[str, Counter | measures.Counter] = {}
+        self._histograms: dict[str, Histogram | measures.Histogram] = {}
+        self._adders: dict[_Key, Callable[[int, Context | None], None]] = {}
+        self._recorders: dict[_Key, Callable[[float, Context | None], None]] = {}
+        """What takes a measurement of these attributes."""
         for metric in semconv.metrics():
             if metric.instrument == "counter":
                 self._counters[metric.name] = meter.create_counter(
@@ -218,12 +235,38 @@ class Metrics:
         self._add(counters.reasoning, reasoning or 0, labels, context)
 
     def _add(self, metric: Metric, amount: int, labels: Labels, context: Context | None) -> None:
-        labels = self._series.bounded(metric.name, labels)
-        self._counters[metric.name].add(amount, labels, context)
+        key = metric.name, tuple(labels), tuple(labels.values())
+        add = self._adders.get(key)
+        if add is None:
+            add = _keep(self._adders, key, self._adder(metric.name, labels))
+        add(amount, context)
 
     def _record(
         self, metric: Metric | None, amount: float, labels: Labels, context: Context | None
     ) -> None:
-        if metric is not None:
-            labels = self._series.bounded(metric.name, labels)
-            self._histograms[metric.name].record(amount, labels, context)
+        if metric is None:
+            return
+        key = metric.name, tuple(labels), tuple(labels.values())
+        record = self._recorders.get(key)
+        if record is None:
+            record = _keep(self._recorders, key, self._recorder(metric.name, labels))
+        record(amount, context)
+
+    def _adder(self, name: str, labels: Labels) -> Callable[[int, Context | None], None]:
+        counter, told = self._counters[name], self._series.bounded(name, labels)
+        if isinstance(counter, measures.Counter):
+            return counter.bind(told).add
+        return lambda amount, context: counter.add(amount, told, context)
+
+    def _recorder(self, name: str, labels: Labels) -> Callable[[float, Context | None], None]:
+        histogram, told = self._histograms[name], self._series.bounded(name, labels)
+        if isinstance(histogram, measures.Histogram):
+            return histogram.bind(told).record
+        return lambda amount, context: histogram.record(amount, told, context)
+
+
+def _keep[F](known: dict[_Key, F], key: _Key, taker: F) -> F:
+    if len(known) >= _MAX_BOUND:
+        known.clear()
+    known[key] = taker
+    return taker

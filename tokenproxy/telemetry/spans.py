@@ -1,25 +1,23 @@
 """Spans with ids, parents and times that were known before.
 
-The SDK starts and ends a span in one go here: everything a span says is known when it
-is made. Nothing is ever taken from, or left in, the thread's current context.
+A span is started and ended in one go here: everything it says is known when it is made
+(:mod:`tokenproxy.telemetry.whole`). Nothing is ever taken from, or left in, the thread's
+current context.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-import msgspec
 from opentelemetry.context import Context
+from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.trace.sampling import Decision, Sampler
 from opentelemetry.trace import (
     Link,
     NonRecordingSpan,
-    Span,
     SpanContext,
     SpanKind,
-    Status,
-    StatusCode,
     TraceFlags,
     Tracer,
     TraceState,
@@ -36,18 +34,10 @@ from tokenproxy.telemetry import semconv as names
 from tokenproxy.telemetry.ids import GivenIds
 from tokenproxy.telemetry.semconv import Semconv
 from tokenproxy.telemetry.tree import Group, Placed, Tool
+from tokenproxy.telemetry.whole import Whole, WholeSpans
 
 _REMEMBERED_TRACES = 10_000
 _PROPAGATOR = TraceContextTextMapPropagator()
-
-
-class _Place(msgspec.Struct, frozen=True):
-    """Where a span stands."""
-
-    trace_id: str
-    span_id: str
-    parent_id: str | None
-    start_ns: int
 
 
 class Spans:
@@ -63,80 +53,108 @@ class Spans:
         self._ids = ids
         self._sampled: OrderedDict[str, bool] = OrderedDict()
         self._inherited = _inherited(run)
+        self._whole = WholeSpans(tracer, semconv) if isinstance(tracer, SdkTracer) else None
+        self._place: tuple[str, str] | None = None
+        self._above = Context()
+        """What hangs below a place is started in: the last trace and parent asked for."""
 
     def call(self, call: Call, row: Row | None, placed: Placed) -> Context:
         """Export a call. Returns its context, for the exemplars of its measurements."""
         start = call.start
-        links = [*_client_link(call), *_retry_link(placed)]
-        span = self._start(
+        span = Whole(
             tell.call_name(call, row),
             SpanKind.CLIENT,
-            _Place(start.trace_id, start.span_id, placed.parent_id, start.started_ns),
+            start.trace_id,
+            start.span_id,
+            start.started_ns,
+            max(call.end.ended_ns, start.started_ns),
             tell.call_attributes(self._semconv, self._run, call, row),
-            links,
+            failed=tell.error_type(call, row) is not None,
         )
-        ended_ns = max(call.end.ended_ns, start.started_ns)
-        for part in (row.parts if row is not None else None) or ():
-            span.add_event(
-                names.PART_EVENT, tell.part_attributes(self._semconv, part), timestamp=ended_ns
-            )
-        _end(span, ended_ns, failed=tell.error_type(call, row) is not None)
-        return set_span_in_context(span, Context())
+        parts = (row.parts if row is not None else None) or ()
+        links = [*_client_link(call), *_retry_link(placed)]
+        return self._tell(
+            span,
+            placed.parent_id,
+            links,
+            [tell.part_attributes(self._semconv, part) for part in parts],
+        )
 
     def tool(self, tool: Tool) -> Context:
         """Export a tool's run."""
-        span = self._start(
+        span = Whole(
             tell.tool_name(tool),
             SpanKind.INTERNAL,
-            _Place(tool.trace_id, tool.span_id, tool.parent_id, tool.start_ns),
+            tool.trace_id,
+            tool.span_id,
+            tool.start_ns,
+            tool.end_ns,
             tell.tool_attributes(self._semconv, self._run, tool),
+            failed=tool.failed,
         )
-        _end(span, tool.end_ns, failed=tool.failed)
-        return set_span_in_context(span, Context())
+        return self._tell(span, tool.parent_id)
 
     def group(self, group: Group, end: IterationEnd | None = None) -> Context:
         """Export an iteration, turn or agent."""
         status = end.exit_status if end is not None else 0
-        span = self._start(
+        span = Whole(
             tell.group_name(group),
             SpanKind.INTERNAL,
-            _Place(group.trace_id, group.span_id, group.parent_id, group.start_ns),
+            group.trace_id,
+            group.span_id,
+            group.start_ns,
+            max(group.end_ns, group.start_ns),
             tell.group_attributes(self._semconv, self._run, group, end),
+            failed=bool(status),
+            why=f"exit status {status}" if status else None,
         )
-        why = f"exit status {status}" if status else None
-        _end(span, max(group.end_ns, group.start_ns), failed=bool(status), why=why)
-        return set_span_in_context(span, Context())
+        return self._tell(span, group.parent_id)
 
-    def _start(
+    def _tell(
         self,
-        name: str,
-        kind: SpanKind,
-        place: _Place,
-        attributes: Mapping[str, tell.Value],
+        span: Whole,
+        parent_id: str | None,
         links: Sequence[Link] = (),
-    ) -> Span:
-        context = self._parent(place)
-        with self._ids.given(place.trace_id, place.span_id):
-            return self._tracer.start_span(
-                name,
-                context=context,
-                kind=kind,
-                attributes=dict(attributes),
+        parts: Sequence[tell.Attributes] = (),
+    ) -> Context:
+        parent = self._parent(span, parent_id)
+        whole = self._whole
+        if whole is not None and not links and not parts and whole.takes(span.attributes):
+            return set_span_in_context(NonRecordingSpan(whole.tell(span, parent)), Context())
+        with self._ids.given(span.trace_id, span.span_id):
+            opened = self._tracer.start_span(
+                span.name,
+                context=parent,
+                kind=span.kind,
+                attributes=span.attributes,
                 links=links,
-                start_time=place.start_ns,
+                start_time=span.start_ns,
             )
+        for part in parts:
+            opened.add_event(names.PART_EVENT, part, timestamp=span.end_ns)
+        if span.failed:
+            opened.set_status(span.status)
+        opened.end(end_time=span.end_ns)
+        return set_span_in_context(opened, Context())
 
-    def _parent(self, place: _Place) -> Context:
+    def _parent(self, span: Whole, parent_id: str | None) -> Context:
         """The context a span is started in: that of a parent which may not be exported yet."""
-        if place.parent_id is None:
+        if parent_id is None:
             return Context()
-        if place.span_id == self._run.span_id and self._inherited is not None:
+        if span.span_id == self._run.span_id and self._inherited is not None:
             return set_span_in_context(NonRecordingSpan(self._inherited), Context())
-        sampled = TraceFlags.SAMPLED if self._decide(place.trace_id) else TraceFlags.DEFAULT
+        place = span.trace_id, parent_id
+        # Most calls hang where the last one did.
+        if place != self._place:
+            self._place, self._above = place, self._context(*place)
+        return self._above
+
+    def _context(self, trace_id: str, parent_id: str) -> Context:
+        sampled = TraceFlags.SAMPLED if self._decide(trace_id) else TraceFlags.DEFAULT
         state = self._inherited.trace_state if self._inherited is not None else None
         parent = SpanContext(
-            int(place.trace_id, 16),
-            int(place.parent_id, 16),
+            int(trace_id, 16),
+            int(parent_id, 16),
             is_remote=False,
             trace_flags=TraceFlags(sampled),
             trace_state=state,
@@ -202,10 +220,3 @@ def _retry_link(placed: Placed) -> list[Link]:
         trace_flags=TraceFlags(TraceFlags.SAMPLED),
     )
     return [Link(failed, {names.LINK: "retry_of"})]
-
-
-def _end(span: Span, end_ns: int, *, failed: bool, why: str | None = None) -> None:
-    """``why``: what ``error.type`` alone does not tell a reader."""
-    if failed:
-        span.set_status(Status(StatusCode.ERROR, why))
-    span.end(end_time=end_ns)

@@ -30,7 +30,7 @@ def keepable(usage: Mapping[str, Any]) -> bool:
 def _is_plain(text: bytes) -> bool:
     """Whether its JSON alone shows that an object is within bounds, as that of most does."""
     nested = text.count(b"{") + text.count(b"[")
-    return nested <= MAX_DEPTH and max(map(len, text.split(b'"'))) <= MAX_TEXT
+    return nested < MAX_DEPTH and max(map(len, text.split(b'"'))) <= MAX_TEXT
 
 
 def _is_bounded(usage: Mapping[str, Any]) -> bool:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.wire.strategies import chunked, cuts, garbage
@@ -184,3 +184,47 @@ def test_what_was_written_is_read(lines: list[tuple[bytes, bytes]], end: bytes) 
     )
     expected = [Event(name, None if name == b"ping" else value) for name, value in lines]
     assert read(body) == expected
+
+
+LINES = (
+    b"event: a", b"event: ping", b"event: ", b"event:b ",
+    b"event: content_block_delta\ndata: {}\n",
+    b"data: {}", b"data:  1", b"data:", b"data: 2\r\n", b"data: 3\n",
+    b"data: " + b"x" * 40, b"data: \xe2\x80\xa8",
+    b": so", b"id: 7", b"\xef\xbb\xbf", b"", b"\r", b"a\rb",
+)  # fmt: skip
+
+STREAM = st.lists(
+    st.sampled_from(LINES),
+    max_size=30,
+).flatmap(
+    lambda lines: st.lists(
+        st.sampled_from([b"\n", b"\n\n", b"\r\n", b"\r", b"\r\n\r\n", b""]),
+        min_size=len(lines),
+        max_size=len(lines),
+    ).map(lambda ends: b"".join(line + end for line, end in zip(lines, ends, strict=True)))
+)
+
+
+@settings(max_examples=500)
+@given(body=STREAM, data=st.data())
+def test_whole_events_are_taken_as_line_by_line(body: bytes, data: st.DataObject) -> None:
+    by_line = SSEReader(SKIP, 30)
+    by_line._take_whole = lambda *_, **__: -1  # type: ignore[method-assign] # only the slow way
+    by_event = SSEReader(SKIP, 30)
+    for chunk in chunked(body, data.draw(cuts(len(body)))):
+        assert by_event.feed(chunk) == by_line.feed(chunk)
+    assert by_event.close() == by_line.close()
+    assert by_event.oversized == by_line.oversized
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_usual_events_are_taken_whole(end: bytes) -> None:
+    reader = SSEReader(SKIP)
+    reader._take_line = None  # type: ignore[method-assign,assignment] # no line is looked at
+    body = end.join([b"event: a", b"data: 1", b"", b"data: 2", b"", b"event: ping", b"data: 3"])
+    assert reader.feed(body + end + end) == [
+        Event(b"a", b"1"),
+        Event(b"", b"2"),
+        Event(b"ping", None),
+    ]

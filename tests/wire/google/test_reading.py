@@ -3,10 +3,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.wire.fixtures.google import calling, candidate, chunk, counts, document, read, sse
 from tokenproxy.wire import notes
+from tokenproxy.wire.google.parsers import EventsParser
+from tokenproxy.wire.google.reading import ContentReading
 from tokenproxy.wire.usage import Reading, ToolUse
+
+GROUNDED = {"webSearchQueries": ["a", "b"]}
 
 
 def streamed(*chunks: dict[str, Any]) -> Reading:
@@ -134,3 +140,60 @@ def test_many_candidates_and_queries_are_bounded() -> None:
         chunk(candidate("a", groundingMetadata=queries), usage=counts(1, 1, 2)),
     )
     assert reading.parts[0].server_tool_use == {"web_search_requests": 1024}
+
+
+@given(
+    chunks=st.lists(
+        st.builds(
+            lambda usage, stop, searched: chunk(
+                candidate("a", stop, **({"groundingMetadata": GROUNDED} if searched else {})),
+                usage=usage,
+            ),
+            st.one_of(
+                st.none(),
+                st.builds(
+                    lambda prompt, output, thoughts, total: counts(
+                        prompt, output, total, thoughtsTokenCount=thoughts
+                    ),
+                    st.sampled_from([7, 9]),
+                    st.sampled_from([None, 0, 1, 2, 5, 40]),
+                    st.sampled_from([None, 0, 3]),
+                    st.sampled_from([9, 12, 47]),
+                ),
+            ),
+            st.sampled_from([None, "STOP"]),
+            st.booleans(),
+        ),
+        max_size=8,
+    ),
+    whole=st.booleans(),
+)
+def test_a_streams_usage_may_be_added_up_at_its_end(
+    chunks: list[dict[str, Any]], *, whole: bool
+) -> None:
+    """Only what is news is added up at once: to the same result."""
+    body = sse(*chunks)
+    body = body if whole else body[: len(body) * 2 // 3]
+    lazy = EventsParser(ContentReading(Reading(), streamed=True))
+    eager = EventsParser(ContentReading(Reading()))
+    for at in range(0, len(body), 100):
+        news = lazy.feed(body[at : at + 100])
+        assert eager.feed(body[at : at + 100]) or not news
+        if news:
+            assert lazy.reading.parts == eager.reading.parts
+    lazy.close()
+    eager.close()
+    assert lazy.reading == eager.reading
+
+
+def test_usage_with_every_chunk_is_news_when_it_has_doubled() -> None:
+    parser = EventsParser(ContentReading(Reading(), streamed=True))
+    told = [
+        output
+        for output in range(1, 101)
+        if parser.feed(sse(chunk(candidate("a"), usage=counts(9, output, 9 + output))))
+    ]
+    assert told == [1, 2, 4, 8, 16, 32, 64]
+    assert parser.feed(sse(chunk(candidate("a"), usage=counts(10, 100, 110))))
+    assert parser.feed(sse(chunk(candidate("a", "STOP"), usage=counts(10, 101, 111))))
+    assert parser.reading.parts[0].output_tokens == 101

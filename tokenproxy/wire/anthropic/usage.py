@@ -39,7 +39,11 @@ def merge(held: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
 
 def bad_counts(usage: Mapping[str, Any]) -> bool:
     """Whether a token count is there but is no count."""
-    return any(usage.get(key) is not None and count(usage[key]) is None for key in TOKENS)
+    for key in TOKENS:
+        stated = usage.get(key)
+        if stated is not None and count(stated) is None:
+            return True
+    return False
 
 
 def _within_bounds(held: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from tokenproxy.wire.framing.jsonbody import LIMIT, RAW_LIMIT, JsonBody
 _BOM = b"\xef\xbb\xbf"
 _NAME = b"event: "
 _DATA = b"data: "
+_CRLF = b"\r\n"
 _NAME_LIMIT = 256
 """Longest name that is kept, bytes; the rest of a longer one is cut off."""
 _HEAD = 9
@@ -86,8 +87,8 @@ class SSEReader:
             position = chunk[:1] == b"\n"
         has_cr = b"\r" in chunk
         while position < len(chunk):
-            if not has_cr and self._between_events():
-                boundary = self._take_whole(chunk, position, events)
+            if self._between_events():
+                boundary = self._take_whole(chunk, position, events, has_cr=has_cr)
                 if boundary >= 0:
                     position = boundary
                     continue
@@ -114,7 +115,7 @@ class SSEReader:
             self._dispatch(events, torn=True)
         return events
 
-    def _take_whole(self, chunk: bytes, position: int, events: list[Event]) -> int:
+    def _take_whole(self, chunk: bytes, position: int, events: list[Event], *, has_cr: bool) -> int:
         """Take an event that begins here, if it is whole: a name or none, one line of data.
 
         Returns:
@@ -122,16 +123,22 @@ class SSEReader:
         """
         name, start = b"", position
         if chunk.startswith(_NAME, position):
-            name_end = chunk.find(b"\n", position)
-            if name_end < 0:
+            end = chunk.find(b"\n", position)
+            start = end + 1
+            if has_cr:
+                end, start = _line_end(chunk, position, has_cr=True)
+            if end < 0:
                 return -1
-            name = chunk[position + len(_NAME) : name_end].strip()[:_NAME_LIMIT]
-            start = name_end + 1
+            name = chunk[position + len(_NAME) : end].strip()[:_NAME_LIMIT]
         if not chunk.startswith(_DATA, start):
             return -1
         start += len(_DATA)
         end = chunk.find(b"\n", start)
-        if end < 0 or not chunk.startswith(b"\n", end + 1):
+        following = end + 1
+        if has_cr:
+            end, following = _line_end(chunk, start, has_cr=True)
+        blank = 1 if chunk.startswith(b"\n", following) else 2 * chunk.startswith(_CRLF, following)
+        if end < 0 or not blank:
             return -1
         event = self._skipped.get(name)
         if event is None:
@@ -140,7 +147,7 @@ class SSEReader:
             event = Event(name, chunk[start:end])
         events.append(event)
         self._at_start = False
-        return end + 2
+        return following + blank
 
     def _in_line(self) -> bool:
         return bool(self._line) or self._line_dropped or self._line_is_data

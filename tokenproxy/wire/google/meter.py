@@ -54,7 +54,9 @@ class Meter:
         """Whether the output has grown so much, or the input at all, that it is worth telling."""
         held, names = self._held.last, self._names
         inputs = tuple(held.get(name) for name in (names.prompt, names.cached, names.tools))
-        output = sum(held.get(name, 0) for name in (*names.output, names.thoughts))
+        output = held.get(names.thoughts, 0)
+        for name in names.output:
+            output += held.get(name, 0)
         if inputs == self._told_inputs and output < _GROWN * max(self._told_output, 1):
             return False
         self._told_inputs, self._told_output = inputs, output

@@ -132,7 +132,11 @@ class _Counts(msgspec.Struct, frozen=True):
 
 def bad_counts(usage: Mapping[str, Any], names: Names) -> bool:
     """Whether a token count is there but is no count."""
-    return any(usage.get(key) is not None and count(usage[key]) is None for key in names.counts())
+    for key in names.counts():
+        stated = usage.get(key)
+        if stated is not None and count(stated) is None:
+            return True
+    return False
 
 
 def bill(held: Held, names: Names) -> Bill:
