@@ -289,13 +289,16 @@ class Client(asyncio.Protocol):
         if not self._gone and self._exchange is None and self._buffer:
             self._read_head()
 
-    async def upstream(self, place: Place) -> Upstream:
-        """The last exchange's connection if it leads there and lives, else a new one."""
+    def kept(self, place: Place) -> Upstream | None:
+        """The last exchange's connection, if it leads there and lives."""
         kept, self._upstream = self._upstream, None
-        if kept is not None:
-            if kept.alive and kept.place == place:
-                return kept
-            kept.close()
+        if kept is None or (kept.alive and kept.place == place):
+            return kept
+        kept.close()
+        return None
+
+    async def connect(self, place: Place) -> Upstream:
+        """A new connection to a provider."""
         return await self._lane.connect(place, alpn=self._alpn)
 
     def release(self, upstream: Upstream, *, keep: bool) -> None:

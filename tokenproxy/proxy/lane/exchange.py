@@ -40,8 +40,12 @@ class Asker(Protocol):
         """The response is complete (``whole``), or never will be."""
         ...
 
-    async def upstream(self, place: Place) -> Upstream:
-        """A connection to ``place``: the last exchange's, or a new one. OSError if none."""
+    def kept(self, place: Place) -> Upstream | None:
+        """The last exchange's connection, if it leads to ``place`` and lives."""
+        ...
+
+    async def connect(self, place: Place) -> Upstream:
+        """A new connection to ``place``. OSError if there is none to be had."""
         ...
 
     def release(self, upstream: Upstream, *, keep: bool) -> None:
@@ -93,8 +97,15 @@ class Exchange:
         self._held.insert(0, sent)
         if self._tap is not None and self._request.over:
             self._tap.request_over()
-        if not self._over:
-            self._connecting = asyncio.get_running_loop().create_task(self._connect())
+        if self._over:
+            return
+        target = self._target
+        place = Place(target.host, target.port, secure=target.scheme == "https")
+        kept = self._client.kept(place)
+        if kept is not None:
+            self._connected(kept)
+        else:
+            self._connecting = asyncio.get_running_loop().create_task(self._connect(place))
 
     def feed(self, data: bytes) -> int:
         """Bytes from the client; how many of them belong to this request.
@@ -120,17 +131,18 @@ class Exchange:
             self._end(None, keep_alive=False)
         return used
 
-    async def _connect(self) -> None:
-        target = self._target
-        place = Place(target.host, target.port, secure=target.scheme == "https")
+    async def _connect(self, place: Place) -> None:
         try:
-            upstream = await self._client.upstream(place)
+            upstream = await self._client.connect(place)
         except (OSError, TimeoutError) as error:
             self._unreachable(error)
             return
         if self._over:
             upstream.abort()
             return
+        self._connected(upstream)
+
+    def _connected(self, upstream: Upstream) -> None:
         self._upstream = upstream
         upstream.receiver = self
         held, self._held = b"".join(self._held), []
