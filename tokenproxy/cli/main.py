@@ -46,6 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(words: Sequence[str]) -> int:
+    if words[:1] == ["statusline"]:
+        from tokenproxy.cli.prompt import quick
+
+        if quick(words[1:]):
+            return 0
+
     import typer
 
     from tokenproxy.cli.app import make_app
