@@ -45,7 +45,9 @@ def quick(words: Sequence[str]) -> bool:
         return False
     try:
         answer(path, as_json="--json" in switches, utc="--utc" in switches)
-    except PermissionError:
+    except BrokenPipeError:
+        raise
+    except OSError:
         return False
     return True
 

@@ -30,5 +30,7 @@ def statusline(
     path = one_ledger(ledger)
     try:
         answer(path, as_json=as_json, utc=utc)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise Failure(f"the ledger {path} cannot be read: {error.strerror or error}") from None

@@ -137,6 +137,11 @@ class Sums(msgspec.Struct, array_like=True):
         self.cost_usd = round(self.cost_usd + sign * (call.spent_usd or 0.0), 12)
 
     @property
+    def count_sign(self) -> str:
+        """What stands before counts of calls."""
+        return _sign(lower=self.lacks, upper=self.doubles)
+
+    @property
     def sign(self) -> str:
         """What stands before the counts of tokens."""
         return _sign(lower=self.lacks or self.incomplete > 0, upper=self.doubles)
@@ -187,7 +192,7 @@ class Lately(msgspec.Struct):
             # Rows stand in the order in which calls ended: what is not read ended before this.
             since = _ended_ms(found[0]) if found else None
             lately.runs_lost_ms = _EVER if since is None else since
-            lately.today.lacks = since is None or since >= day_ms
+            lately.today.lacks = not (found and ended_before(found[0], day_ms))
         lately.add(found)
         return lately
 
@@ -289,6 +294,12 @@ def moment_ms(text: str) -> int | None:
     except ValueError:
         return None
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def ended_before(call: Call, ms: int) -> bool:
+    """Whether a call, and so all that stand before it in a ledger, ended before then."""
+    ended = _ended_ms(call)
+    return ended is not None and ended < ms
 
 
 def _ended_ms(call: Call) -> int | None:
