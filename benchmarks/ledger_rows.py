@@ -43,6 +43,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     started_ms: int
     run: int
+    run_ms: int
     model: str
     uncached: int
     read: int
@@ -65,6 +66,7 @@ def calls(count: int) -> Iterator[tuple[Call, random.Random]]:
         call = Call(
             started_ms=FIRST_MS + number * SPAN_MS // count,
             run=number // RUN_CALLS,
+            run_ms=FIRST_MS + number // RUN_CALLS * RUN_CALLS * SPAN_MS // count,
             model=dice.choices(NAMES, WEIGHTS)[0],
             uncached=dice.randrange(2, 900),
             read=dice.randrange(8_000, 160_000),
@@ -124,7 +126,7 @@ def _row(call: Call, dice: random.Random) -> Row:
         "latency_ms": latency_ms,
         "fallback_used": False,
         "schema": SCHEMA,
-        "run_id": _uuid7(FIRST_MS + number * 1_000, random.Random(number)),
+        "run_id": _uuid7(call.run_ms, random.Random(number)),
         "call_id": _uuid7(call.started_ms, dice),
         "operation": "chat",
         "requested_model": call.model,

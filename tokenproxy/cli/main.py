@@ -51,6 +51,12 @@ def _run(words: Sequence[str]) -> int:
 
         if quick(words[1:]):
             return 0
+    elif words[:1] == ["run"]:
+        from tokenproxy.cli import prefix
+
+        status = prefix.quick(words[1:])
+        if status is not None:
+            return status
 
     import typer
 
