@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Cli
 from tokenproxy.cli import prefix
 from tokenproxy.cli import run as run_module
 from tokenproxy.cli.app import make_app
@@ -87,9 +87,10 @@ def test_all_else_is_left_to_typer(words: list[str], env: dict[str, str]) -> Non
 
 
 def test_what_is_wrong_with_the_command_is_said_as_ever(
-    cli: Cli, capfd: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli("run", "--", "no-such-command").status == 127
+    monkeypatch.setenv("TOKENPROXY_STATE_DIR", str(tmp_path))
+    assert prefix.quick(["--", "no-such-command"]) == 127
     assert "no-such-command: command not found" in capfd.readouterr().err
 
 

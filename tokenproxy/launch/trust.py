@@ -50,7 +50,8 @@ SYSTEM_FILES = (
 
 _BLOCK = re.compile(
     # Base64 has no hyphen: without one to look for, a bundle is read ten times as fast.
-    rb"-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----[^-]++-----END (?:TRUSTED |X509 )?CERTIFICATE-----",
+    rb"-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----[^-]++"
+    rb"-----END (?:TRUSTED |X509 )?CERTIFICATE-----",
 )
 
 
