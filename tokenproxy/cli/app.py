@@ -33,6 +33,8 @@ COMMANDS = {
         {"auto_envvar_prefix": "TOKENPROXY_REPORT"},
     ),
     "show": _Command("Show one run as a tree: turns, agents, calls."),
+    "top": _Command("Watch calls as they come: today by model, story and agent."),
+    "statusline": _Command("Print one line about the session, the run and today."),
     "ledger": _Command("Check, repair, describe and export the ledger."),
     "demo": _Command("Record a sample agent against a simulated API: no key, no network."),
 }

@@ -46,6 +46,18 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _run(words: Sequence[str]) -> int:
+    if words[:1] == ["statusline"]:
+        from tokenproxy.cli.prompt import quick
+
+        if quick(words[1:]):
+            return 0
+    elif words[:1] == ["run"]:
+        from tokenproxy.cli import prefix
+
+        status = prefix.quick(words[1:])
+        if status is not None:
+            return status
+
     import typer
 
     from tokenproxy.cli.app import make_app

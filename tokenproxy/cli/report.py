@@ -15,6 +15,7 @@ import typer
 
 from tokenproxy.cli.failure import Failure
 from tokenproxy.cli.ledgers import UTC_HELP, default_ledger, say
+from tokenproxy.insight.ledger_engine import needed
 from tokenproxy.insight.period import local_zone, parse_moment
 from tokenproxy.insight.query import LedgerError, open_ledger
 from tokenproxy.insight.question import DIMENSIONS, Choice, Dimension, dimension
@@ -108,7 +109,7 @@ def _of_ledger(
 ) -> tuple[Report, str]:
     """The report, and what to say if it is empty."""
     try:
-        with open_ledger(files) as opened:
+        with open_ledger(files, needed(dimensions, choice)) as opened:
             for skipped in opened.skipped:
                 say(str(skipped))
             made = make_report(opened, dimensions, choice, zone.key)

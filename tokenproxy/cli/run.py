@@ -7,10 +7,8 @@ from typing import Annotated
 
 import typer
 
+from tokenproxy.cli.prefix import LARGEST, start
 from tokenproxy.cli.shared import InjectOption, LabelOption, LedgerOption, RouteOption
-
-LARGEST = 2**53 - 1
-"""Beyond it JSON's readers no longer agree on a number."""
 
 
 class Mode(enum.StrEnum):
@@ -94,33 +92,18 @@ def run(
     Prices of your own: [[prices]] in TOKENPROXY_CONFIG, else in config.toml in your
     configuration directory.
     """
-    from tokenproxy.launch import environment, options
-    from tokenproxy.launch.errors import CannotRunError, UsageError
-    from tokenproxy.launch.run import run as launch
-    from tokenproxy.launch.summary import say
-
-    env = environment.inherited()
-    try:
-        if not command:
-            raise UsageError("no command to run: tokenproxy run [OPTIONS] -- COMMAND...")
-        ending = launch(
-            options.RunOptions(
-                command=tuple(command),
-                story_id=story,
-                iteration=iteration,
-                complexity=complexity,
-                mode=mode.value,
-                ledger=ledger,
-                routes=options.joined_routes(route or (), env),
-                labels=options.joined_labels(label or (), env),
-                summary=not no_summary,
-                fail_open=fail_open,
-                inject_include_usage=inject_include_usage,
-                client_telemetry=client_telemetry,
-            ),
-            env,
-        )
-    except CannotRunError as error:
-        say(str(error))
-        raise typer.Exit(error.status) from None
-    ending.leave()
+    status = start(
+        command=command,
+        story=story,
+        iteration=iteration,
+        complexity=complexity,
+        mode=mode.value,
+        ledger=ledger,
+        route=route,
+        label=label,
+        inject_include_usage=inject_include_usage,
+        client_telemetry=client_telemetry,
+        no_summary=no_summary,
+        fail_open=fail_open,
+    )
+    raise typer.Exit(status)

@@ -9,6 +9,9 @@ Reading is tolerant, because the file is older than we are and outlives crashes:
   UTF-8 are mended, what is left is counted and told by line number. A last line
   without a newline is still being written and is passed over in silence.
 * A call_id that stands twice (a replayed journal) counts once, in the fullest form.
+
+A ledger may have millions of lines, so only what a question needs is read and kept, and
+what does not fit into :data:`MEMORY` lies in a temporary file meanwhile.
 """
 
 from __future__ import annotations
@@ -72,6 +75,16 @@ SPENT = "coalesce(provider_cost_usd, cost_usd)"
 FULLEST = "list_position(['final', 'partial', 'none'], completeness) NULLS LAST"
 """SQL: the order of rows with one call_id; the first is the one that counts."""
 
+MEMORY = "180MB"
+"""What DuckDB holds at once as a rule, so that the process stays below 300 MB. A question that
+cannot be answered with it gets what there is."""
+
+STARTED = "try_cast(timestamp AS TIMESTAMPTZ)"
+"""SQL over a line: when the call started."""
+_ALL = {**{name: name for name in COLUMNS}, "started": STARTED}
+_OWN = {"call_id": "call_id", "fullness": FULLEST.removesuffix(" NULLS LAST")}
+"""What tells the rows of a call and which of them counts, unless the asker has it otherwise."""
+
 _BARE_FRACTION = re.compile(rb"([:\[,]\s*-?)\.(\d)")
 
 
@@ -94,33 +107,59 @@ class Skipped(msgspec.Struct, frozen=True):
 
 
 class Ledger(msgspec.Struct, frozen=True):
-    """Ledger files read into the table ``calls``: ``COLUMNS``, ``id`` and ``started``."""
+    """Ledger files read into ``calls``: what was to be kept of each call, and its ``id``."""
 
     connection: duckdb.DuckDBPyConnection
     files: tuple[str, ...]
+    kept: frozenset[str]
+    """Names of what was to be kept."""
     rows: int
     """Calls, each once."""
     skipped: tuple[Skipped, ...] = ()
 
+    def ask(self, sql: str, parameters: Mapping[str, str]) -> list[tuple[Any, ...]]:
+        """The answer's records; with all memory that there is if it cannot do with less."""
+        import duckdb
+
+        try:
+            return self.connection.execute(sql, dict(parameters)).fetchall()
+        except (duckdb.OutOfMemoryException, duckdb.IOException):  # or no room on the disk
+            self.connection.execute("RESET memory_limit")
+            return self.connection.execute(sql, dict(parameters)).fetchall()
+
 
 @contextmanager
-def open_ledger(files: Sequence[Path]) -> Iterator[Ledger]:
+def open_ledger(files: Sequence[Path], keep: Mapping[str, str] | None = None) -> Iterator[Ledger]:
     """Read the files, oldest first where they are one ledger rotated.
+
+    Args:
+        files: To be added up.
+        keep: Name -> SQL over ``COLUMNS``: what to keep of a call. Default: all of them as
+            they are, and ``started``.
 
     Raises:
         LedgerError: A file is missing or cannot be read.
     """
     import duckdb
 
-    connection = connect()
-    try:
+    keep = {**_OWN, **(keep or _ALL)}
+    with tempfile.TemporaryDirectory(prefix="tokenproxy-", ignore_cleanup_errors=True) as spill:
+        config = {"temp_directory": spill}
+        if not any(file.is_fifo() for file in files):  # which could not be read again
+            config["memory_limit"] = MEMORY
+        connection = connect(config=config)
         try:
-            ledger = _load(connection, files)
-        except duckdb.Error as error:
-            raise LedgerError(f"The ledger cannot be read: {first_line(error)}") from error
-        yield ledger
-    finally:
-        connection.close()
+            try:
+                try:
+                    ledger = _load(connection, files, keep)
+                except duckdb.OutOfMemoryException:
+                    connection.execute("RESET memory_limit; DROP TABLE IF EXISTS raw")
+                    ledger = _load(connection, files, keep)
+            except duckdb.Error as error:
+                raise LedgerError(f"The ledger cannot be read: {first_line(error)}") from error
+            yield ledger
+        finally:
+            connection.close()
 
 
 def connect(
@@ -139,34 +178,61 @@ def connect(
     )
 
 
-def _load(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Ledger:
-    connection.execute(f"CREATE TEMP TABLE raw ({_typed(COLUMNS)})")
-    skipped = read_lines(connection, files, COLUMNS)
+def _load(
+    connection: duckdb.DuckDBPyConnection, files: Sequence[Path], keep: Mapping[str, str]
+) -> Ledger:
+    """Read into ``raw``; ``calls`` are its rows, or where some stand twice those that count."""
+    words = set(re.findall(r"\w+", " ".join(keep.values())))
+    columns = {name: kind for name, kind in COLUMNS.items() if name in words}
+    kept = ", ".join(f"{sql} AS {name}" for name, sql in keep.items())
+    connection.execute(
+        f"CREATE TEMP TABLE raw AS SELECT {kept}, true AS is_row"  # noqa: S608 - our own words
+        f" FROM (SELECT {', '.join(f'NULL::{kind} AS {name}' for name, kind in COLUMNS.items())})"
+        " LIMIT 0"
+    )
+    skipped = read_lines(connection, files, columns, f"{kept}, NOT ({is_empty(columns)}) AS is_row")
+    (twice,) = connection.execute(
+        # Equal ids have equal hashes. Should different ones too, they are looked at in vain.
+        "SELECT count(call_id) <> count(DISTINCT hash(call_id)) FILTER (call_id IS NOT NULL)"
+        " FROM raw"
+    ).fetchone() or (True,)
+    line = "'line ' || rowid" if keep["call_id"] == "call_id" else "rowid::UHUGEINT"
+    which = """QUALIFY call_id IS NULL OR row_number() OVER (
+      PARTITION BY call_id ORDER BY fullness NULLS LAST, rowid) = 1"""
     connection.execute(
         f"""
-        CREATE TEMP TABLE calls AS
-        SELECT *, coalesce(call_id, 'line ' || rowid) AS id,
-          try_cast(timestamp AS TIMESTAMPTZ) AS started
-        FROM raw WHERE NOT ({is_empty(COLUMNS)})
-        QUALIFY call_id IS NULL OR row_number() OVER (
-          PARTITION BY call_id ORDER BY {FULLEST}, rowid) = 1
+        CREATE TEMP {"TABLE" if twice else "VIEW"} calls AS
+        SELECT * EXCLUDE (is_row, fullness),
+          coalesce(call_id, {line}) AS id
+        FROM raw WHERE is_row {which if twice else ""}
         """  # noqa: S608 - our own words
     )
-    connection.execute("DROP TABLE raw")
+    if twice:
+        connection.execute("DROP TABLE raw")
     return Ledger(
         connection=connection,
         files=tuple(map(str, files)),
+        kept=frozenset(keep),
         rows=_count(connection, "SELECT count(*) FROM calls"),
         skipped=tuple(skipped),
     )
 
 
 def read_lines(
-    connection: duckdb.DuckDBPyConnection, files: Sequence[Path], columns: Mapping[str, str]
+    connection: duckdb.DuckDBPyConnection,
+    files: Sequence[Path],
+    columns: Mapping[str, str],
+    keep: str = "",
 ) -> list[Skipped]:
-    """Read the files' lines into the table ``raw``, which has these columns.
+    """Read the files' lines into the table ``raw``. A line that is no row is told.
 
-    A line that is no row leaves an empty record (:func:`is_empty`) and is told.
+    Args:
+        connection: Where the table is.
+        files: One after the other.
+        columns: Keys of a row to read, and their types.
+        keep: SQL over ``columns`` of what the table has. The last must be ``is_row``: false for
+            a line that is no row. Default: ``columns`` as they are; such a line then leaves an
+            empty record (:func:`is_empty`).
 
     Raises:
         LedgerError: A file is missing or cannot be read.
@@ -177,13 +243,14 @@ def read_lines(
             raise LedgerError(f"The ledger {file} is not a regular file.")
         check_readable(file)
         before = _count(connection, "SELECT count(*) FROM raw")
-        _append(connection, file, columns)
-        empty = connection.execute(
-            f"SELECT rowid - ? FROM raw WHERE rowid >= ? AND {is_empty(columns)} ORDER BY rowid",  # noqa: S608 - our own words
+        _append(connection, file, columns, keep or "*")
+        no_row = "NOT is_row" if keep else is_empty(columns)
+        unread = connection.execute(
+            f"SELECT rowid - ? FROM raw WHERE rowid >= ? AND {no_row} ORDER BY rowid",  # noqa: S608 - our own words
             [before, before],
         ).fetchall()
-        if empty:
-            bad = _mend(connection, file, {int(ordinal) for (ordinal,) in empty}, columns)
+        if unread:
+            bad = _mend(connection, file, {int(ordinal) for (ordinal,) in unread}, columns, keep)
             if bad:
                 skipped.append(Skipped(str(file), tuple(bad)))
     return skipped
@@ -214,13 +281,15 @@ def check_readable(file: Path) -> None:
         raise LedgerError(f"The ledger {file} cannot be read: {error.strerror}") from None
 
 
-def _append(connection: duckdb.DuckDBPyConnection, file: Path, columns: Mapping[str, str]) -> None:
+def _append(
+    connection: duckdb.DuckDBPyConnection, file: Path, columns: Mapping[str, str], keep: str
+) -> None:
     """Add the file's lines to ``raw`` in their order; blank ones leave no record."""
     # An absolute path is never taken for a URL; what globs is quoted.
     path = re.sub(r"([*?\[])", r"[\1]", str(file.absolute()))
     typed = ", ".join(f"{name}: '{kind}'" for name, kind in columns.items())
     connection.execute(
-        f"INSERT INTO raw SELECT * FROM read_json([?], format='newline_delimited', "  # noqa: S608 - our own words
+        f"INSERT INTO raw SELECT {keep} FROM read_json([?], format='newline_delimited', "  # noqa: S608 - our own words
         f"columns={{{typed}}}, ignore_errors=true)",
         [path],
     )
@@ -231,6 +300,7 @@ def _mend(
     file: Path,
     ordinals: set[int],
     columns: Mapping[str, str],
+    keep: str,
 ) -> list[int]:
     """Read the lines again that DuckDB could not; the numbers of those that nobody can."""
     bad = []
@@ -239,7 +309,7 @@ def _mend(
         with mended.open("wb") as out, _open(file) as lines:
             ordinal = -1
             for number, line in enumerate(lines, 1):
-                if not line.strip():
+                if line.isspace():
                     continue
                 ordinal += 1
                 if ordinal not in ordinals:
@@ -250,7 +320,11 @@ def _mend(
                 elif line.endswith(b"\n"):
                     bad.append(number)
         if mended.stat().st_size:
-            _append(connection, mended, columns)
+            if keep:  # a row, even one that has a value in none of ``columns``
+                what = f"{keep.rpartition(',')[0]}, NOT ({is_empty(COLUMNS)}) AS is_row"
+                _append(connection, mended, COLUMNS, what)
+            else:
+                _append(connection, mended, columns, "*")
     return bad
 
 

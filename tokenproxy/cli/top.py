@@ -1,0 +1,54 @@
+"""``tokenproxy top``: calls as they come."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from tokenproxy.cli.failure import Failure
+from tokenproxy.cli.ledgers import UTC_HELP, one_ledger
+
+
+def top(
+    *,
+    once: Annotated[bool, typer.Option("--once", help="Print it once and end.")] = False,
+    ledger: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Ledger to watch.", envvar="TOKENPROXY_LEDGER"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, once.")] = False,
+    utc: Annotated[bool, typer.Option("--utc", help=UTC_HELP)] = False,
+) -> None:
+    """Watch calls as they come: today by model, story and agent, and the latest.
+
+    Renews itself each second on a terminal, until q or Ctrl-C. Reads only what was appended.
+    """
+    from tokenproxy.insight.period import local_zone
+    from tokenproxy.insight.terminal import open_console
+    from tokenproxy.insight.top import Top
+
+    path = one_ledger(ledger)
+    watched = Top(path, ZoneInfo("UTC") if utc else local_zone())
+
+    try:
+        watched.look(datetime.now(UTC))
+        if as_json:
+            print(json.dumps(watched.as_json(), indent=2))
+            return
+        console = open_console()
+        if once or not sys.stdout.isatty():
+            console.print(watched.render(console.encoding))
+            return
+        from tokenproxy.insight.live import show_live
+
+        show_live(watched, console)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Failure(f"the ledger {path} cannot be read: {error.strerror or error}") from None
