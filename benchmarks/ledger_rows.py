@@ -211,7 +211,7 @@ def _transcript_line(call: Call, number: int, session: str) -> dict[str, Any]:
         "parentUuid": None,
         "isSidechain": False,
         "userType": "external",
-        "cwd": "/home/dev/shop",
+        "cwd": "/srv/shop",
         "sessionId": session,
         "version": "2.0.14",
         "type": "assistant",
