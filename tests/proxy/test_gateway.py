@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.bench import BODY
+from tests.e2e.bench import BODY, wait_until
 from tests.proxy.harness import Proxy
 from tokenproxy.simulator import tls
 from tokenproxy.simulator.server import Simulator
@@ -278,6 +278,24 @@ def test_requests_after_the_end_do_not_go_upstream() -> None:
             with pytest.raises((http.client.HTTPException, OSError)):
                 client.getresponse()
         assert len(sim.calls) == len(proxy.recorder.ends) == 1
+
+
+@pytest.mark.parametrize("lane", [True, False])
+def test_what_waits_for_its_journal_entry_at_the_end_goes_nowhere(lane: bool) -> None:
+    with (
+        Simulator("plain") as sim,
+        Proxy(routes={"api.anthropic.com": sim.url}, lane=lane) as proxy,
+    ):
+        proxy.recorder.ack_delay_s = 0.2
+        client = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)
+        client.request("POST", "/v1/messages", json.dumps(BODY), HEADERS)
+        wait_until(lambda: proxy.recorder.starts)
+        proxy.close_account()
+        with pytest.raises((http.client.HTTPException, OSError)):
+            client.getresponse()
+        ((_, end),) = proxy.recorder.wait()
+    assert end.outcome == "lost"
+    assert sim.requests == []
 
 
 @pytest.mark.parametrize("stays", [False, True])

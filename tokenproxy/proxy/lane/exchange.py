@@ -12,7 +12,7 @@ from tokenproxy.proxy.lane.body import body_of
 from tokenproxy.proxy.lane.head import HEAD_END, LONGEST, ProtocolError, RequestHead, ResponseHead
 from tokenproxy.proxy.lane.upstream import Place, Upstream
 from tokenproxy.proxy.reception import Reception
-from tokenproxy.proxy.settle import CLIENT_LEFT, UNREACHABLE, UPSTREAM_LEFT
+from tokenproxy.proxy.settle import CLIENT_LEFT, STOPPED, UNREACHABLE, UPSTREAM_LEFT
 from tokenproxy.proxy.tap import Tap
 
 logger = logging.getLogger(__name__)
@@ -98,6 +98,10 @@ class Exchange:
         if self._tap is not None and self._request.over:
             self._tap.request_over()
         if self._over:
+            return
+        if self._reception.closed:
+            # It is accounted for as it stands, so it must not go on.
+            self._end(STOPPED, keep_alive=False)
             return
         target = self._target
         place = Place(target.host, target.port, secure=target.scheme == "https")

@@ -66,9 +66,13 @@ class Upstream(asyncio.Protocol):
             tls = Tls(context, server_side=False, hostname=place.host, session=session)
         made = cls(place, tls)
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            await loop.create_connection(lambda: made, place.host, place.port)
-            await made._ready
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await loop.create_connection(lambda: made, place.host, place.port)
+                await made._ready
+        except BaseException:
+            made.abort()
+            raise
         return made
 
     @property
