@@ -671,9 +671,9 @@ MUTANTS: Final = (
     ),
     Mutant(
         trap="T25", rule="an answer is passed on while it comes",
-        file="tokenproxy/proxy/observer.py", tests=_PROXY,
-        old="        flow.response.stream = tap.response_chunk\n",
-        new="        flow.response.stream = False\n",
+        file="tokenproxy/proxy/lane/exchange.py", tests=_PROXY,
+        old="        if used:\n            self._client.write(",
+        new="        if body.over:\n            self._client.write(",
     ),
     Mutant(
         trap="T25", rule="a chunk is passed on before it is read",

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -111,6 +111,8 @@ class Proxy:
         self._stop: Callable[[], object] = lambda: None
         self._close: Callable[[], object] = lambda: None
         self._closed = False
+        self.clients: Collection[object] = ()
+        """Connections that the lane has."""
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
@@ -125,6 +127,7 @@ class Proxy:
                 warn=self.warnings.append,
                 lane=self._lane,
             )
+            self.clients = gateway._lane.clients
             await gateway.start(self._listener)
             self._close = lambda: asyncio.run_coroutine_threadsafe(gateway.stop(0), loop).result(5)
             self._ready.set()

@@ -64,7 +64,7 @@ class Proxy:
         self.deaths = 0
         self.generation = 0
         self._command = command
-        self._listener = listener
+        self.listener = listener
         self._run_dir = run_dir
         self._env = env
         self._config: ProxyConfig | None = None
@@ -177,7 +177,7 @@ class Proxy:
                 stdout=log,
                 stderr=log,
                 env=self._env,
-                pass_fds=(self._listener.fileno(), theirs.fileno()),
+                pass_fds=(self.listener.fileno(), theirs.fileno()),
                 start_new_session=True,
             )
         self.pid = self._process.pid

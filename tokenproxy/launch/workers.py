@@ -131,6 +131,9 @@ class Workers:
             pid, status = os.waitpid(proxy.pid, os.WNOHANG)
             if pid:
                 proxy.exited(status)
+                if proxy.failure and not self._stopping:
+                    # Given up: connections must not be dealt to a socket that nobody serves.
+                    proxy.listener.close()
 
 
 def together(summaries: Sequence[Summary]) -> Summary:

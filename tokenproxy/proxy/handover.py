@@ -6,11 +6,16 @@ Most runs never do: importing mitmproxy costs more than all else at the start.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tokenproxy.proxy.engine import Engine
+
+
+logger = logging.getLogger(__name__)
 
 
 class Handover:
@@ -34,10 +39,10 @@ class Handover:
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
+        transport.resume_reading()  # first: the reader pauses again if this is too much for it
         reader.feed_data(received)
         kind = _Answered if answered else asyncio.StreamWriter
         self._handle(reader, kind(transport, protocol, reader, loop), None)
-        transport.resume_reading()
 
     def adopt_opened(
         self, transport: asyncio.Transport, host: str, port: int
@@ -54,7 +59,8 @@ class Handover:
     async def stop(self) -> None:
         """Mitmproxy's own end, if it ever began."""
         if self._engine is not None:
-            await (await self._engine).done()
+            with contextlib.suppress(Exception):  # said when it failed
+                await (await self._engine).done()
 
     def _handle(
         self,
@@ -75,7 +81,13 @@ class Handover:
         if self._engine is None:
             self._engine = asyncio.get_running_loop().create_task(self._begin())
         # Shielded: a client that leaves meanwhile takes only its own connection with it.
-        engine = await asyncio.shield(self._engine)
+        try:
+            engine = await asyncio.shield(self._engine)
+        except Exception:
+            logger.exception("mitmproxy cannot be used")
+            self._engine = None  # the next one tries again
+            writer.transport.abort()
+            return
         await engine.handle(reader, writer, inside)
 
     async def _begin(self) -> Engine:

@@ -102,6 +102,14 @@ class Tap:
         self._status = status
         content_type = headers.get("content-type", "")
         self._stream = any(mark in content_type.lower() for mark in _STREAMS)
+        try:
+            self._open(status, content_type, headers)
+        except Exception:
+            # Invariant 1: a fault of ours never harms the call. The row will say less.
+            logger.exception("call %s: response not read", self.start.call_id)
+            self._parser = self._decoder = None
+
+    def _open(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
         self._facts = self._dialect.read_response_headers(headers)
         self._decoder = decoding.open_decoder(headers.get("content-encoding", ""))
         self._parser = self._dialect.open_response(

@@ -68,6 +68,42 @@ def test_a_size_that_is_none(wire: bytes) -> None:
         body_of("chunked").feed(wire)
 
 
+@pytest.mark.parametrize(
+    "wire",
+    [
+        b"1\na\r\n0\r\n\r\n",
+        b"1\r\r\na\r\n0\r\n\r\n",
+        b" 1\r\na\r\n0\r\n\r\n",
+        b"1 \r\na\r\n0\r\n\r\n",
+        b"1\r\nab\n0\r\n\r\n",
+        b"1\r\na\n\n0\r\n\r\n",
+        b"0\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("piece", [1, 100])
+def test_a_request_s_chunks_are_taken_by_the_letter(wire: bytes, piece: int) -> None:
+    """Another reader may find a request in what is a chunk to us."""
+    body = body_of("chunked", strict=True)
+
+    def feed() -> None:
+        for at in range(0, len(wire), piece):
+            body.feed(wire[at : at + piece])
+
+    with pytest.raises(ProtocolError):
+        feed()
+
+
+@given(PIECES, EXTENSIONS, TRAILERS, st.lists(st.integers(0, 500)))
+def test_chunks_by_the_letter(
+    pieces: list[bytes], extension: bytes, trailers: bytes, cuts: list[int]
+) -> None:
+    wire = b"".join(b"%x%s\r\n%s\r\n" % (len(p), extension.replace(b" ", b""), p) for p in pieces)
+    wire += b"0\r\n" + trailers + b"\r\n"
+    body = body_of("chunked", strict=True)
+    assert fed(body, wire, cuts) == (b"".join(pieces), len(wire))
+    assert body.over
+
+
 @pytest.mark.parametrize("framing", ["none", "chunked", "close", 3])
 def test_what_belongs_to_the_next_message_is_left(framing: Framing) -> None:
     wire = {"none": b"", "chunked": b"1\r\na\r\n0\r\n\r\n", "close": b"abc"}.get(

@@ -142,8 +142,6 @@ def test_an_answer_that_breaks_off(framing: str, kept: int) -> None:
         INTERIM + b"HTTP/1.1 429 No\r\ncontent-length: 0\r\nretry-after: 9\r\n\r\n",
         b"HTTP/1.0 200 OK\r\n\r\n{}",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2;x=y\r\n{}\r\n0\r\n\r\n",
-        b"nonsense\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\ncontent-length: nine\r\n\r\n{}",
     ],
 )
 def test_answers_of_all_kinds(answer: bytes) -> None:
@@ -160,3 +158,18 @@ def test_broken_chunks_are_the_clients_business() -> None:
     seen = pass_through(asked("length", []), [answer], after=QUESTION[-1:], lane=True)
     assert seen.client == answer
     assert seen.ends[0].outcome == "truncated"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"nonsense\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: nine\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n{}",
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+    ],
+)
+def test_an_odd_head_is_the_clients_business_too(answer: bytes) -> None:
+    seen = pass_through(asked("length", []), [answer], after=QUESTION[-1:], lane=True)
+    assert seen.client == answer
+    assert seen.ends[0].outcome == "error"

@@ -25,13 +25,19 @@ class Body(Protocol):
         ...
 
 
-def body_of(framing: Framing) -> Body:
-    """A follower of a body that is framed so."""
+def body_of(framing: Framing, *, strict: bool = False) -> Body:
+    """A follower of a body that is framed so.
+
+    Args:
+        framing: How it ends.
+        strict: Take nothing that another reader could take for something else: of a request,
+            lest a call hides in what is a body to us alone.
+    """
     match framing:
         case "none":
             return Sized(0)
         case "chunked":
-            return Chunked()
+            return Chunked(strict=strict)
         case "close":
             return UntilClose()
         case _:
@@ -68,7 +74,10 @@ class UntilClose:
 class Chunked:
     """Chunks (RFC 9112, section 7.1); extensions and trailers are passed over."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, strict: bool = False) -> None:
+        self._strict = strict
+        self._behind = b""
+        """What has come of the line end behind a chunk."""
         self.over = False
         self._left = 0
         """Bytes of the chunk that are to come, its CRLF included."""
@@ -82,10 +91,17 @@ class Chunked:
         while at < end and not self.over:
             if self._left:
                 take = min(self._left, end - at)
-                if self._left > 2:  # noqa: PLR2004 - CRLF
-                    payload.append(data[at : at + min(take, self._left - 2)])
+                ours = min(take, max(self._left - 2, 0))
+                if ours:
+                    payload.append(data[at : at + ours])
+                if self._strict and ours < take:
+                    self._behind += data[at + ours : at + take]
                 self._left -= take
                 at += take
+                if self._strict and not self._left:
+                    behind, self._behind = self._behind, b""
+                    if behind != b"\r\n":
+                        raise ProtocolError("a chunk that is longer than its size")
                 continue
             newline = data.find(b"\n", at)
             if newline < 0:
@@ -99,11 +115,18 @@ class Chunked:
         return _joined(payload), at
 
     def _read_line(self, line: bytes) -> None:
-        line = line.rstrip(b"\r")
+        if self._strict:
+            if not line.endswith(b"\r") or b"\r" in line[:-1]:
+                raise ProtocolError("a line of chunks that does not end as HTTP's do")
+            line = line[:-1]
+        else:
+            line = line.rstrip(b"\r")
         if self._trailers:
             self.over = not line
             return
-        size = line.partition(b";")[0].strip(b" \t")
+        size = line.partition(b";")[0]
+        if not self._strict:
+            size = size.strip(b" \t")
         if not _SIZE.fullmatch(size):
             raise ProtocolError("a chunk without a size")
         count = int(size, 16)

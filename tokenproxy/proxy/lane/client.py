@@ -13,7 +13,7 @@ from tokenproxy.proxy.lane.head import LONGEST, ProtocolError, RequestHead, read
 from tokenproxy.proxy.lane.hello import NoHelloError, read_hello
 from tokenproxy.proxy.lane.pipe import Far
 from tokenproxy.proxy.lane.tls import Inside, Tls
-from tokenproxy.proxy.lane.upstream import Place, Upstream
+from tokenproxy.proxy.lane.upstream import CONNECT_TIMEOUT_S, Place, Upstream
 
 if TYPE_CHECKING:
     from tokenproxy.proxy.lane.lane import Lane
@@ -46,6 +46,8 @@ class Client(asyncio.Protocol):
         self._laying: asyncio.Task[None] | None = None
         self._inside: asyncio.StreamReaderProtocol | None = None
         """mitmproxy's end, where it has taken over the inside of a tunnel."""
+        self.full = False
+        """Whether it takes no more for now."""
         self._gone = False
 
     # -- asyncio --------------------------------------------------------------
@@ -87,6 +89,7 @@ class Client(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Much is waiting to be sent."""
+        self.full = True
         if self._far is not None:
             self._far.pause_reading()
         elif self._inside is not None:
@@ -96,6 +99,7 @@ class Client(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """Little is."""
+        self.full = False
         if self._far is not None:
             self._far.resume_reading()
         elif self._inside is not None:
@@ -106,6 +110,8 @@ class Client(asyncio.Protocol):
     # -- requests -------------------------------------------------------------
 
     def _read(self, data: bytes) -> None:
+        if self._gone:
+            return
         if self._exchange is not None and not self._exchange.request_over:
             try:
                 used = self._exchange.feed(data)
@@ -114,7 +120,7 @@ class Client(asyncio.Protocol):
                 self._close()
                 return
             data = data[used:]
-            if not data:
+            if not data or self._gone:
                 return
         self._buffer = self._buffer + data if self._buffer else data
         if self._exchange is not None:
@@ -202,8 +208,9 @@ class Client(asyncio.Protocol):
         far = Far(self._transport, self._leave)
         loop = asyncio.get_running_loop()
         try:
-            await loop.create_connection(lambda: far, host, port)
-        except OSError as error:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await loop.create_connection(lambda: far, host, port)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client must not wait for ever
             if not self._gone:
                 logger.debug("no tunnel to %s:%d: %s", host, port, error)
                 self._transport.write(NO_WAY)
@@ -304,6 +311,7 @@ class Client(asyncio.Protocol):
     def release(self, upstream: Upstream, *, keep: bool) -> None:
         """Give a connection back."""
         self._lane.remember(upstream)
+        upstream.resume_reading()  # its reader may have been too slow for the last of it
         if keep and upstream.alive and not self._gone:
             self._upstream = upstream
         else:
@@ -318,6 +326,8 @@ class Client(asyncio.Protocol):
         if self._tls is None or self._tunnel is None:
             answered = bool(self._connect)
             self._lane.handler.adopt(self._transport, self._connect + received, answered=answered)
+            if self.full:
+                self._transport.get_protocol().pause_writing()
             return
         # TLS stays with us; mitmproxy gets what is inside.
         inside = Inside(self._transport, self._tls)

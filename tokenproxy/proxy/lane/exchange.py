@@ -24,6 +24,9 @@ HELD = 256 * 1024
 class Asker(Protocol):
     """The client's connection, as its exchange sees it."""
 
+    full: bool
+    """Whether it takes no more for now."""
+
     def write(self, data: bytes) -> None:
         """Send to the client."""
         ...
@@ -69,7 +72,7 @@ class Exchange:
         self._head = head
         self._target = target
         self._tap = tap
-        self._request = body_of(head.body)
+        self._request = body_of(head.body, strict=True)
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._upstream: Upstream | None = None
@@ -138,7 +141,7 @@ class Exchange:
     async def _connect(self, place: Place) -> None:
         try:
             upstream = await self._client.connect(place)
-        except (OSError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client must not wait for ever
             self._unreachable(error)
             return
         if self._over:
@@ -150,9 +153,11 @@ class Exchange:
         self._upstream = upstream
         upstream.receiver = self
         held, self._held = b"".join(self._held), []
-        upstream.write(held)
         if self._held_bytes > HELD:
             self._client.resume_reading()
+        if self._client.full:
+            upstream.pause_reading()
+        upstream.write(held)  # last: it may ask the client to wait
 
     def _unreachable(self, error: Exception) -> None:
         if self._over:
@@ -178,6 +183,8 @@ class Exchange:
                 self._pass_on(data)
         except ProtocolError as error:
             logger.warning("%s: %s", self._target.server_address, error)
+            if self._response is None:
+                self._client.write(self._buffer)  # what to make of it is the client's business
             self._end(UPSTREAM_LEFT, keep_alive=False)
 
     def _pass_on(self, data: bytes) -> None:
@@ -228,16 +235,20 @@ class Exchange:
             # would not read the answer.
             self._settle(None)
             self._answered = True
+            if self._upstream is None:
+                self._client.resume_reading()
             return
         keep = clean and response is not None and response.keep_alive
         self._end(None, keep_alive=keep and self._head.keep_alive, keep_upstream=keep)
 
-    def upstream_ended(self) -> None:
+    def upstream_ended(self, *, broken: bool) -> None:
         """The provider closed: the end of some bodies, the breaking off of all others."""
         self._upstream = None
-        if self._response is not None and self._response.body == "close":
+        if self._answered:
+            self._client.resume_reading()  # what it still sends is heard, and left
+        elif not broken and self._response is not None and self._response.body == "close":
             self._complete(clean=False)
-        elif not self._answered:
+        else:
             self._end(UPSTREAM_LEFT, keep_alive=False)
 
     # -- both -----------------------------------------------------------------

@@ -167,7 +167,7 @@ def _response_body(status: int, fields: dict[str, str], method: str) -> Framing:
     if method == "HEAD" or status in NO_BODY or status < 200:  # noqa: PLR2004 - interim
         return "none"
     coding = fields.get("transfer-encoding")
-    if coding is not None:
+    if coding is not None and coding.lower() != "identity":
         return "chunked" if coding.lower().rpartition(",")[2].strip() == "chunked" else "close"
     length = fields.get("content-length")
     if length is None:

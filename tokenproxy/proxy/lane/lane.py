@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import re
+import socket
 import ssl
 from collections.abc import Callable, Iterable
 from typing import Protocol
@@ -77,7 +78,8 @@ class Lane:
         self.clients: set[Client] = set()
         self._opened = re.compile("|".join(opened), re.IGNORECASE)
         self._trusted = trusted
-        self._sessions: dict[Place, ssl.SSLSession] = {}
+        self._sessions: dict[tuple[Place, bool], ssl.SSLSession] = {}
+        """By place and by whether ALPN was used: a session is of one context alone."""
 
     def __call__(self) -> Client:
         """A protocol for a connection that has come."""
@@ -112,19 +114,24 @@ class Lane:
         if not place.secure:
             return await Upstream.open(place, None, None)
         context = client_context(self._trusted, alpn=alpn)
-        return await Upstream.open(place, context, self._sessions.get(place))
+        made = await Upstream.open(place, context, self._sessions.get((place, alpn)))
+        made.alpn = alpn
+        return made
 
     def remember(self, upstream: Upstream) -> None:
         """Keep its TLS session for the next connection to the same place."""
         session = upstream.session
         if session is not None and session.has_ticket:
-            self._sessions[upstream.place] = session
+            self._sessions[upstream.place, upstream.alpn] = session
 
 
 def is_address(host: str) -> bool:
-    """Whether a host is named by its address."""
+    """Whether a host is named by its address, in whatever form the system takes for one."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        return False
+        try:
+            socket.inet_aton(host)
+        except OSError:
+            return False
     return True

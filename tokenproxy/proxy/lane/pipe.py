@@ -18,6 +18,8 @@ class Far(asyncio.Protocol):
         """
         self._near = near
         self._gone = gone
+        self._ended: set[str] = set()
+        """Which ends have closed their half."""
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -32,6 +34,7 @@ class Far(asyncio.Protocol):
         """The far end sends no more; it may still listen."""
         if self._near.can_write_eof() and not self._near.is_closing():
             self._near.write_eof()
+        self._half("far")
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -61,6 +64,7 @@ class Far(asyncio.Protocol):
         """The client has closed its half."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write_eof()
+        self._half("near")
 
     def pause_reading(self) -> None:
         """The client takes no more for now."""
@@ -76,3 +80,10 @@ class Far(asyncio.Protocol):
         """The client is gone."""
         if self._transport is not None:
             self._transport.close()
+
+    def _half(self, end: str) -> None:
+        """One end sends no more; when neither does, nobody would ever close."""
+        self._ended.add(end)
+        if self._ended == {"near", "far"}:
+            self._near.close()
+            self.close()

@@ -33,6 +33,7 @@ class Tls:
         self._tls = context.wrap_bio(
             self._in, self._out, server_side=server_side, server_hostname=hostname, session=session
         )
+        self._fault: ssl.SSLError | None = None
         self.established = False
         self.ended = False
         """The other end has said that it sends no more."""
@@ -48,6 +49,8 @@ class Tls:
         Raises:
             ssl.SSLError: The handshake failed, or what came is no TLS.
         """
+        if self._fault is not None:
+            raise self._fault
         if data:
             self._in.write(data)
         if not self.established:
@@ -65,6 +68,10 @@ class Tls:
             pass
         except ssl.SSLZeroReturnError:
             self.ended = True
+        except ssl.SSLError as error:
+            if not pieces:
+                raise
+            self._fault = error  # after what was well
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def seal(self, data: bytes) -> bytes:
@@ -116,6 +123,10 @@ class Inside(asyncio.Transport):
     def can_write_eof(self) -> bool:
         """TLS has no half-closed connections."""
         return False
+
+    def write_eof(self) -> None:
+        """The same as closing."""
+        self.close()
 
     def pause_reading(self) -> None:
         """Take no more for now."""

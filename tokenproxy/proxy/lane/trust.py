@@ -15,6 +15,8 @@ type Leaf = tuple[bytes, bytes]
 """A certificate and its key, PEM."""
 
 HTTP1 = ["http/1.1"]
+MOST = 256
+"""Hosts whose contexts are kept: a pattern with a star opens any number of them."""
 
 
 class ServerContexts:
@@ -31,7 +33,10 @@ class ServerContexts:
 
     def of(self, host: str) -> ssl.SSLContext:
         """The context that proves to be ``host``."""
+        host = host.lower()
         if host not in self._contexts:
+            if len(self._contexts) >= MOST:
+                self._contexts.clear()
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.set_alpn_protocols(HTTP1)
             _load(context, *self._leaf(host))

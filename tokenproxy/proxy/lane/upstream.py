@@ -28,8 +28,8 @@ class Receiver(Protocol):
         """Bytes of the response."""
         ...
 
-    def upstream_ended(self) -> None:
-        """The provider closed or the connection broke."""
+    def upstream_ended(self, *, broken: bool) -> None:
+        """The provider closed, or the connection broke."""
         ...
 
     def pause_client(self) -> None:
@@ -48,6 +48,8 @@ class Upstream(asyncio.Protocol):
         self.place = place
         self.receiver: Receiver | None = None
         self.alive = False
+        self.alpn = False
+        """Whether HTTP/1.1 was asked for by name."""
         self._tls = tls
         self._transport: asyncio.Transport | None = None
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -70,10 +72,16 @@ class Upstream(asyncio.Protocol):
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await loop.create_connection(lambda: made, place.host, place.port)
                 await made._ready
+                made.check()
         except BaseException:
             made.abort()
             raise
         return made
+
+    def check(self) -> None:
+        """Raise ConnectionResetError if it is gone already."""
+        if not self.alive:
+            raise ConnectionResetError("closed at once")
 
     @property
     def session(self) -> ssl.SSLSession | None:
@@ -126,23 +134,20 @@ class Upstream(asyncio.Protocol):
                 try:
                     data = self._tls.open(data)
                 except ssl.SSLError:
-                    self._ended()
+                    self._ended(broken=True)
                     return
                 if outgoing := self._tls.outgoing():
                     self._transport.write(outgoing)  # type: ignore[union-attr] # data came by it
-            if self._tls.ended and not data:
-                self._ended()
-                return
-            if not data:
-                return
-        if self.receiver is not None:
+        if data and self.receiver is not None:
             self.receiver.received(data)
-        else:
+        elif data:
             self.abort()  # nobody asked: what it is cannot be told
+        if self._tls is not None and self._tls.ended:
+            self._ended(broken=False)
 
     def eof_received(self) -> bool:
-        """The provider sends no more."""
-        self._ended()
+        """The provider sends no more. By TLS it says so itself, or the end is not to be trusted."""
+        self._ended(broken=self._tls is not None and not self._tls.ended)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -150,7 +155,7 @@ class Upstream(asyncio.Protocol):
         if not self._ready.done():
             self._ready.set_exception(exc or ConnectionResetError("connection closed"))
             self._ready.exception()
-        self._ended()
+        self._ended(broken=exc is not None)
 
     def pause_writing(self) -> None:
         """Much is waiting to be sent."""
@@ -182,8 +187,8 @@ class Upstream(asyncio.Protocol):
         if not self._ready.done():
             self._ready.set_result(None)
 
-    def _ended(self) -> None:
+    def _ended(self, *, broken: bool) -> None:
         receiver, self.receiver = self.receiver, None
         self.close()
         if receiver is not None:
-            receiver.upstream_ended()
+            receiver.upstream_ended(broken=broken)
