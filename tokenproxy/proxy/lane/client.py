@@ -44,6 +44,7 @@ class Client(asyncio.Protocol):
         self._far: Far | None = None
         """The other end of a tunnel that is not opened."""
         self._laying: asyncio.Task[None] | None = None
+        """Kept, because the event loop itself holds tasks weakly."""
         self._inside: asyncio.StreamReaderProtocol | None = None
         """mitmproxy's end, where it has taken over the inside of a tunnel."""
         self.full = False

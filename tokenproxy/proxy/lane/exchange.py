@@ -77,6 +77,7 @@ class Exchange:
         self._held_bytes = 0
         self._upstream: Upstream | None = None
         self._connecting: asyncio.Task[None] | None = None
+        """Kept, because the event loop itself holds tasks weakly."""
         self._buffer = b""
         self._response: ResponseHead | None = None
         self._body = body_of("none")

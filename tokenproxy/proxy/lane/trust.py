@@ -9,8 +9,6 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-import certifi
-
 type Leaf = tuple[bytes, bytes]
 """A certificate and its key, PEM."""
 
@@ -62,11 +60,11 @@ def _load(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
 
 @cache
 def client_context(trusted: str | None, *, alpn: bool) -> ssl.SSLContext:
-    """How providers are verified: by ``trusted`` (a file), or by Mozilla's list.
+    """How providers are verified: by ``trusted`` (a file), or by the system's roots.
 
     With ``alpn`` HTTP/1.1 is asked for by name, as the client did.
     """
-    context = ssl.create_default_context(cafile=trusted or certifi.where())
+    context = ssl.create_default_context(cafile=trusted)
     # Companies' own authorities are often not by RFC 5280's letter; the client takes them.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if alpn:
