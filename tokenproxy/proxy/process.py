@@ -28,6 +28,10 @@ from tokenproxy.wire import routes
 
 logger = logging.getLogger(__name__)
 
+SWITCH_S = 0.0005
+"""How long the event loop waits for the interpreter while the recorder computes. Python's own
+5 ms is more than a call may be held up; much less makes both threads slower."""
+
 CHILD_POLL_S = 0.5
 """How often a proxy whose launcher was killed looks whether the command still lives."""
 
@@ -61,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run_loop[T](main: Coroutine[Any, Any, T]) -> T:
     """Run on uvloop where it is installed, else on asyncio's own loop."""
+    sys.setswitchinterval(SWITCH_S)
     try:
         import uvloop
     except ImportError:
