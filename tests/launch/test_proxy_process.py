@@ -6,6 +6,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -109,6 +110,38 @@ def test_restarts_have_an_end(make: Make) -> None:
         drive(proxy, lambda pid=proxy.pid: proxy.pid != pid)  # type: ignore[misc] # the loop's value
     assert proxy.failure == "killed by signal 9"
     assert not proxy.pid
+
+
+def test_deaths_are_forgotten_in_time(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One a time longer than it takes to forget: never given up."""
+    clock = [1000.0]
+    monkeypatch.setattr(proxy_process, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    proxy, _ = make()
+    for generation in range(3 * proxy_process.RESTARTS):
+        drive(proxy, lambda want=generation: proxy.generation == want and proxy._ready)  # type: ignore[misc] # the loop's value
+        os.kill(proxy.pid, signal.SIGKILL)
+        drive(proxy, lambda pid=proxy.pid: proxy.pid != pid)  # type: ignore[misc] # the loop's value
+        clock[0] += proxy_process.WITHIN_S
+    assert proxy.failure is None
+    assert proxy.deaths == 3 * proxy_process.RESTARTS
+
+
+def test_starts_in_vain_are_not_forgotten(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A successor that hangs holds up every call until it is given up."""
+    clock = [1000.0]
+    monkeypatch.setattr(proxy_process, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    proxy, launch = make()
+    drive(proxy, lambda: proxy._ready)
+    proxy._command = [*launch.proxy, "deaf"]
+    for _ in range(proxy_process.RESTARTS + 1):
+        clock[0] += proxy_process.WITHIN_S
+        os.kill(proxy.pid, signal.SIGKILL)
+        drive(proxy, lambda pid=proxy.pid: proxy.pid != pid)  # type: ignore[misc] # the loop's value
+    assert proxy.failure is None  # the first of these deaths was of one that had come up
+    clock[0] += proxy_process.WITHIN_S
+    os.kill(proxy.pid, signal.SIGKILL)
+    drive(proxy, lambda: not proxy.pid)
+    assert proxy.failure == "killed by signal 9"
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.launch.harness import Launch
 from tests.proxy.harness import RUN
 from tokenproxy.config import ProxyConfig, Summary
+from tokenproxy.launch import proxy_process
 from tokenproxy.launch.proxy_process import Proxy
 from tokenproxy.launch.workers import Workers, open_listeners, together
 
@@ -54,5 +56,27 @@ def test_workers_that_cannot_start(tmp_path: Path) -> None:
         Workers(proxies, [config, config]).run(lambda: said.append("ready"))
     assert not said
     assert not any(proxy.pid for proxy in proxies)
+    for listener in listeners:
+        listener.close()
+
+
+def test_one_that_is_stuck_at_its_start_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proxy_process, "START_S", 1.0)
+    listeners = open_listeners("127.0.0.1", 0, 2)
+    stub = Launch(tmp_path).proxy
+    deaf = [*stub, "deaf"]
+    proxies = [
+        Proxy(listener, tmp_path, dict(os.environ), command)
+        for listener, command in zip(listeners, (stub, deaf), strict=True)
+    ]
+    configs = [
+        ProxyConfig(run=RUN, ledger="", run_dir="", listen_fd=listener.fileno())
+        for listener in listeners
+    ]
+    with pytest.raises(ChildProcessError, match="killed by signal 9"):
+        Workers(proxies, configs).run(lambda: None)
+    assert [proxy.deaths for proxy in proxies] == [0, proxy_process.FIRST_TRIES]
     for listener in listeners:
         listener.close()

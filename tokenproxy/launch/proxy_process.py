@@ -31,7 +31,9 @@ LOG_NAME = "proxy.log"
 FIRST_TRIES = 2
 """Starts until it must have come up once."""
 RESTARTS = 5
-"""Deaths that are made good in a run, once it has come up."""
+"""Deaths within ``WITHIN_S``, and starts in vain in a row, that are made good."""
+WITHIN_S = 60.0
+"""Older deaths are forgotten: one that dies once an hour serves a run of a day to its end."""
 START_S = 30.0
 """Time for a start; it takes 0.6 s, and much more where Python's files come over a network."""
 
@@ -62,6 +64,7 @@ class Proxy:
         self.failure: str | None = None
         """Why there will be no further generation; None while there may be."""
         self.deaths = 0
+        """All of them, forgotten or not."""
         self.generation = 0
         self._command = command
         self.listener = listener
@@ -71,6 +74,11 @@ class Proxy:
         self._child: int | None = None
         self._end: IterationEnd | None = None
         self._ready = False
+        self._died: list[float] = []
+        """When (``time.monotonic()``), within the last ``WITHIN_S``."""
+        self._in_vain = 0
+        """Generations in a row that did not come up. These are not forgotten: each may take
+        ``START_S``, and meanwhile calls wait."""
         self._fatal: str | None = None
         self._deadline = 0.0
         self._process: subprocess.Popen[bytes] | None = None
@@ -140,9 +148,7 @@ class Proxy:
         if (self._end is not None and self.summary is not None) or self.failure is not None:
             return
         self.summary = None
-        self.deaths += 1
-        hopeless = self._fatal is not None and not self.was_ready
-        if hopeless or self.deaths >= (RESTARTS + 1 if self.was_ready else FIRST_TRIES):
+        if self._given_up():
             self.failure = self._reason(wait_status)
             return
         self.generation += 1
@@ -153,6 +159,16 @@ class Proxy:
             self.command_started(self._child)
         if self._end is not None:
             self.finish(self._end)
+
+    def _given_up(self) -> bool:
+        """Count a death. Returns whether it was one too many."""
+        now = time.monotonic()
+        self.deaths += 1
+        self._died = [*(at for at in self._died if now - at < WITHIN_S), now]
+        self._in_vain = 0 if self._ready else self._in_vain + 1
+        if not self.was_ready:
+            return self._fatal is not None or self._in_vain >= FIRST_TRIES
+        return max(len(self._died), self._in_vain) > RESTARTS
 
     def kill(self, failure: str | None = None) -> None:
         """End it at once. With ``failure`` it is not replaced."""

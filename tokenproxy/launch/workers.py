@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import socket
+import time
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -108,9 +109,14 @@ class Workers:
                 ready()
 
     def _wait(self, woken: socket.socket) -> None:
-        """Until one of them answers or ends, or a signal comes."""
+        """Until one of them answers or ends, or a signal comes; one that is stuck is ended."""
+        now = time.monotonic()
+        deadlines = [(proxy, at) for proxy in self._proxies if (at := proxy.deadline) is not None]
+        for proxy, _ in (one for one in deadlines if one[1] <= now):
+            proxy.kill()  # its end wakes us, and it is replaced
+        timeout_s = min((at - now for _, at in deadlines if at > now), default=None)
         lines = {fd: proxy for proxy in self._proxies if (fd := proxy.fileno()) is not None}
-        readable, _, _ = select.select([woken.fileno(), *lines], [], [])
+        readable, _, _ = select.select([woken.fileno(), *lines], [], [], timeout_s)
         for source in readable:
             if source == woken.fileno():
                 numbers = set(woken.recv(4096))
