@@ -9,7 +9,7 @@ ifneq ($(shell $(PY) -c '' 2>/dev/null && cat .venv/.installed 2>/dev/null),$(CU
 .venv/.installed: FORCE
 endif
 
-.PHONY: help install demo test test-real test-stack stack-up stack-down lint types check framings mutants providers bench lock clean FORCE
+.PHONY: help install demo test test-real test-stack stack-up stack-down lint types check framings mutants fuzz providers bench lock clean FORCE
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -56,6 +56,10 @@ check: lint types test ## all of the above but the real clients
 
 framings: install ## every framing, cut and compressed anyhow: 10,000 examples each
 	@HYPOTHESIS_PROFILE=framings $(PY) -m pytest tests/wire/test_framings.py -n auto $(ARGS)
+
+fuzz: install ## every parser under bytes that coverage leads to, ten minutes (ARGS="--seconds 60 ledger")
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/fuzz/requirements.txt
+	@$(PY) -m tests.fuzz $(ARGS)
 
 mutants: install ## break each rule of counting, and see that a test of its trap fails
 	@$(PY) -m tests.mutants

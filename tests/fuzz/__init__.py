@@ -1,0 +1,1 @@
+"""Every parser under bytes that nobody would send: see :mod:`tests.fuzz.targets`."""
