@@ -18,8 +18,8 @@ from tokenproxy.proxy.reception import Reception
 from tokenproxy.proxy.settle import CLIENT_LEFT, UNREACHABLE, UPSTREAM_LEFT, refusal
 from tokenproxy.proxy.sockets import SWITCHED, SocketTap
 from tokenproxy.proxy.tap import Tap
-from tokenproxy.wire import routes
-from tokenproxy.wire.dialect import SocketDialect
+from tokenproxy.wire.bodyreader import read_body
+from tokenproxy.wire.framing.websocket import Message
 
 _TAP = "tokenproxy.tap"
 _UPGRADE = "tokenproxy.upgrade"
@@ -167,17 +167,9 @@ class Observer:
         if upgrade is None or flow.response is None:
             return
         target, headers, _ = upgrade
-        dialect = routes.dialect(target.route.dialect)
-        if isinstance(dialect, SocketDialect):
-            flow.metadata[_TAP] = SocketTap(
-                dialect=dialect,
-                route=target.route,
-                target=target,
-                request_headers=headers,
-                response_headers=_lower(flow.response.headers),
-                calls=self._reception.calls,
-                call_soon=asyncio.get_running_loop().call_soon,
-            )
+        tap = self._reception.socket_tap(target, headers, _lower(flow.response.headers))
+        if tap is not None:
+            flow.metadata[_TAP] = tap
 
     async def websocket_message(self, flow: http.HTTPFlow) -> None:
         """A whole message, before it is sent on."""
@@ -188,12 +180,17 @@ class Observer:
         tap = flow.metadata.get(_TAP)
         if not isinstance(tap, SocketTap):
             return
+        # As the lane reads it: a large message is reduced.
+        read = Message(read_body(message.content) or b"", len(message.content))
         if message.from_client:
-            await tap.from_client(message.content)
+            journaled = asyncio.Event()
+            if tap.from_client([read], journaled.set):
+                await journaled.wait()
             if self._reception.closed:
                 message.drop()  # type: ignore[no-untyped-call] # mitmproxy's
         else:
-            tap.from_server(message.content)
+            loop = asyncio.get_running_loop()
+            loop.call_soon(tap.from_server, [read], time.time_ns())  # after it was sent
 
     def websocket_end(self, flow: http.HTTPFlow) -> None:
         """The connection is over."""

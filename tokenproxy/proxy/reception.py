@@ -15,8 +15,11 @@ from tokenproxy.config import RunContext
 from tokenproxy.proxy.calls import Calls
 from tokenproxy.proxy.director import Director, Target
 from tokenproxy.proxy.settle import STOPPED
+from tokenproxy.proxy.sockets import SocketTap
 from tokenproxy.proxy.tap import Tap
 from tokenproxy.record.recorder import Recorder
+from tokenproxy.wire import routes
+from tokenproxy.wire.dialect import SocketDialect
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +90,30 @@ class Reception:
         tap.request_headers(headers)
         self.calls.add(tap)
         return tap
+
+    def socket_tap(
+        self, target: Target, asked: Mapping[str, str], answered: Mapping[str, str]
+    ) -> SocketTap | None:
+        """A connection that was opened and carries calls; None if it carries none.
+
+        Args:
+            target: Where it leads.
+            asked: The request's headers, names in lower case.
+            answered: The response's.
+        """
+        route = target.route
+        dialect = routes.dialect(route.dialect) if route is not None and route.socket else None
+        if route is None or not isinstance(dialect, SocketDialect):
+            return None
+        return SocketTap(
+            dialect=dialect,
+            route=route,
+            target=target,
+            request_headers=asked,
+            response_headers=answered,
+            calls=self.calls,
+            call_soon=asyncio.get_running_loop().call_soon,
+        )
 
     def over(self, tap: Tap, broken: str | None) -> None:
         """A call is over, as HTTP ends or by whom it was broken off."""

@@ -1,15 +1,14 @@
 """A WebSocket's tap: its messages are read, and each answer that is asked for is a call.
 
-mitmproxy hands over whole messages, before it sends them on. A message that
-begins a call waits for its journal entry, as a request does; what the provider
-says is read after it was sent on.
+What the client says is read before it is sent on: a message that begins a call waits
+for its journal entry, as a request does. What the provider says is read afterwards.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -19,6 +18,7 @@ from tokenproxy.proxy.settle import copy_of, settle
 from tokenproxy.record.call import CallEnd, CallStart
 from tokenproxy.wire.dialect import Head, SocketDialect, SocketNews
 from tokenproxy.wire.endpoints import Route
+from tokenproxy.wire.framing.websocket import Message
 from tokenproxy.wire.usage import Reading, RequestFacts
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,20 @@ class _Open(msgspec.Struct):
     request_bytes: int = 0
     response_bytes: int = 0
     first_content_ns: int | None = None
+
+
+class _Wait:
+    """Counts the journal entries that messages wait for."""
+
+    def __init__(self, go_on: Callable[[], None]) -> None:
+        self._go_on = go_on
+        self.entries = 0
+
+    def entered(self) -> None:
+        """One has been made."""
+        self.entries -= 1
+        if not self.entries:
+            self._go_on()
 
 
 class SocketTap:
@@ -74,22 +88,44 @@ class SocketTap:
         self._open: dict[str, _Open] = {}
         self._blind = False
 
-    async def from_client(self, message: bytes) -> None:
-        """A message that is about to be sent to the provider."""
+    def from_client(self, messages: Iterable[Message], go_on: Callable[[], None]) -> bool:
+        """Messages that are about to be sent to the provider.
+
+        Returns:
+            True if they begin calls: they may be sent when ``go_on`` is called, once these
+            are in the journal. Else it is not called.
+        """
+        wait = _Wait(go_on)
         try:
-            news = None if self._blind else self._parser.client_message(message)
-            if news is not None and news.event == "begun":
-                begun = self._begin(news)
-                begun.request_bytes = len(message)
-                await self._calls.journaled(begun.start)
-                self._asked(begun.start, news)
+            for message in messages:
+                self._read_client(message, wait)
         except Exception:
             logger.exception(_BLIND, self._target.server_address)
             self._blind = True
+        return wait.entries > 0
 
-    def from_server(self, message: bytes) -> None:
-        """A message that is about to be sent to the client."""
-        self._call_soon(self._read, message, time.time_ns())
+    def _read_client(self, message: Message, wait: _Wait) -> None:
+        news = None if self._blind else self._parser.client_message(message.data)
+        if news is None or news.event != "begun":
+            return
+        begun = self._begin(news)
+        begun.request_bytes = message.size
+        self._calls.journal(begun.start, wait.entered)
+        wait.entries += 1
+        self._asked(begun.start, news)
+
+    def from_server(self, messages: Iterable[Message], arrived_ns: int) -> None:
+        """Messages that were sent to the client; they came at ``arrived_ns``."""
+        if self._blind:
+            return
+        try:
+            for message in messages:
+                news = self._parser.server_message(message.data)
+                if news is not None:
+                    self._take(news, message.size, arrived_ns)
+        except Exception:
+            logger.exception(_BLIND, self._target.server_address)
+            self._blind = True
 
     def over(self, broken: str | None = None, error: str | None = None) -> None:
         """The connection is over: so are the calls that it leaves open.
@@ -100,22 +136,11 @@ class SocketTap:
         """
         self._call_soon(self._finish_all, broken, error, time.time_ns())
 
-    def _read(self, message: bytes, arrived_ns: int) -> None:
-        if self._blind:
-            return
-        try:
-            news = self._parser.server_message(message)
-            if news is not None:
-                self._take(news, len(message), arrived_ns)
-        except Exception:
-            logger.exception(_BLIND, self._target.server_address)
-            self._blind = True
-
     def _take(self, news: SocketNews, size: int, arrived_ns: int) -> None:
         call = self._open.get(news.key)
         if call is None:
             # The provider began it by itself (a successor, an answer to speech).
-            call = self._begin(news)
+            call = self._begin(news, arrived_ns)
             self._calls.recorder.opened(call.start)
             self._asked(call.start, news)
         call.reading = news.reading or call.reading
@@ -127,10 +152,10 @@ class SocketTap:
         elif news.changed:
             self._calls.recorder.progressed(call.start.call_id, copy_of(call.reading))
 
-    def _begin(self, news: SocketNews) -> _Open:
+    def _begin(self, news: SocketNews, started_ns: int | None = None) -> _Open:
         if not self._open:
             self._calls.add(self)
-        start = self._calls.start(self._route, self._target, self._headers)
+        start = self._calls.start(self._route, self._target, self._headers, started_ns)
         call = _Open(start, news.reading or Reading())
         self._open[news.key] = call
         return call

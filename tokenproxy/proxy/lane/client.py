@@ -12,7 +12,9 @@ from tokenproxy.proxy.lane.exchange import Exchange
 from tokenproxy.proxy.lane.head import LONGEST, ProtocolError, RequestHead, read_connect
 from tokenproxy.proxy.lane.hello import NoHelloError, read_hello
 from tokenproxy.proxy.lane.pipe import Far
+from tokenproxy.proxy.lane.relay import Relay
 from tokenproxy.proxy.lane.tls import Inside, Tls
+from tokenproxy.proxy.lane.upgrade import Upgrade
 from tokenproxy.proxy.lane.upstream import CONNECT_TIMEOUT_S, Place, Upstream
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ class Client(asyncio.Protocol):
         self._connect = b""
         """A CONNECT that was answered, while it is not known what the tunnel carries."""
         self._buffer = b""
-        self._exchange: Exchange | None = None
+        self._exchange: Exchange | Relay | None = None
         self._upstream: Upstream | None = None
         self._paused: set[str] = set()
         self._far: Far | None = None
@@ -75,6 +77,8 @@ class Client(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client sends no more: HTTP clients do that when they leave."""
+        if isinstance(self._exchange, Relay) and self._tls is None:
+            return self._exchange.client_sends_no_more()
         if self._far is not None:
             self._far.client_sends_no_more()
             return True
@@ -170,20 +174,26 @@ class Client(asyncio.Protocol):
         if director.via(target.scheme, target.host) is not None or ":" in target.host:
             return None
         route = target.route
-        if route is not None and (route.socket or (reception.inject and route.usage_on_request)):
+        if reception.inject and route is not None and route.usage_on_request:
             return None
         return target
 
     def _begin(self, head: RequestHead, target: Target) -> None:
         reception = self._lane.reception
-        tap = reception.tap(target, head.fields)
-        exchange = Exchange(self, reception, head, target, tap)
+        # A WebSocket's route is no call, and one asked for elsewhere carries none.
+        is_call = not head.upgrade and target.route is not None and not target.route.socket
+        tap = reception.tap(target, head.fields) if is_call else None
+        if head.upgrade:
+            exchange: Exchange = Upgrade(self, reception, head, target)
+        else:
+            exchange = Exchange(self, reception, head, target, tap)
         self._exchange = exchange
         there = (target.host, target.port) if target.scheme == "https" else None
         stays = self._tunnel is not None and self._tunnel == there
         sent = head.sent_to(target.path, None if stays else _host_field(target))
         if tap is None:
-            reception.passed(target)
+            if target.route is None or target.route.socket != head.upgrade:
+                reception.passed(target)
             exchange.start(sent)
         else:
             self._lane.journal(tap, lambda: exchange.start(sent))
@@ -260,6 +270,8 @@ class Client(asyncio.Protocol):
         if outgoing := self._tls.outgoing():
             self._transport.write(outgoing)
         if self._tls.ended:
+            if plain and isinstance(self._exchange, Relay):
+                self._exchange.feed(plain)  # its last words, a close frame for one
             self._close()
         return plain
 
@@ -283,9 +295,7 @@ class Client(asyncio.Protocol):
         if self._gone:
             return
         if not keep_alive:
-            if whole and self._tls is not None:
-                self._transport.write(self._tls.farewell())
-            self._close()
+            self.close(whole=whole)
             return
         self._resume("upstream")
         self._resume("pipelined")
@@ -317,6 +327,30 @@ class Client(asyncio.Protocol):
             self._upstream = upstream
         else:
             upstream.close()
+
+    # -- what a relay asks for ------------------------------------------------
+
+    def switched(self, relay: Relay) -> None:
+        """The exchange goes on as ``relay``."""
+        self._exchange = relay
+        received, self._buffer = self._buffer, b""
+        self._resume("pipelined")
+        if received:
+            relay.feed(received)
+
+    def write_eof(self) -> bool:
+        """Send no more, but listen; False if that cannot be."""
+        if self._tls is not None or self._gone:
+            return False
+        self._transport.write_eof()
+        return True
+
+    def close(self, *, whole: bool) -> None:
+        """Close, when what was written has gone; ``whole``: that was all there is."""
+        if not self._gone:
+            if whole and self._tls is not None:
+                self._transport.write(self._tls.farewell())
+            self._close()
 
     # -- the end --------------------------------------------------------------
 

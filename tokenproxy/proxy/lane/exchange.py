@@ -13,6 +13,7 @@ from tokenproxy.proxy.lane.head import HEAD_END, LONGEST, ProtocolError, Request
 from tokenproxy.proxy.lane.upstream import Place, Upstream
 from tokenproxy.proxy.reception import Reception
 from tokenproxy.proxy.settle import CLIENT_LEFT, STOPPED, UNREACHABLE, UPSTREAM_LEFT
+from tokenproxy.proxy.sockets import SWITCHED
 from tokenproxy.proxy.tap import Tap
 
 logger = logging.getLogger(__name__)
@@ -208,8 +209,9 @@ class Exchange:
         while (end := HEAD_END.search(self._buffer)) is not None:
             raw, rest = self._buffer[: end.end()], self._buffer[end.end() :]
             head = ResponseHead.read(raw, self._head.method)
-            if head.status == 101:  # noqa: PLR2004 - nobody asked for it
-                raise ProtocolError("an upgrade that nobody asked for")
+            if head.status == SWITCHED:
+                self._switch(head, raw, rest)
+                return
             if head.status < 200:  # noqa: PLR2004 - an interim response
                 self._client.write(raw)
                 self._buffer = rest
@@ -217,8 +219,7 @@ class Exchange:
             self._response, self._buffer = head, b""
             self._body = body_of(head.body)
             self._client.write(raw)
-            if self._tap is not None:
-                self._tap.response_headers(head.status, head.fields)
+            self._tell(head)
             if self._body.over:
                 self._complete(clean=not rest)
             elif rest:
@@ -226,6 +227,16 @@ class Exchange:
             return
         if len(self._buffer) > LONGEST:
             raise ProtocolError("a head without an end")
+
+    def _tell(self, head: ResponseHead) -> None:
+        """Show the tap an answer's head."""
+        if self._tap is not None:
+            self._tap.response_headers(head.status, head.fields)
+
+    def _switch(self, head: ResponseHead, raw: bytes, rest: bytes) -> None:
+        """The provider speaks another protocol from here on."""
+        del head, raw, rest
+        raise ProtocolError("an upgrade that nobody asked for")
 
     def _complete(self, *, clean: bool) -> None:
         if self._over:

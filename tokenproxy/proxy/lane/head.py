@@ -28,7 +28,8 @@ _CONNECT = re.compile(
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\r\n]*)?\r?\n")
 _HOST_LINE = re.compile(rb"\r\n[Hh][Oo][Ss][Tt]:[^\r\n]*")
 _LENGTH = re.compile(r"[0-9]{1,18}")
-_NOT_OURS = ("upgrade", "expect", "http2-settings", "proxy-connection", "proxy-authorization")
+_NOT_OURS = frozenset({"expect", "http2-settings", "proxy-connection", "proxy-authorization"})
+_UPGRADES = re.compile(r"(?:keep-alive, *)?upgrade(?:, *keep-alive)?")
 NO_BODY = (204, 304)
 
 type Framing = Literal["none", "chunked", "close"] | int
@@ -49,6 +50,8 @@ class RequestHead(msgspec.Struct, frozen=True):
     """Names in lower case; a repeated field's values are joined by commas."""
     body: Framing
     keep_alive: bool
+    upgrade: bool
+    """It asks for a WebSocket."""
     raw: bytes
 
     @classmethod
@@ -58,18 +61,19 @@ class RequestHead(msgspec.Struct, frozen=True):
         if match is None:
             return None
         fields = _fields(raw[match.end(2) + 11 : -4].decode("ascii").split("\r\n"))
-        if "host" not in fields or "," in fields["host"]:
-            return None
-        if any(name in fields for name in _NOT_OURS):
-            return None
-        connection = fields.get("connection", "keep-alive").lower()
-        if connection not in ("keep-alive", "close"):
+        if "host" not in fields or "," in fields["host"] or not _NOT_OURS.isdisjoint(fields):
             return None
         body = _request_body(fields)
         if body is None:
             return None
         method, path = match[1].decode(), match[2].decode()
-        return cls(method, path, fields, body, connection == "keep-alive", raw)
+        connection = fields.get("connection", "keep-alive").lower()
+        upgrade = "upgrade" in fields
+        if upgrade and (method != "GET" or body != "none" or not _asks_socket(fields, connection)):
+            return None
+        if not upgrade and connection not in ("keep-alive", "close"):
+            return None
+        return cls(method, path, fields, body, connection != "close", upgrade, raw)
 
     def sent_to(self, path: str, host: str | None) -> bytes:
         """The head for another path, and for another host unless that is None.
@@ -148,6 +152,11 @@ def _unfolded(lines: list[str]) -> list[str]:
         else:
             whole.append(line)
     return whole
+
+
+def _asks_socket(fields: dict[str, str], connection: str) -> bool:
+    """Whether an upgrade is to a WebSocket: any other is for mitmproxy."""
+    return fields["upgrade"].lower() == "websocket" and bool(_UPGRADES.fullmatch(connection))
 
 
 def _request_body(fields: dict[str, str]) -> Framing | None:

@@ -41,12 +41,22 @@ class Receiver(Protocol):
         ...
 
 
+class HalfCloser(Protocol):
+    """Whoever can use a connection whose other end sends no more."""
+
+    def upstream_sends_no_more(self) -> None:
+        """The provider has closed its half."""
+        ...
+
+
 class Upstream(asyncio.Protocol):
     """One connection. Between exchanges it has no receiver."""
 
     def __init__(self, place: Place, tls: Tls | None) -> None:
         self.place = place
         self.receiver: Receiver | None = None
+        self.half_closer: HalfCloser | None = None
+        """To HTTP, for one, a half is as good as nothing."""
         self.alive = False
         self.alpn = False
         """Whether HTTP/1.1 was asked for by name."""
@@ -93,15 +103,24 @@ class Upstream(asyncio.Protocol):
         if self._transport is not None and self.alive:
             self._transport.write(self._tls.seal(data) if self._tls else data)
 
+    def can_write_eof(self) -> bool:
+        """Whether it can be closed by half: TLS connections cannot."""
+        return self._tls is None
+
+    def write_eof(self) -> None:
+        """Send no more, but listen."""
+        if self._transport is not None and self.alive:
+            self._transport.write_eof()
+
     def close(self) -> None:
         """Close, when what was written has gone."""
-        self.alive, self.receiver = False, None
+        self.alive, self.receiver, self.half_closer = False, None, None
         if self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
         """Close at once."""
-        self.alive, self.receiver = False, None
+        self.alive, self.receiver, self.half_closer = False, None, None
         if self._transport is not None:
             self._transport.abort()
 
@@ -147,6 +166,9 @@ class Upstream(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The provider sends no more. By TLS it says so itself, or the end is not to be trusted."""
+        if self.half_closer is not None and self._tls is None:
+            self.half_closer.upstream_sends_no_more()
+            return True
         self._ended(broken=self._tls is not None and not self._tls.ended)
         return False
 

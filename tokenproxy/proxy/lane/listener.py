@@ -1,0 +1,109 @@
+"""Reads a WebSocket's bytes as they pass: frames into messages, messages to the tap."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from tokenproxy.proxy.settle import CLIENT_LEFT, UPSTREAM_LEFT, refusal
+from tokenproxy.proxy.sockets import SocketTap
+from tokenproxy.wire.framing.permessage import UnknownExtensionError, agreed_deflate
+from tokenproxy.wire.framing.websocket import FrameReader, Message
+
+logger = logging.getLogger(__name__)
+
+
+class Listener:
+    """Listens to one connection. All methods run on the event loop; none raises.
+
+    A direction whose bytes make no sense is not read any further: they pass all the same,
+    and the rows say what the other direction tells.
+    """
+
+    def __init__(
+        self,
+        tap: SocketTap,
+        extensions: str,
+        server_address: str,
+        call_soon: Callable[..., object],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            tap: Gets the messages.
+            extensions: What the provider's answer agrees to, ``Sec-WebSocket-Extensions``.
+            server_address: For the log.
+            call_soon: The event loop's.
+        """
+        self._tap = tap
+        self._server_address = server_address
+        self._call_soon = call_soon
+        self._over = False
+        try:
+            deflate = agreed_deflate(extensions)
+        except UnknownExtensionError as unknown:
+            logger.warning(_UNREAD, server_address, f"it uses {unknown}")
+            self._over = True
+            deflate = None
+        client_anew = deflate is not None and deflate.client_starts_anew
+        server_anew = deflate is not None and deflate.server_starts_anew
+        self._client = FrameReader(deflate=deflate is not None, starts_anew=client_anew)
+        self._server = FrameReader(deflate=deflate is not None, starts_anew=server_anew)
+
+    def from_client(self, data: bytes, go_on: Callable[[], None]) -> bool:
+        """Bytes that are about to be sent to the provider.
+
+        Returns:
+            True if they complete what begins a call: it may be sent when ``go_on`` is
+            called, once that is in the journal. Else it is not called.
+        """
+        if self._over:
+            return False
+        messages = self._read(self._client, data)
+        waits = bool(messages) and self._tap.from_client(messages, go_on)
+        if self._client.close_code is not None:
+            self.over(CLIENT_LEFT)
+        return waits
+
+    def from_server(self, data: bytes) -> None:
+        """Bytes that were just given to the client's socket; they are read after they left."""
+        if not self._over:
+            self._call_soon(self._from_server, data, time.time_ns())
+
+    def _from_server(self, data: bytes, arrived_ns: int) -> None:
+        if self._over:
+            return
+        if messages := self._read(self._server, data):
+            self._tap.from_server(messages, arrived_ns)
+        if self._server.close_code is not None:
+            self._finish(UPSTREAM_LEFT, refusal(self._server.close_code))
+
+    def over(self, broken: str) -> None:
+        """The connection is over, by that side, as soon as all that came of it is read."""
+        self._call_soon(self._finish, broken, None)
+
+    def _finish(self, broken: str, error: str | None) -> None:
+        if not self._over:
+            self._over = True
+            self._tap.over(broken, error)
+
+    def _read(self, reader: FrameReader, data: bytes) -> list[Message]:
+        if reader.failed:
+            return []
+        try:
+            messages = reader.feed(data)
+        except Exception:
+            # Invariant 1: a fault of ours never harms the connection. The rows will say less.
+            logger.exception(_UNREAD, self._server_address, "it cannot be")
+            reader.fail()
+            return []
+        self._warn_if_failed(reader)
+        return messages
+
+    def _warn_if_failed(self, reader: FrameReader) -> None:
+        if reader.failed:
+            logger.warning(_UNREAD, self._server_address, "what came is no frame")
+
+
+_UNREAD = "a WebSocket to %s is not read further: %s"

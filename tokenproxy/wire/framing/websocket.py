@@ -1,0 +1,244 @@
+"""WebSocket frames (RFC 6455), sans-IO: bytes of one direction in any chunking, whole messages out.
+
+The rules:
+
+* A message is one data frame or several: the first has its kind, the others continue it
+  (section 5.4). Control frames may come between them.
+* Frames are masked or not, as each says; which side must is not our business.
+* With permessage-deflate (RFC 7692) the first frame of a message says whether the message
+  is compressed. Its payload is one piece of a raw deflate stream without its last four
+  bytes; unless the sides agreed otherwise the stream goes on from message to message.
+* Text and binary are alike: Gemini's Live API sends its JSON as either.
+* After a close frame nothing counts any more. Nor does anything after a fault: what is
+  no frame has no end, so all that follows would be guessed.
+* Memory is bounded. A message of more than 64 KiB is reduced while it comes
+  (``jsonbody``); one that is too large all the same comes out empty.
+
+Theory of operation. Nearly all frames are small, whole and plain: those are cut out in one
+loop. Any other is begun and its payload taken as it comes. Only what is not enough
+for a frame's head, or for a control frame, is kept for the next bytes.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from tokenproxy.wire.framing.jsonbody import RAW_LIMIT, JsonBody
+from tokenproxy.wire.framing.permessage import Inflater
+
+_FINAL, _COMPRESSED, _RESERVED = 0x80, 0x40, 0x30
+_CONTINUATION, _TEXT, _BINARY, _CLOSE = 0x0, 0x1, 0x2, 0x8
+_CONTROL: Final = frozenset({_CLOSE, 0x9, 0xA})
+_MASKED = 0x80
+_PLAIN: Final = frozenset({_FINAL | _TEXT, _FINAL | _BINARY})
+"""First bytes of a message that is one frame and not compressed."""
+_SHORT, _TWO_BYTES = 125, 126
+_LONGEST = 1 << 63
+
+NO_CODE = 1005
+"""RFC 6455, 7.1.5: of a close frame that states none."""
+
+INFLATED_LIMIT = 64 * 1024 * 1024
+"""Most bytes that one compressed message may become; more is a bomb."""
+
+
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """What one side said."""
+
+    data: bytes
+    """Perhaps reduced; empty if it was too large for that."""
+    size: int
+    """Bytes that it had, once it was inflated."""
+
+
+class _MalformedError(Exception):
+    """What came is no frame, or none that may come here."""
+
+
+class FrameReader:
+    """Reads the frames of one direction.
+
+    Args:
+        deflate: permessage-deflate was agreed on.
+        starts_anew: each compressed message is a stream of its own.
+    """
+
+    def __init__(self, *, deflate: bool = False, starts_anew: bool = False) -> None:
+        self.close_code: int | None = None
+        """What this side closed with; None while it has not."""
+        self.failed = False
+        """Nothing more can be read: what came makes no sense."""
+        self._inflater = Inflater(starts_anew=starts_anew) if deflate else None
+        self._kept = b""
+        self._message: _Growing | None = None
+        """The message that is not complete."""
+        self._left = 0
+        """Bytes of a data frame's payload that are to come."""
+        self._mask = b""
+        """Of that frame, turned so that it begins with the next byte's."""
+        self._last = False
+        """That frame is its message's last."""
+
+    def feed(self, data: bytes) -> list[Message]:
+        """Take the next bytes; return the messages that they complete. Never raises."""
+        messages: list[Message] = []
+        if self.failed or self.close_code is not None:
+            return messages
+        if self._kept:
+            data, self._kept = self._kept + data, b""
+        try:
+            self._read(data, messages)
+        except (_MalformedError, zlib.error):
+            self.fail()
+        return messages
+
+    def fail(self) -> None:
+        """Read nothing more."""
+        self.failed = True
+        self._message, self._kept = None, b""
+
+    def _read(self, data: bytes, messages: list[Message]) -> None:
+        at, end = 0, len(data)
+        while at < end:
+            if self._left:
+                at = self._take(data, at, messages)
+                continue
+            # A frame begins. (It has two bytes at least.)
+            if end - at < 2:  # noqa: PLR2004
+                break
+            first, second = data[at], data[at + 1]
+            size, body = second & 0x7F, at + 2
+            if size > _SHORT:
+                body += 2 if size == _TWO_BYTES else 8
+                if body > end:
+                    break
+                size = int.from_bytes(data[at + 2 : body])
+            if (
+                first in _PLAIN
+                and second < _MASKED
+                and body + size <= end
+                and size <= RAW_LIMIT
+                and self._message is None
+            ):
+                at = body + size
+                messages.append(Message(data[body:at], size))
+                continue
+            begun = self._begin(data, at, body, size)
+            if begun < 0:
+                break
+            if self.close_code is not None:
+                return
+            at = begun
+            if not self._left:
+                self._frame_over(messages)
+        self._kept = data[at:]
+
+    def _begin(self, data: bytes, at: int, body: int, size: int) -> int:
+        """Read a frame's head; where its payload begins, or a control frame ends.
+
+        Negative if more must have come for that.
+        """
+        first, masked = data[at], data[at + 1] >= _MASKED
+        opcode = first & 0x0F
+        if first & _RESERVED or size >= _LONGEST:
+            raise _MalformedError
+        payload = body + 4 if masked else body
+        if opcode in _CONTROL:
+            # data[at + 1], because a length has one form only that is short enough.
+            if not first & _FINAL or first & _COMPRESSED or data[at + 1] & 0x7F > _SHORT:
+                raise _MalformedError
+            if len(data) < payload + size:
+                return -1
+            if opcode == _CLOSE:
+                said = data[payload : payload + size]
+                self._closed(_unmasked(said, data[body:payload]) if masked else said)
+            return payload + size
+        if len(data) < payload:
+            return -1
+        self._begin_data(opcode, compressed=bool(first & _COMPRESSED))
+        self._mask = data[body:payload] if masked else b""
+        self._left = size
+        self._last = bool(first & _FINAL)
+        return payload
+
+    def _begin_data(self, opcode: int, *, compressed: bool) -> None:
+        if opcode == _CONTINUATION:
+            if self._message is None or compressed:
+                raise _MalformedError
+        elif opcode in (_TEXT, _BINARY):
+            if self._message is not None or (compressed and self._inflater is None):
+                raise _MalformedError
+            self._message = _Growing(self._inflater if compressed else None)
+        else:
+            raise _MalformedError
+
+    def _take(self, data: bytes, at: int, messages: list[Message]) -> int:
+        """Take what has come of a data frame's payload; where it ends."""
+        piece = data[at : at + self._left]
+        self._left -= len(piece)
+        if mask := self._mask:
+            turn = len(piece) % 4
+            self._mask = mask[turn:] + mask[:turn]
+            self._grow(_unmasked(piece, mask))
+        else:
+            self._grow(piece)
+        if not self._left:
+            self._frame_over(messages)
+        return at + len(piece)
+
+    def _grow(self, piece: bytes) -> None:
+        if self._message is not None:
+            self._message.feed(piece)
+
+    def _frame_over(self, messages: list[Message]) -> None:
+        """A frame is complete; a control frame changes nothing between data frames."""
+        if self._last and self._message is not None:
+            message, self._message, self._last = self._message, None, False
+            messages.append(message.take())
+
+    def _closed(self, payload: bytes) -> None:
+        code = payload[:2]
+        self.close_code = int.from_bytes(code) if len(code) == 2 else NO_CODE  # noqa: PLR2004
+
+
+class _Growing:
+    """A message whose bytes come one by one, or compressed."""
+
+    def __init__(self, inflater: Inflater | None) -> None:
+        self._inflater = inflater
+        self._body = JsonBody()
+        self._size = 0
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next bytes of its payload."""
+        if self._inflater is None:
+            self._add(piece)
+        else:
+            self._add_inflated(self._inflater.pieces(piece))
+
+    def take(self) -> Message:
+        """It is complete."""
+        if self._inflater is not None:
+            self._add_inflated(self._inflater.last_pieces())
+        return Message(self._body.take(), self._size)
+
+    def _add_inflated(self, pieces: Iterable[bytes]) -> None:
+        for piece in pieces:
+            self._add(piece)
+            if self._size > INFLATED_LIMIT:
+                raise _MalformedError
+
+    def _add(self, piece: bytes) -> None:
+        self._size += len(piece)
+        self._body.feed(piece)
+
+
+def _unmasked(data: bytes, mask: bytes) -> bytes:
+    """RFC 6455, 5.3; as whole numbers, because that is one operation for all bytes."""
+    size = len(data)
+    key = (mask * (size // 4 + 1))[:size]
+    return (int.from_bytes(data) ^ int.from_bytes(key)).to_bytes(size)
