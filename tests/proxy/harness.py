@@ -67,6 +67,9 @@ class Remembered(Recorder):
 class Proxy:
     """``with Proxy(routes=...) as proxy:`` serves on ``proxy.port`` until the block ends."""
 
+    lane = True
+    """Unless a proxy is told otherwise."""
+
     def __init__(
         self,
         *,
@@ -79,7 +82,7 @@ class Proxy:
         only_opened: bool = False,
         inject_include_usage: bool = False,
         recorder: Recorder | None = None,
-        lane: bool = True,
+        lane: bool | None = None,
     ) -> None:
         authority = make_authority(hosts)
         self.ca_pem = authority.cert_pem
@@ -100,7 +103,7 @@ class Proxy:
             ca_cert_pem=authority.cert_pem,
             ca_key_pem=authority.key_pem,
         )
-        self._lane = lane
+        self._lane = self.lane if lane is None else lane
         self.recorder = Remembered()
         self._account = recorder or self.recorder
         self.warnings: list[str] = []

@@ -15,6 +15,8 @@ from tests.simulator.test_websocket import create
 from tokenproxy.simulator.server import Simulator
 from tokenproxy.wire.openai.websocket import ResponsesSocket
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 PATH = "/openai/v1/responses"
 
 

@@ -30,6 +30,8 @@ from tests.simulator.sockets import CLOSE, Client
 from tokenproxy.record.call import CallEnd, CallStart
 from tokenproxy.simulator.server import Simulator
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 MODEL = "gpt-realtime-2"
 REALTIME = f"/openai/v1/realtime?model={MODEL}"
 GEMINI = "/google" + LIVE

@@ -136,7 +136,7 @@ def _import_ahead(over: threading.Event, agent: str | None) -> None:
 
 
 OTHER_WAY = ("codex",)
-"""Commands whose calls are mitmproxy's: these speak over WebSockets first of all."""
+"""Commands that are known to need mitmproxy: these speak HTTP/2 beside their calls."""
 
 
 async def until_signal() -> None:

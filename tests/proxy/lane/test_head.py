@@ -75,6 +75,36 @@ def test_what_is_open_to_two_readings_is_not_for_the_lane(fields: bytes) -> None
     assert head(fields) is None
 
 
+SOCKET = b"GET /v1/responses HTTP/1.1\r\nhost: x\r\n%s\r\n"
+
+
+@pytest.mark.parametrize("connection", [b"Upgrade", b"keep-alive, Upgrade", b"upgrade,keep-alive"])
+def test_an_upgrade_to_a_websocket(connection: bytes) -> None:
+    fields = b"connection: %s\r\nupgrade: WebSocket\r\n" % connection
+    read = RequestHead.read(SOCKET % fields)
+    assert read is not None
+    assert (read.upgrade, read.keep_alive, read.body) == (True, True, "none")
+    plain = RequestHead.read(SOCKET % b"")
+    assert plain is not None
+    assert not plain.upgrade
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"upgrade: websocket\r\n",
+        b"upgrade: websocket\r\nconnection: close\r\n",
+        b"upgrade: websocket\r\nconnection: upgrade, close\r\n",
+        b"upgrade: websocket\r\nconnection: upgrade\r\ncontent-length: 5\r\n",
+        b"upgrade: h2c\r\nconnection: upgrade\r\n",
+        b"upgrade: websocket, h2c\r\nconnection: upgrade\r\n",
+        b"connection: upgrade\r\n",
+    ],
+)
+def test_an_upgrade_to_anything_else_is_not_for_the_lane(fields: bytes) -> None:
+    assert RequestHead.read(SOCKET % fields) is None
+
+
 @pytest.mark.parametrize(
     "line",
     [

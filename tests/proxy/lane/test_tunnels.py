@@ -133,6 +133,22 @@ def test_a_websocket_inside_an_opened_tunnel(tmp_path: Path, adopted: list[str])
                 client.events()
             ended = proxy.recorder.wait(2)
     assert [end.outcome for _, end in ended] == ["complete"] * 2
+    assert adopted == []
+
+
+def test_an_upgrade_to_something_else_inside_an_opened_tunnel(
+    tmp_path: Path, adopted: list[str]
+) -> None:
+    with Simulator("plain") as sim, Proxy(routes={HOST: sim.url}) as proxy:
+        context = trusting(proxy, tmp_path)
+        with context.wrap_socket(tunnel(proxy, HOST), server_hostname=HOST) as client:
+            client.sendall(
+                b"POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n"
+                b"connection: upgrade\r\nupgrade: foo/2\r\n\r\n{}"
+            )
+            assert b" 200 " in client.recv(65536)
+        ((_, end),) = proxy.recorder.wait()
+    assert end.outcome == "complete"
     assert adopted == ["opened"]
 
 
