@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "tokenproxy"
 
-ANYBODY = {"config", "ids", "no_proxy", "paths", "processes", "units"}
+ANYBODY = {"config", "ids", "no_proxy", "paths", "peers", "processes", "units"}
 ROOMS = {
     "wire": set(),
     "record": {"wire"},

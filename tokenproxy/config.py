@@ -45,6 +45,21 @@ class IterationEnd(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """As a shell sees it: 128 + n for signal n."""
 
 
+class Admission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who may use the listener; everybody who reaches it, if nothing is asked for."""
+
+    users: bool = False
+    """The user that we run as, root, and who else belongs to the run; by the kernel's word."""
+    launcher: int = 0
+    """Process whose descendants make their users belong to the run; 0: there is none."""
+    secret: str | None = None
+    """Who shows this."""
+
+    def __repr__(self) -> str:
+        """Without the secret, wherever it may be printed."""
+        return f"Admission(users={self.users}, secret={'...' if self.secret else None})"
+
+
 class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The proxy process's orders."""
 
@@ -54,6 +69,7 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """0700 directory of this run: journal, log."""
     listen_fd: int
     """Inherited listening socket."""
+    admission: Admission = Admission()
     intercept_hosts: tuple[str, ...] = ()
     """Only these are opened; every other CONNECT is tunnelled."""
     gateway_hosts: dict[str, str] = msgspec.field(default_factory=dict)

@@ -35,8 +35,21 @@ def state_dir(env: Mapping[str, str] | None = None) -> Path:
             directory = platformdirs.user_state_path("tokenproxy", appauthor=False)
         except RuntimeError as error:  # no HOME, and no account to ask
             raise OSError(errno.ENOENT, str(error), "~") from None
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(directory)
     return directory
+
+
+def make_private(directory: Path) -> None:
+    """Create a directory for this user alone (0700), and what is missing above it likewise.
+
+    A parent that others may write to would let them put another in its place.
+
+    Raises:
+        OSError: It cannot be created.
+    """
+    for place in reversed([directory, *directory.parents]):
+        if not place.is_dir():
+            place.mkdir(mode=0o700, exist_ok=True)
 
 
 def config_file(env: Mapping[str, str] | None = None) -> Path | None:

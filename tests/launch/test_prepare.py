@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tokenproxy.config import Admission
 from tokenproxy.ids import iteration_span_id
 from tokenproxy.launch.authority import Authority
 from tokenproxy.launch.errors import CannotRunError, UsageError
@@ -103,7 +104,11 @@ def test_the_proxys_orders(here: Path) -> None:
     }
     given = prepared(env, mode="forward", routes={"h.example": "http://127.0.0.1:1"})
     run = identify(given)
-    config = proxy_config(given, run, Authority("cert", "key"), run_dir=here, listen_fd=5)
+    asked = Admission(secret="s")
+    config = proxy_config(
+        given, run, Authority("cert", "key"), run_dir=here, listen_fd=5, admission=asked
+    )
+    assert config.admission == asked
     assert config.run == run
     assert (config.ledger, config.run_dir, config.listen_fd) == (str(given.ledger), str(here), 5)
     assert {"api.anthropic.com", "gateway.example", "h.example"} <= set(config.intercept_hosts)
@@ -112,7 +117,8 @@ def test_the_proxys_orders(here: Path) -> None:
     assert config.routes == {"h.example": "http://127.0.0.1:1"}
     assert (config.upstream_proxy, config.no_proxy) == ("http://corp:3128", ("x.example", "\ufffd"))
     assert (config.ca_cert_pem, config.ca_key_pem) == ("cert", "key")
-    assert proxy_config(given, run, None, run_dir=here, listen_fd=5).ca_key_pem is None
+    reverse = proxy_config(given, run, None, run_dir=here, listen_fd=5, admission=asked)
+    assert reverse.ca_key_pem is None
 
 
 def test_telemetry_goes_directly_unless_the_user_has_a_proxy() -> None:

@@ -126,7 +126,7 @@ class Proxy:
             gateway = Gateway(
                 self.config,
                 self._account,
-                port=self.port,
+                listener=self._listener,
                 warn=self.warnings.append,
                 lane=self._lane,
             )

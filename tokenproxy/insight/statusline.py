@@ -159,8 +159,8 @@ def _write(file: Path, kept: _Kept) -> None:
     with suppress(OSError):
         file.parent.mkdir(mode=0o700, exist_ok=True)
         try:
+            part.touch(mode=0o600)
             part.write_bytes(msgspec.msgpack.encode(kept))
-            part.chmod(0o600)
             part.replace(file)
         except OSError:
             part.unlink(missing_ok=True)

@@ -48,6 +48,7 @@ def for_child(
     run: RunContext,
     *,
     port: int,
+    secret: str | None = None,
     trust: Mapping[str, str],
     direct_hosts: Iterable[str] = (),
     ledger: str | None = None,
@@ -60,12 +61,14 @@ def for_child(
         plan: The way of calls.
         run: The iteration; parent of what the command traces.
         port: Ours, on 127.0.0.1.
+        secret: What clients must show to us; None: nothing.
         trust: Variable -> file, for clients that must trust the run's CA.
         direct_hosts: Hosts to be reached without any proxy (telemetry).
         ledger: The ledger, if the user named one, for runs inside this one.
         telemetry: What turns the command's own telemetry on; None if nobody asked for it.
     """
-    ours = f"http://127.0.0.1:{port}"
+    ours = f"http://tokenproxy:{secret}@127.0.0.1:{port}" if secret else f"http://127.0.0.1:{port}"
+    first_step = f"/~{secret}" if secret else ""
     changed = dict.fromkeys(
         no_proxy.VARIABLES, no_proxy.for_child(plan.no_proxy, plan.hosts, direct_hosts)
     )
@@ -76,7 +79,7 @@ def for_child(
         provider = PROVIDERS[name]
         login = _login(plan.upstreams.get(name))
         changed[provider.base_url_env] = (
-            f"http://{login}127.0.0.1:{port}/{name}{provider.base_path}"
+            f"http://{login}127.0.0.1:{port}{first_step}/{name}{provider.base_path}"
         )
     changed |= telemetry or {}
     child = {name: value for name, value in env.items() if name not in traceparent.VARIABLES}

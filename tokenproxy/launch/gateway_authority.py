@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tokenproxy.launch.authority import Authority, make_authority
+from tokenproxy.paths import make_private
 
 VALID = timedelta(days=365)
 RENEW_BEFORE = timedelta(days=30)
@@ -27,7 +28,7 @@ def gateway_authority(state: Path, hosts: Sequence[str]) -> tuple[Authority, Pat
     """
     digest = hashlib.sha256("\n".join(sorted(hosts)).encode()).hexdigest()[:12]
     directory = state / "gateway-ca" / digest
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(directory)
     certificate, key = directory / "ca.pem", directory / "ca-key.pem"
     with suppress(FileNotFoundError, ValueError):
         kept = Authority(certificate.read_text(), key.read_text())

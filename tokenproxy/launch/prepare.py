@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from tokenproxy import ids, paths
-from tokenproxy.config import ProxyConfig, RunContext
+from tokenproxy.config import Admission, ProxyConfig, RunContext
 from tokenproxy.launch import executable, nesting, traceparent
 from tokenproxy.launch.authority import Authority
 from tokenproxy.launch.errors import UsageError
@@ -171,6 +171,7 @@ def proxy_config(
     *,
     run_dir: Path,
     listen_fd: int,
+    admission: Admission,
     upstream_ca: str | None = None,
 ) -> ProxyConfig:
     """The proxy's orders."""
@@ -180,6 +181,7 @@ def proxy_config(
         ledger=str(given.ledger),
         run_dir=str(run_dir),
         listen_fd=listen_fd,
+        admission=admission,
         intercept_hosts=plan.hosts,
         gateway_hosts=plan.gateway_hosts,
         routes=plan.routes,

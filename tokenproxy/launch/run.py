@@ -23,6 +23,7 @@ import msgspec
 
 from tokenproxy.config import IterationEnd, RunContext, Summary
 from tokenproxy.launch import child, environment, java, listener, proven, proxy_process
+from tokenproxy.launch.admission import for_run
 from tokenproxy.launch.authority import make_authority
 from tokenproxy.launch.conductor import Conductor
 from tokenproxy.launch.errors import PROXY_FAILED, SIGNALLED, CannotRunError
@@ -190,15 +191,17 @@ class _Run:
         direct: tuple[str, ...] = ()
         trust: dict[str, str] = {}
         authority = None
+        admission = for_run(self._listener)
         if plan.hosts:
             authority = make_authority(plan.hosts)
             trust = write_trust(run_dir, authority.cert_pem, self._given.env)
-            trust |= java.for_child(
-                run_dir,
-                authority.cert_pem,
-                self._given.env,
-                listener.port_of(self._listener),
-            )
+            if admission.secret is None:  # a JVM does not log in
+                trust |= java.for_child(
+                    run_dir,
+                    authority.cert_pem,
+                    self._given.env,
+                    listener.port_of(self._listener),
+                )
             direct = telemetry_hosts(self._given.env)
         self._proxy.configure(
             proxy_config(
@@ -207,6 +210,7 @@ class _Run:
                 authority,
                 run_dir=run_dir,
                 listen_fd=self._listener.fileno(),
+                admission=admission,
                 upstream_ca=write_upstream_trust(run_dir, self._given.env),
             )
         )
@@ -217,6 +221,7 @@ class _Run:
             plan,
             self._context,
             port=listener.port_of(self._listener),
+            secret=admission.secret,
             trust=trust,
             direct_hosts=direct,
             ledger=self._given.named_ledger,

@@ -39,6 +39,7 @@ from mitmproxy.proxy import layers, mode_servers, mode_specs  # noqa: E402 - lik
 from mitmproxy.proxy.layers.http import HTTPMode  # noqa: E402 - likewise
 
 from tokenproxy.proxy import http1, websocket  # noqa: E402 - likewise
+from tokenproxy.proxy.door import Door  # noqa: E402 - likewise
 
 http1.install()
 websocket.install()
@@ -54,8 +55,16 @@ IDLE_TIMEOUT_S = 30 * 24 * 3600
 class Engine(master.Master):
     """A master with only the addons it is given, for connections that it is given."""
 
-    def __init__(self, addons: Sequence[object], **settings: Any) -> None:
+    def __init__(self, addons: Sequence[object], door: Door | None = None, **settings: Any) -> None:
+        """Prepare.
+
+        Args:
+            addons: In their order.
+            door: Is told of tunnels that the lane has let in.
+            settings: Options of mitmproxy's.
+        """
         super().__init__(options.Options())
+        self._door = door
         self.proxyserver = proxyserver.Proxyserver()  # type: ignore[no-untyped-call] # mitmproxy's
         self.addons.add(self.proxyserver, *addons)  # type: ignore[no-untyped-call] # mitmproxy's
         self.options.update(  # type: ignore[no-untyped-call] # mitmproxy's
@@ -99,6 +108,8 @@ class Engine(master.Master):
             context.client.alpn_offers = (b"http/1.1",)
             context.client.alpn = b"http/1.1"
             context.server.address = inside
+            if self._door is not None:
+                self._door.inside.add(context.client)
             context.server.tls = True
             connection.layer = layers.HttpLayer(context, HTTPMode.transparent)
         with self.proxyserver.register_connection(context.client.id, connection):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tokenproxy.config import ProxyConfig
 from tokenproxy.proxy.director import Director
+from tokenproxy.proxy.door import Door
 from tokenproxy.proxy.handover import Handover
 from tokenproxy.proxy.hosts import host_patterns
 from tokenproxy.proxy.lane.lane import Lane
@@ -28,7 +29,7 @@ class Gateway:
         config: ProxyConfig,
         recorder: Recorder,
         *,
-        port: int,
+        listener: socket.socket,
         warn: Callable[[str], None],
         lane: bool = True,
     ) -> None:
@@ -37,9 +38,12 @@ class Gateway:
         Args:
             config: What to do.
             recorder: Gets the calls.
-            port: Ours.
+            listener: The socket that :meth:`start` will accept connections on.
             warn: Takes a sentence for the user.
             lane: Whether everyday exchanges take the short way; mitmproxy's, if not.
+
+        Raises:
+            OSError: The kernel does not tell users apart, as it is asked to.
         """
         director = Director(
             routes=config.routes,
@@ -52,16 +56,18 @@ class Gateway:
             run=config.run,
             director=director,
             recorder=recorder,
-            port=port,
+            port=listener.getsockname()[1],
             inject_include_usage=config.inject_include_usage,
             only=host_patterns(config.intercept_hosts) if config.only_opened else None,
             warn=warn,
         )
+        door = Door(config.admission, listener, warn)
         opened = host_patterns(config.intercept_hosts if config.ca_cert_pem else ())
-        self._handover = Handover(lambda: _load_other_way(config, self._reception, opened))
+        self._handover = Handover(lambda: _load_other_way(config, self._reception, door, opened))
         self._lane = Lane(
             self._reception,
             self._handover,
+            door,
             opened=opened,
             leaf=Leaves(config.ca_cert_pem or "", config.ca_key_pem or ""),
             trusted=config.upstream_ca,
@@ -89,8 +95,8 @@ class Gateway:
 
 
 def _load_other_way(
-    config: ProxyConfig, reception: Reception, opened: Sequence[str]
+    config: ProxyConfig, reception: Reception, door: Door, opened: Sequence[str]
 ) -> Callable[[], Engine]:
     from tokenproxy.proxy.other_way import make_engine
 
-    return lambda: make_engine(config, reception, opened)
+    return lambda: make_engine(config, reception, door, opened)

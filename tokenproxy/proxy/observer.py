@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import re
 import time
 from urllib.parse import unquote, urlsplit
@@ -12,8 +13,10 @@ from mitmproxy import http, tls
 from mitmproxy.connection import ConnectionState, Server
 
 from tokenproxy.proxy.director import LOOPBACK, Target
+from tokenproxy.proxy.door import Door
 from tokenproxy.proxy.http1 import is_absolute_form, is_given_up
 from tokenproxy.proxy.injection import inject, removes_from, without_extra_chunk
+from tokenproxy.proxy.lane.farewell import HEALTHY, UNSHOWN
 from tokenproxy.proxy.reception import Reception
 from tokenproxy.proxy.settle import CLIENT_LEFT, UNREACHABLE, UPSTREAM_LEFT, refusal
 from tokenproxy.proxy.sockets import SWITCHED, SocketTap
@@ -31,8 +34,11 @@ _INJECTED = "tokenproxy.injected"
 class Observer:
     """Directs every request and taps those that are calls."""
 
-    def __init__(self, reception: Reception, *, upstream_proxy: str | None = None) -> None:
+    def __init__(
+        self, reception: Reception, door: Door, *, upstream_proxy: str | None = None
+    ) -> None:
         self._reception = reception
+        self._door = door
         self._proxy_auth = _basic_auth(upstream_proxy)
 
     # -- requests ---------------------------------------------------------
@@ -43,7 +49,11 @@ class Observer:
         if self._reception.closed:
             flow.kill()  # type: ignore[no-untyped-call] # mitmproxy's
             return
-        if self._is_forward(flow) and not self._permits(request):
+        if not self._lets_in(flow):
+            request.stream = False
+            flow.response = _unshown(request)
+            return
+        if self._is_forward(flow) and not self._permits(flow):
             request.stream = False
             flow.response = http.Response.make(403, _ELSEWHERE, _JSON)
             return
@@ -97,8 +107,25 @@ class Observer:
         """Whether the client named the server, rather than us."""
         return flow.client_conn.tls or self._named(flow.request)
 
-    def _permits(self, request: http.Request) -> bool:
-        return self._reception.permits(request.host, request.port)
+    def _lets_in(self, flow: http.HTTPFlow) -> bool:
+        """Whether the request shows what it must; it is taken off."""
+        request = flow.request
+        if not self._door.asks or flow.client_conn in self._door.inside or _is_health(request):
+            return True
+        path = self._door.let_in_request(request.path, request.headers)
+        if path is None:
+            return False
+        if path != request.path:
+            request.path = path
+        return True
+
+    def _permits(self, flow: http.HTTPFlow) -> bool:
+        """Whether a client may go there, by whatever name it says that it does."""
+        request, host = flow.request, flow.request.host
+        names = (request.host_header, request.authority or None, flow.client_conn.sni)
+        return self._reception.permits(host, request.port) and all(
+            self._reception.permits_name(name, host) for name in names if name is not None
+        )
 
     def _named(self, request: http.Request) -> bool:
         """Whether a plain request names another server than ourselves (a classic HTTP proxy's)."""
@@ -206,8 +233,12 @@ class Observer:
 
     def http_connect(self, flow: http.HTTPFlow) -> None:
         """Refuse a tunnel to where a client may not go."""
-        if not self._permits(flow.request):
+        if not self._lets_in(flow):
+            flow.response = _unshown(flow.request)
+        elif not self._reception.permits(flow.request.host, flow.request.port):
             flow.response = http.Response.make(403, _ELSEWHERE, _JSON)
+        else:
+            self._door.inside.add(flow.client_conn)
 
     def http_connect_upstream(self, flow: http.HTTPFlow) -> None:
         """Log in to the user's own proxy as its URL says."""
@@ -265,14 +296,29 @@ def _redirect(flow: http.HTTPFlow, target: Target) -> None:
 
 def _refuse(flow: http.HTTPFlow) -> None:
     flow.request.stream = False
-    if flow.request.path.partition("?")[0] == "/healthz":
-        flow.response = http.Response.make(200, b'{"status":"ok"}\n', _JSON)
+    if _is_health(flow.request):
+        flow.response = http.Response.make(200, HEALTHY, _JSON)
         return
     flow.response = http.Response.make(
         404,
         b'{"type":"error","error":{"type":"not_found_error","message":'
         b'"tokenproxy: this path names no provider; use /anthropic/... or a known API path"}}\n',
         _JSON,
+    )
+
+
+def _is_health(request: http.Request) -> bool:
+    return request.method in ("GET", "HEAD") and request.path.partition("?")[0] == "/healthz"
+
+
+def _unshown(request: http.Request) -> http.Response:
+    """What a request gets that does not show the secret."""
+    error = {"type": "authentication_error", "message": f"tokenproxy: {UNSHOWN}"}
+    body = json.dumps({"type": "error", "error": error}).encode()
+    if request.method != "CONNECT" and not is_absolute_form(request):
+        return http.Response.make(401, body, _JSON)
+    return http.Response.make(
+        407, body, {**_JSON, "Proxy-Authenticate": 'Basic realm="tokenproxy"'}
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tokenproxy.config import ProxyConfig
+from tokenproxy.proxy.door import Door
 from tokenproxy.proxy.engine import Engine
 
 # The engine comes first: it puts mitmproxy's addon package in place.
@@ -14,14 +15,17 @@ from tokenproxy.proxy.reception import Reception
 from tokenproxy.proxy.tunnel import Tunnels
 
 
-def make_engine(config: ProxyConfig, reception: Reception, opened: Sequence[str]) -> Engine:
+def make_engine(
+    config: ProxyConfig, reception: Reception, door: Door, opened: Sequence[str]
+) -> Engine:
     """An engine that asks ``reception``, and opens tunnels to hosts of these patterns."""
     return Engine(
         [
-            Tunnels(reception.director),
+            Tunnels(reception),
             RunAuthority(config.ca_cert_pem, config.ca_key_pem),
-            Observer(reception, upstream_proxy=config.upstream_proxy),
+            Observer(reception, door, upstream_proxy=config.upstream_proxy),
         ],
+        door=door,
         allow_hosts=list(opened),
         ssl_verify_upstream_trusted_ca=config.upstream_ca,
     )

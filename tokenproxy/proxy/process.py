@@ -102,7 +102,7 @@ async def serve(
         resumed=config.generation > 0,
     )
     recorder.start()
-    gateway = Gateway(config, recorder, port=listener.getsockname()[1], warn=warnings.setdefault)
+    gateway = Gateway(config, recorder, listener=listener, warn=warnings.setdefault)
     await gateway.start(listener)
     ready()
     over = threading.Event()

@@ -68,6 +68,19 @@ class Reception:
         """Whether a client may name this server: any, unless only model APIs are served."""
         return self._only is None or bool(self._only.match(f"{host}:{port}"))
 
+    def permits_name(self, said: str, host: str) -> bool:
+        """Whether a request to ``host`` may say that it is for ``said`` (its Host field).
+
+        Big networks lead a request by that name, whatever server was asked for: where only
+        model APIs are served they must be the same.
+        """
+        return self._only is None or _name(said) == _name(host)
+
+    @property
+    def serves_all(self) -> bool:
+        """Whether clients may name any server, rather than model APIs alone."""
+        return self._only is None
+
     def passed(self, target: Target) -> None:
         """A request that is no call went by."""
         if target.provider is not None:
@@ -140,3 +153,11 @@ class Reception:
         """Let no more requests through, and account for the calls that are still open."""
         self._closed = True
         self.calls.close(STOPPED)
+
+
+def _name(host: str) -> str:
+    """A host's name without port, brackets, the root's dot."""
+    name = host.strip().lower()
+    if name.startswith("["):
+        return name[1:].partition("]")[0]
+    return name.partition(":")[0].rstrip(".") if name.count(":") < 2 else name  # noqa: PLR2004 - IPv6

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from mitmproxy.proxy import context, layer, layers, tunnel
+from collections.abc import Generator
+from typing import Any
+
+from mitmproxy.proxy import commands, context, events, layer, layers, tunnel
 from mitmproxy.proxy.layers.http import _upstream_proxy
 
-from tokenproxy.proxy.director import Director
 from tokenproxy.proxy.engine import next_layer
+from tokenproxy.proxy.reception import Reception
 
 
 class Tunnels(next_layer.NextLayer):
@@ -15,8 +18,8 @@ class Tunnels(next_layer.NextLayer):
     name = "nextlayer"
     """By which mitmproxy looks for it."""
 
-    def __init__(self, director: Director) -> None:
-        self._director = director
+    def __init__(self, reception: Reception) -> None:
+        self._reception = reception
 
     def _next_layer(
         self, context: context.Context, data_client: bytes, data_server: bytes
@@ -25,7 +28,9 @@ class Tunnels(next_layer.NextLayer):
         address = context.server.address
         if not isinstance(chosen, layers.TCPLayer) or not address:
             return chosen
-        via = self._director.via("https", address[0])
+        if not self._reception.serves_all:
+            return _Nothing(context)  # what it carries cannot be seen
+        via = self._reception.director.via("https", address[0])
         if via is None:
             return chosen
         context.server.via = via
@@ -33,3 +38,11 @@ class Tunnels(next_layer.NextLayer):
         stack /= _upstream_proxy.HttpUpstreamProxy.make(context, send_connect=True)
         stack /= chosen
         return stack[0]
+
+
+class _Nothing(layer.Layer):
+    """The end of a connection."""
+
+    def _handle_event(self, event: events.Event) -> Generator[commands.Command, Any, None]:
+        if isinstance(event, events.Start):
+            yield commands.CloseConnection(self.context.client)

@@ -97,7 +97,7 @@ def open_locked(path: Path, wait_s: float) -> Iterator[int]:
 def _open_alone(path: Path, deadline: float) -> tuple[int, bool]:
     """Open the ledger and hold its flock. False where the file system has none."""
     while True:
-        fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             _require_file(fd, path)
             serialized = _flock(fd, path, deadline)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tokenproxy.proxy.director import Target
 from tokenproxy.proxy.lane.exchange import Exchange
+from tokenproxy.proxy.lane.farewell import Farewell, healthy, is_health, unshown
 from tokenproxy.proxy.lane.head import LONGEST, ProtocolError, RequestHead, read_connect
 from tokenproxy.proxy.lane.hello import NoHelloError, read_hello
 from tokenproxy.proxy.lane.pipe import Far
@@ -58,7 +59,10 @@ class Client(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has come."""
         self._transport = transport  # type: ignore[assignment] # uvloop's has the same methods
-        self._lane.clients.add(self)
+        if self._lane.door.knows(transport):
+            self._lane.clients.add(self)
+        else:
+            self._turn_away(None)
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
@@ -141,16 +145,19 @@ class Client(asyncio.Protocol):
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
             if len(self._buffer) > LONGEST or not _may_become_head(self._buffer):
-                self._hand_over()
+                self._read_no_head()
             return
         raw, rest = self._buffer[: end + 4], self._buffer[end + 4 :]
         if self._lane.reception.closed:
             self._close()
             return
+        shown = self._let_in(raw) if self._tunnel is None else raw
+        if shown is None:
+            return
         if self._tunnel is None and raw.startswith(b"CONNECT "):
             self._read_connect(raw, rest)
             return
-        head = RequestHead.read(raw)
+        head = RequestHead.read(shown)
         target = self._target(head) if head is not None else None
         if head is None or target is None:
             self._hand_over()
@@ -160,11 +167,30 @@ class Client(asyncio.Protocol):
         if rest:
             self._read(rest)
 
+    def _read_no_head(self) -> None:
+        """What comes is none of the lane's heads: mitmproxy may know it."""
+        if self._tunnel is None and self._lane.door.asks:
+            self._turn_away(unshown(self._buffer))
+        else:
+            self._hand_over()
+
+    def _let_in(self, raw: bytes) -> bytes | None:
+        """The head without what it shows us; None if it was answered here."""
+        shown = self._lane.door.let_in(raw)
+        if is_health(raw):
+            self._turn_away(healthy(raw))
+            return None
+        if shown is None:
+            self._turn_away(unshown(raw))
+        return shown
+
     def _target(self, head: RequestHead) -> Target | None:
         """Where the request goes; None if that is not for the lane."""
         reception, director = self._lane.reception, self._lane.reception.director
         if self._tunnel is not None:
             host, port = self._tunnel
+            if not reception.permits_name(head.fields["host"], host):
+                return None
             target = director.forward("https", host, port, head.method, head.path)
         else:
             found = director.reverse(head.method, head.path)
@@ -368,6 +394,10 @@ class Client(asyncio.Protocol):
         inside = Inside(self._transport, self._tls)
         self._inside = self._lane.handler.adopt_opened(inside, *self._tunnel)
         self._inside.data_received(received)
+
+    def _turn_away(self, said: bytes | None) -> None:
+        self._leave()
+        Farewell(self._transport, said)
 
     def _close(self) -> None:
         self._leave()

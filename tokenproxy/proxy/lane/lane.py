@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from tokenproxy.proxy.door import Door
 from tokenproxy.proxy.lane.client import Client
 from tokenproxy.proxy.lane.trust import Leaf, ServerContexts, client_context
 from tokenproxy.proxy.lane.upstream import Place, Upstream
@@ -55,6 +56,7 @@ class Lane:
         self,
         reception: Reception,
         handler: Handler,
+        door: Door,
         *,
         opened: Iterable[str],
         leaf: Callable[[str], Leaf],
@@ -66,6 +68,7 @@ class Lane:
         Args:
             reception: Knows what a request is.
             handler: Gets what is not for the lane.
+            door: Knows who may come in.
             opened: Patterns of ``host:port`` whose tunnels are opened.
             leaf: Makes a certificate for such a host.
             trusted: File with the authorities that providers are verified by.
@@ -74,6 +77,7 @@ class Lane:
         self.used = used
         self.reception = reception
         self.handler = handler
+        self.door = door
         self.contexts = ServerContexts(leaf)
         self.clients: set[Client] = set()
         self._opened = re.compile("|".join(opened), re.IGNORECASE)
