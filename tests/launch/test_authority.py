@@ -12,8 +12,18 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tokenproxy.launch.authority import Authority, make_authority
+from tokenproxy.launch.authority import (
+    COMMON_NAME,
+    Authority,
+    Terms,
+    make_authority,
+    private_key,
+    to_be_signed,
+)
+from tokenproxy.launch.routes import is_address
 
 
 def certificate(authority: Authority) -> x509.Certificate:
@@ -84,6 +94,95 @@ def test_a_client_accepts_a_leaf_for_an_intercepted_host_only(
         assert error is None
     else:
         assert "permitted subtree" in str(error) or "excluded subtree" in str(error)
+
+
+HOSTS = st.lists(
+    st.one_of(
+        st.from_regex(r"[a-z][a-z0-9-]{0,20}(\.[a-z][a-z0-9]{0,20}){1,3}", fullmatch=True),
+        st.sampled_from(["bedrock-runtime.*.amazonaws.com", "*.example", "10.1.2.3", "::1"]),
+        st.ip_addresses().map(str),
+    ),
+    max_size=12,
+)
+SECONDS = st.integers(0, 4_102_444_800)  # to 2100: dates are written in two ways
+
+
+@given(hosts=HOSTS, serial=st.integers(1, 2**159 - 1), begin=SECONDS, end=SECONDS)
+def test_it_is_what_cryptography_writes_byte_for_byte(
+    hosts: list[str], serial: int, begin: int, end: int
+) -> None:
+    end = max(begin, end)
+    public = KEY.public_key()
+    ours = to_be_signed(
+        Terms(hosts=tuple(hosts), serial=serial, begin=begin, end=end),
+        public.public_bytes(
+            serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
+        ),
+        x509.SubjectKeyIdentifier.from_public_key(public).digest,
+    )
+    assert ours == by_cryptography(hosts, serial, begin, end).tbs_certificate_bytes
+
+
+KEY = ec.generate_private_key(ec.SECP256R1())
+
+
+def by_cryptography(hosts: list[str], serial: int, begin: int, end: int) -> x509.Certificate:
+    """The same authority from cryptography's builder."""
+    addresses = [host for host in hosts if is_address(host)]
+    names = {host.rpartition("*.")[2] for host in hosts if host not in addresses}
+    permitted: list[x509.GeneralName] = [x509.DNSName(name) for name in sorted(names)]
+    permitted += [x509.IPAddress(ipaddress.ip_network(address)) for address in addresses]
+    excluded: list[x509.GeneralName] = [] if names else [x509.DNSName("")]
+    if not addresses:
+        excluded += [x509.IPAddress(ipaddress.ip_network(all_)) for all_ in ("0.0.0.0/0", "::/0")]
+    signs_only = x509.KeyUsage(
+        key_cert_sign=True,
+        crl_sign=True,
+        digital_signature=False,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    public = KEY.public_key()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, COMMON_NAME)])
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(public)
+        .serial_number(serial)
+        .not_valid_before(dt.datetime.fromtimestamp(begin, dt.UTC))
+        .not_valid_after(dt.datetime.fromtimestamp(end, dt.UTC))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(signs_only, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+        .add_extension(x509.NameConstraints(permitted or None, excluded or None), critical=True)
+        .sign(KEY, hashes.SHA256())
+    )
+
+
+def test_its_key_is_written_as_cryptography_writes_it() -> None:
+    for secret in (1, 2**200 + 1, KEY.private_numbers().private_value):
+        key = ec.derive_private_key(secret, ec.SECP256R1())
+        point = key.public_key().public_bytes(
+            serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
+        )
+        assert private_key(secret, point) == key.private_bytes(
+            serialization.Encoding.DER,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+
+
+def test_key_and_signature_are_the_certificates() -> None:
+    made = make_authority(["a.example"])
+    key = serialization.load_pem_private_key(made.key_pem.encode(), None)
+    assert key.public_key() == certificate(made).public_key()
+    certificate(made).verify_directly_issued_by(certificate(made))
+    assert certificate(made).public_bytes(serialization.Encoding.PEM).decode() == made.cert_pem
 
 
 def leaf(authority: Authority, host: str, directory: Path) -> ssl.SSLContext:
