@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from platformdirs import PlatformDirs
 
 from tokenproxy import paths
 
@@ -73,10 +74,14 @@ def test_project_is_the_directory_without_a_repository(tmp_path: Path) -> None:
     assert paths.project_name(plain) == "plain"
 
 
-def test_importing_paths_does_not_import_platformdirs() -> None:
-    code = "import sys, tokenproxy.paths; sys.exit('platformdirs' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], env=os.environ, check=False)
-    assert done.returncode == 0
+def test_platformdirs_is_not_imported_to_find_the_usual_directories(tmp_path: Path) -> None:
+    code = (
+        "import sys; from tokenproxy import paths; paths.state_dir({}); paths.config_file({});"
+        "sys.exit('platformdirs' in sys.modules)"
+    )
+    env = {"HOME": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", code], env=env, check=False)
+    assert done.returncode == (sys.platform != "linux")
 
 
 def test_a_home_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
@@ -102,3 +107,35 @@ def test_the_config_is_the_named_one_or_the_users(
     (usual / "config.toml").touch()
     assert paths.config_file({}) == usual / "config.toml"
     assert tmp_path in usual.parents
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere platformdirs alone says it")
+@pytest.mark.parametrize(
+    "env",
+    [
+        {},
+        {"HOME": "/h/u"},
+        {"HOME": "/h/u//"},
+        {"HOME": "/"},
+        {"HOME": ""},
+        {"HOME": "here"},
+        {"HOME": "/h/u", "XDG_STATE_HOME": "", "XDG_CONFIG_HOME": ""},
+        {"HOME": "/h/u", "XDG_STATE_HOME": "/s/../t", "XDG_CONFIG_HOME": "/c/"},
+        {"HOME": "/h/u", "XDG_STATE_HOME": "s", "XDG_CONFIG_HOME": "c"},
+        {"HOME": "/h/u", "XDG_STATE_HOME": " ", "XDG_CONFIG_HOME": "~/c"},
+        {"HOME": "/h/u", "ANDROID_DATA": "/data", "ANDROID_ROOT": "/system", "PREFIX": "/p"},
+        {"XDG_STATE_HOME": "/s", "XDG_CONFIG_HOME": "/c"},
+    ],
+    ids=str,
+)
+def test_the_short_way_to_our_directories_leads_where_platformdirs_does(
+    monkeypatch: pytest.MonkeyPatch, env: dict[str, str]
+) -> None:
+    monkeypatch.setattr(os, "environ", env)
+    theirs = PlatformDirs("tokenproxy", appauthor=False)
+    for variable, below, name in (
+        ("XDG_STATE_HOME", ".local/state", "user_state_path"),
+        ("XDG_CONFIG_HOME", ".config", "user_config_path"),
+    ):
+        short = paths._usual(variable, below)
+        assert short is None or short == getattr(theirs, name)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
+
+try:
+    # hashlib's own, without hashlib: that loads OpenSSL, and the user's command waits for it.
+    from _blake2 import blake2b
+except ImportError:  # a Python that has it elsewhere
+    from hashlib import blake2b
 
 DERIVED_VERSION = 8
 """Of UUIDs that follow from something else (RFC 9562: "of the maker's own making")."""
@@ -37,8 +42,7 @@ def derived_span_id(trace_id: str, *parts: str) -> str:
     Parents are exported after their children and may be exported by another
     process (a restarted proxy), so their ids must follow from what a call knows.
     """
-    digest = hashlib.blake2b("\0".join((trace_id, *parts)).encode(), digest_size=7)
-    return digest.hexdigest() + "01"
+    return digest("\0".join((trace_id, *parts)).encode(), 7) + "01"
 
 
 def iteration_span_id(trace_id: str, run_id: str) -> str:
@@ -48,4 +52,9 @@ def iteration_span_id(trace_id: str, run_id: str) -> str:
 
 def derived_trace_id(*parts: str) -> str:
     """The same trace id for the same words (gateway mode: one trace a turn)."""
-    return hashlib.blake2b("\0".join(parts).encode(), digest_size=15).hexdigest() + "01"
+    return digest("\0".join(parts).encode(), 15) + "01"
+
+
+def digest(data: bytes, size: int) -> str:
+    """BLAKE2b (RFC 7693) of ``data`` in ``size`` bytes, as hex digits."""
+    return blake2b(data, digest_size=size).hexdigest()

@@ -62,6 +62,10 @@ def hides(entry: str, host: str) -> bool:
 
 
 def _fits(pattern: str, name: str) -> bool:
+    if "*" not in pattern:
+        return pattern == name
+    if pattern.count(".") != name.count("."):  # a star stands for what lies within one label
+        return False
     written = "[a-z0-9_-]+".join(re.escape(piece) for piece in pattern.split("*"))
     return re.fullmatch(written, name) is not None
 

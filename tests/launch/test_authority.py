@@ -185,6 +185,26 @@ def test_key_and_signature_are_the_certificates() -> None:
     assert certificate(made).public_bytes(serialization.Encoding.PEM).decode() == made.cert_pem
 
 
+def test_a_cryptography_that_wants_its_own_constructor_gets_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Strict(ec.ECDSA):
+        """Has more to read than its public face."""
+
+        def __init__(self, algorithm: hashes.HashAlgorithm) -> None:
+            super().__init__(algorithm)
+            self.made = True
+
+        def __getattribute__(self, name: str) -> object:
+            if name == "algorithm":
+                assert object.__getattribute__(self, "made")
+            return super().__getattribute__(name)
+
+    monkeypatch.setattr(ec, "ECDSA", Strict)
+    made = make_authority(["a.example"])
+    certificate(made).verify_directly_issued_by(certificate(made))
+
+
 def leaf(authority: Authority, host: str, directory: Path) -> ssl.SSLContext:
     """A server for ``host`` under ``authority``."""
     ca = certificate(authority)

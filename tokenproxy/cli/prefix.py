@@ -8,6 +8,7 @@ same function; all others take the usual way.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -99,6 +100,7 @@ def start(
     fail_open: bool = False,
 ) -> int:
     """Run a command as the options say. Returns, with a status, only if that cannot be done."""
+    _import_msgspec()
     from tokenproxy.launch import environment, options
     from tokenproxy.launch.errors import CannotRunError, UsageError
     from tokenproxy.launch.run import run as launch
@@ -130,3 +132,19 @@ def start(
         return error.status
     ending.leave()
     return 0
+
+
+def _import_msgspec() -> None:
+    """Import msgspec as where typing_extensions is not installed.
+
+    It takes from there what typing has as well. The rest of that package, and what it
+    imports to read source code, is as much again as all of msgspec.
+    """
+    if "msgspec" in sys.modules or "typing_extensions" in sys.modules:
+        return
+    # What is None here cannot be imported ("The module cache" in Python's reference).
+    sys.modules["typing_extensions"] = None  # type: ignore[assignment]
+    try:
+        import msgspec  # noqa: F401 - for who imports it next
+    finally:
+        del sys.modules["typing_extensions"]

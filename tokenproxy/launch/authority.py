@@ -18,11 +18,16 @@ import ipaddress
 import os
 import time
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tokenproxy.launch import der
 from tokenproxy.launch.routes import is_address
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.hashes import HashAlgorithm
 
 COMMON_NAME = "tokenproxy run CA"
 BACKDATED = dt.timedelta(hours=1)
@@ -88,7 +93,7 @@ def make_authority(hosts: Sequence[str], valid: dt.timedelta = VALID) -> Authori
         end=now + valid.total_seconds(),
     )
     unsigned = to_be_signed(terms, point, digest.finalize())
-    signature = key.sign(unsigned, ec.ECDSA(hashes.SHA256()))
+    signature = _sign(key, unsigned)
     certificate = der.value(
         der.SEQUENCE, unsigned, _algorithm(_ECDSA_WITH_SHA256), der.bits(signature)
     )
@@ -96,6 +101,31 @@ def make_authority(hosts: Sequence[str], valid: dt.timedelta = VALID) -> Authori
         der.pem("CERTIFICATE", certificate),
         der.pem("PRIVATE KEY", private_key(numbers.private_value, point)),
     )
+
+
+def _sign(key: EllipticCurvePrivateKey, data: bytes) -> bytes:
+    """ECDSA with SHA-256."""
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    class WithSha256(ec.ECDSA):
+        """As its own constructor makes it, which imports all ciphers for an answer of no use."""
+
+        def __init__(self) -> None:
+            pass
+
+        @property
+        def algorithm(self) -> HashAlgorithm:
+            return hashes.SHA256()
+
+        @property
+        def deterministic_signing(self) -> bool:
+            return False
+
+    try:
+        return key.sign(data, WithSha256())
+    except (AttributeError, TypeError):  # a version that asks for more
+        return key.sign(data, ec.ECDSA(hashes.SHA256()))
 
 
 def to_be_signed(terms: Terms, point: bytes, identifier: bytes) -> bytes:

@@ -8,7 +8,6 @@ same interpreter, version and mitmproxy.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import sys
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import tokenproxy
+from tokenproxy import ids
 
 
 def marker(state: Path, command: Sequence[str]) -> Path:
@@ -26,8 +26,7 @@ def marker(state: Path, command: Sequence[str]) -> Path:
         command: What starts the proxy.
     """
     identity = [tokenproxy.__version__, sys.version, *command, *map(_installed, ("mitmproxy",))]
-    digest = hashlib.blake2b("\0".join(identity).encode("utf-8", "replace"), digest_size=8)
-    return state / "proven" / digest.hexdigest()
+    return state / "proven" / ids.digest("\0".join(identity).encode("utf-8", "replace"), 8)
 
 
 def remember(marker: Path) -> None:

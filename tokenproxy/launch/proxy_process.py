@@ -15,7 +15,6 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from pathlib import Path
 import msgspec
 
 from tokenproxy.config import IterationEnd, ProxyConfig, Summary
+from tokenproxy.launch import background
 
 # -P: a module in the user's working directory must not pass for one of ours.
 COMMAND = (sys.executable, "-P", "-m", "tokenproxy.proxy")
@@ -81,7 +81,6 @@ class Proxy:
         ``START_S``, and meanwhile calls wait."""
         self._fatal: str | None = None
         self._deadline = 0.0
-        self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._received = b""
 
@@ -142,9 +141,6 @@ class Proxy:
         self.read()
         self._hang_up()
         self.pid = 0
-        if self._process is not None:
-            self._process.returncode = os.waitstatus_to_exitcode(wait_status)
-            self._process = None
         if (self._end is not None and self.summary is not None) or self.failure is not None:
             return
         self.summary = None
@@ -187,16 +183,12 @@ class Proxy:
         ours, theirs = socket.socketpair()
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with theirs, os.fdopen(log, "wb"):
-            self._process = subprocess.Popen(
+            self.pid = background.spawn(
                 [*self._command, "--control-fd", str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=self._env,
-                pass_fds=(self.listener.fileno(), theirs.fileno()),
-                start_new_session=True,
+                self._env,
+                output=log,
+                keep=(self.listener.fileno(), theirs.fileno()),
             )
-        self.pid = self._process.pid
         self._control = ours
         self._ready, self._fatal, self._received = False, None, b""
         self._deadline = time.monotonic() + START_S

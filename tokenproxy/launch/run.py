@@ -13,6 +13,7 @@ The order is the point:
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -114,7 +115,6 @@ class _Run:
             self._listener = listener.open_listener()
             self._context = identify(self._given)
             self._run_dir = RunDir(self._given.state, self._context.run_id)
-            self._witness.start()
         except OSError as error:
             if not self._options.fail_open:
                 raise CannotRunError(f"cannot start: {error}", PROXY_FAILED) from None
@@ -144,6 +144,10 @@ class _Run:
             self._conductor.wait(self._up_or_down, FAIL_OPEN_S)
         elif not self._marker.exists():
             self._conductor.wait(self._up_or_down)
+        # Not before: a process that is forked makes each page that we write to cost a fault.
+        # Where none is to be had, the command will say so.
+        with contextlib.suppress(OSError):
+            self._witness.start()
         self._conductor.turn()
         if self._conductor.interrupted is not None:
             self._discard_proxy()

@@ -143,7 +143,8 @@ def _read(file: Path, changed_ns: int, size: int) -> tuple[bytes, ...]:  # noqa:
 
 
 def _write(path: Path, blocks: Iterable[bytes]) -> str:
-    unique = {b"".join(block.split()): block.strip() for block in blocks}
+    different = dict.fromkeys(blocks)  # most are the same to the byte
+    unique = {block.translate(None, b" \t\n\r\v\f"): block.strip() for block in different}
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.writelines(block + b"\n" for block in unique.values())

@@ -39,7 +39,7 @@ TERMINAL = frozenset(
 
 
 class Witness:
-    """Our end. Start it while we have one thread and before signals are caught."""
+    """Our end. Start it while we have one thread and before there is a command."""
 
     def __init__(self) -> None:
         self.pid = 0

@@ -10,7 +10,6 @@ of the ledger is looked at, backwards and not further than :data:`TAIL_BYTES`.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from tokenproxy import ids
 from tokenproxy.paths import state_dir
 
 TAIL_BYTES = 8 * 1024 * 1024
@@ -72,9 +72,7 @@ def next_iteration(
 def _series(ledger: Path, story_id: str, directory: Path) -> str:
     where = os.path.realpath(ledger)
     words = ("story", where, story_id) if story_id else ("dir", where, os.path.realpath(directory))
-    return hashlib.blake2b(
-        "\0".join(words).encode(errors="surrogateescape"), digest_size=16
-    ).hexdigest()
+    return ids.digest("\0".join(words).encode(errors="surrogateescape"), 16)
 
 
 @contextmanager
