@@ -49,7 +49,7 @@ def spawn(
             os.set_inheritable(descriptor, True)  # noqa: FBT003 - its only way
         return os.posix_spawn(
             argv[0],
-            argv,
+            list(argv),
             env,
             file_actions=actions,
             setsid=True,
