@@ -114,6 +114,12 @@ def test_the_rules_can_be_broken(room: str, name: str) -> None:
     assert faults_of(room, iter([name])) == [name]
 
 
+def test_only_one_way_out_is_through_the_sdk() -> None:
+    """Everything else of telemetry is loaded in every run that has it on."""
+    users = {path.parent for path in FILES for name in imports(path) if "opentelemetry" in name}
+    assert users == {PACKAGE / "telemetry" / "sdk"}
+
+
 def test_every_room_has_a_rule() -> None:
     rooms = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
     assert rooms == {*ROOMS, "cli"}

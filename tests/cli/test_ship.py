@@ -148,7 +148,7 @@ def test_interrupted(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tokenproxy.telemetry.destination.Destination.send_spans", interrupt)
+    monkeypatch.setattr("tokenproxy.telemetry.sdk.destination.Destination.send_spans", interrupt)
     ended = cli("ledger", "ship", "--ledger", str(ledger))
     assert ended.status == 130
     assert "interrupted; 0 of 1 row arrived, continue with --since" in ended.err

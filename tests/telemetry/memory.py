@@ -1,4 +1,4 @@
-"""The sink on in-memory exporters."""
+"""The sink on the SDK's in-memory exporters."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from opentelemetry.sdk.trace.sampling import Sampler
 from tests.telemetry import scene
 from tokenproxy.config import IterationEnd, RunContext
 from tokenproxy.record.call import Call
-from tokenproxy.telemetry import exporters
-from tokenproxy.telemetry.ids import GivenIds
 from tokenproxy.telemetry.pipeline import Telemetry
+from tokenproxy.telemetry.sdk import exporters
+from tokenproxy.telemetry.sdk.ids import GivenIds
+from tokenproxy.telemetry.sdk.meter import SdkMeter
+from tokenproxy.telemetry.sdk.spans import SdkSpans
 from tokenproxy.telemetry.semconv import V1_41, Semconv
+from tokenproxy.telemetry.ways import Ways
 
 
 class Memory:
@@ -38,7 +41,8 @@ class Memory:
         tracers = TracerProvider(id_generator=ids, sampler=sampler, shutdown_on_exit=False)
         tracers.add_span_processor(SimpleSpanProcessor(self.exporter))
         meters = MeterProvider(metric_readers=[self.reader], shutdown_on_exit=False)
-        self.sink = Telemetry(run=run, dialect=dialect, tracers=tracers, meters=meters, ids=ids)
+        ways = Ways(spans=SdkSpans(tracers, dialect, ids), measures=SdkMeter(meters, dialect))
+        self.sink = Telemetry(run=run, dialect=dialect, ways=ways)
         self.points: list[tuple[Any, Any]] = []
 
     def play(self, calls: Iterable[Call], end: IterationEnd | None = scene.END) -> Memory:

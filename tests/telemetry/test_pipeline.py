@@ -16,11 +16,11 @@ from typing import Literal
 
 import msgspec
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
 
 from tests.telemetry import scene
 from tests.telemetry.receiver import OtlpReceiver
 from tokenproxy.config import RunContext
+from tokenproxy.telemetry.otlp.ways import OtlpSpans
 from tokenproxy.telemetry.pipeline import DEADLINE_S, Telemetry, open_telemetry
 
 PROTOCOLS: list[Literal["http", "grpc"]] = ["http", "grpc"]
@@ -43,6 +43,7 @@ def receiver(request: pytest.FixtureRequest) -> Iterator[OtlpReceiver]:
 
 def environment(receiver: OtlpReceiver, **more: str) -> dict[str, str]:
     return {
+        **os.environ,
         "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint,
         "OTEL_EXPORTER_OTLP_PROTOCOL": NAMES[receiver.protocol],
         **more,
@@ -116,7 +117,7 @@ def test_who_sends_is_stable_and_the_user_s_words_win(
     assert len(said[0]["service.instance.id"]) == 36
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "team.id=blue,service.instance.id=mine")
     monkeypatch.setenv("OTEL_SERVICE_NAME", "loop")
-    play(os.environ | environment(receiver), tmp_path)
+    play(environment(receiver), tmp_path)
     mine = receiver.spans[-1].resource
     assert (mine["service.name"], mine["service.instance.id"], mine["team.id"]) == (
         "loop",
@@ -164,7 +165,7 @@ def test_headers_and_compression_are_the_sdk_s_to_read(
     with OtlpReceiver() as receiver:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-team=blue")
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
-        assert play(os.environ | environment(receiver), tmp_path) == ()
+        assert play(environment(receiver), tmp_path) == ()
         assert len(receiver.spans) == 14
         assert {request.headers["x-team"] for request in receiver.requests} == {"blue"}
         assert {request.path for request in receiver.requests} == {"/v1/traces", "/v1/metrics"}
@@ -274,7 +275,7 @@ def test_an_export_that_did_not_even_begin_in_time_is_said(
     """On a machine under load the time may be up before an exporter was called."""
     monkeypatch.setattr("tokenproxy.telemetry.pipeline.DEADLINE_S", 0.0)
     held = threading.Event()
-    monkeypatch.setattr(TracerProvider, "shutdown", lambda _self: held.wait(20))
+    monkeypatch.setattr(OtlpSpans, "shutdown", lambda _self: held.wait(20))
     with OtlpReceiver() as receiver:
         env = environment(receiver, OTEL_METRICS_EXPORTER="none")
         sink = open_telemetry(env, scene.RUN, state=tmp_path)
@@ -401,7 +402,7 @@ def test_the_user_s_proxy_is_honoured_and_ours_is_not_in_our_environment(
         proxy.requests.clear()
         monkeypatch.setenv("no_proxy", "127.0.0.1")
         with OtlpReceiver() as receiver:
-            assert play(os.environ | environment(receiver), tmp_path) == ()
+            assert play(environment(receiver), tmp_path) == ()
             assert len(receiver.spans) == 14
         assert proxy.requests == []
 
@@ -411,7 +412,7 @@ def test_a_sampler_that_drops_leaves_the_measurements(
 ) -> None:
     with OtlpReceiver() as receiver:
         monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
-        assert play(os.environ | environment(receiver), tmp_path) == ()
+        assert play(environment(receiver), tmp_path) == ()
         assert receiver.spans == []
         assert receiver.total("tokenproxy.calls") == 7
 

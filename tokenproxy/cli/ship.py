@@ -19,8 +19,8 @@ from tokenproxy.cli.ledgers import default_ledger, say
 
 if TYPE_CHECKING:
     from tokenproxy.insight.rows import Rows, Wanted
-    from tokenproxy.telemetry.destination import Destination
-    from tokenproxy.telemetry.ship import Entry, Shipped
+    from tokenproxy.telemetry.sdk.destination import Destination
+    from tokenproxy.telemetry.sdk.ship import Entry, Shipped
     from tokenproxy.telemetry.switch import Signal
 
 _NOT_DELIVERED = 1
@@ -184,7 +184,7 @@ def _to_collector(
     files: Sequence[Path], wanted: Wanted, signals: Signals, *, dry_run: bool
 ) -> _Outcome:
     from tokenproxy.insight.rows import open_rows
-    from tokenproxy.telemetry.destination import CannotShipError, open_destination, sender_id
+    from tokenproxy.telemetry.sdk.destination import CannotShipError, open_destination, sender_id
 
     chosen: list[Signal] = []
     if signals is not Signals.METRICS:
@@ -215,8 +215,8 @@ def _to_collector(
 
 
 def _send(rows: Rows, outcome: _Outcome, to: Destination, sender: str) -> None:
-    from tokenproxy.telemetry.destination import NotDeliveredError
-    from tokenproxy.telemetry.ship import Shipment
+    from tokenproxy.telemetry.sdk.destination import NotDeliveredError
+    from tokenproxy.telemetry.sdk.ship import Shipment
 
     total = rows.wanted - rows.nameless
     shipment = Shipment(os.environ, to, sender, _progress(total))
@@ -235,7 +235,7 @@ def _send(rows: Rows, outcome: _Outcome, to: Destination, sender: str) -> None:
 
 def _entries(rows: Rows, outcome: _Outcome) -> Iterator[Entry]:
     from tokenproxy.telemetry.restored import restored_row
-    from tokenproxy.telemetry.ship import Entry
+    from tokenproxy.telemetry.sdk.ship import Entry
 
     for stored in rows:
         row = restored_row(stored.row)

@@ -8,7 +8,7 @@ rule. What was seen of the output is told as ``tokenproxy.usage.output_tokens_at
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from tokenproxy.config import IterationEnd, RunContext
 from tokenproxy.record.call import Call
@@ -17,11 +17,9 @@ from tokenproxy.telemetry import semconv as names
 from tokenproxy.telemetry import values
 from tokenproxy.telemetry.money import nanodollars
 from tokenproxy.telemetry.semconv import Semconv
+from tokenproxy.telemetry.span import Attributes, Value
 from tokenproxy.telemetry.tree import Group, Tool
 from tokenproxy.wire.usage import Attribution, ResponseFacts
-
-type Value = str | bool | int | float | Sequence[str]
-type Attributes = dict[str, Value]
 
 _NANO = 1e9
 

@@ -1,10 +1,10 @@
-"""Measurements as sums and histograms, kept here until they are exported.
+"""Counters and histograms, kept here until they are exported. Imports no opentelemetry.
 
 The SDK looks at every attribute of every measurement: cleans it, copies it, sorts it to
 a key. A call has about ten measurements, most with the same attributes as the last
 call's. Here attributes are bound once (:meth:`Counter.bind`), and a measurement is an
-addition. What is collected is what the SDK's meter would have collected, in its own data
-types, so that its exporters take it: a test holds the two to each other.
+addition. What is collected is what the SDK's meter would have collected: a test holds the
+two to each other.
 
 An exemplar is the last measurement of a point, in a histogram of a bucket, whose span
 was sampled.
@@ -16,61 +16,31 @@ import threading
 import time
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from typing import Any
+from operator import itemgetter
 
-from opentelemetry.context import Context
-from opentelemetry.sdk.metrics import Exemplar
-from opentelemetry.sdk.metrics.export import (
-    AggregationTemporality,
-    HistogramDataPoint,
-    Metric,
-    MetricsData,
-    NumberDataPoint,
-    ResourceMetrics,
-    ScopeMetrics,
-    Sum,
-)
-from opentelemetry.sdk.metrics.export import Histogram as HistogramData
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import get_current_span
+from tokenproxy.telemetry import measured
+from tokenproxy.telemetry.measured import Exemplar, Labels, Metric
+from tokenproxy.telemetry.span import SAMPLED, SpanContext
 
-type _Span = tuple[int, int, int]
-"""Trace id, span id, and the Unix time at which it was measured, nanoseconds."""
-
-type Labels = Mapping[str, str | bool | int]
-
-_DELTA = AggregationTemporality.DELTA
+type _Seen = tuple[int | float, SpanContext, int]
+"""A measurement, its span, and the Unix time at which it was measured, nanoseconds."""
 
 
 class Measures:
     """The instruments of one scope. Thread-safe.
 
     Args:
-        resource: who measures.
-        scope: what measures.
-        counters: the temporality in which counters are exported.
-        histograms: that of histograms.
+        delta: whether what is collected is since the last time, or since the beginning.
     """
 
-    def __init__(
-        self,
-        resource: Resource,
-        scope: InstrumentationScope,
-        *,
-        counters: AggregationTemporality,
-        histograms: AggregationTemporality,
-    ) -> None:
+    def __init__(self, *, delta: bool) -> None:
         self.lock = threading.Lock()
-        self.counters = counters
-        self.histograms = histograms
+        self.delta = delta
         self.collected_ns = time.time_ns()
         """When points were last collected: those to come begin then."""
-        self._resource = resource
-        self._scope = scope
         self._instruments: dict[str, Counter | Histogram] = {}
-        self._context: Context | None = None
-        self._span: _Span | None = None
+        self._span: SpanContext | None = None
+        self._at_ns = 0
 
     def create_counter(self, name: str, unit: str = "", description: str = "") -> Counter:
         """A counter; the one that has that name, if there is one."""
@@ -97,17 +67,17 @@ class Measures:
             raise TypeError(name)
         return found
 
-    def span_in(self, context: Context | None) -> _Span | None:
-        """The sampled span that a measurement is of; the lock is held.
+    def seen(self, amount: float, span: SpanContext) -> _Seen:
+        """A measurement of a sampled span; the lock is held.
 
-        All measurements of a call have the same context.
+        All measurements of a call have the same span, and the same time is good for them.
         """
-        if context is not self._context:
-            self._context, self._span = context, _sampled(context)
-        return self._span
+        if span is not self._span:
+            self._span, self._at_ns = span, time.time_ns()
+        return amount, span, self._at_ns
 
-    def collect(self) -> MetricsData | None:
-        """What was measured: with deltas since the last time. None: nothing."""
+    def collect(self) -> list[Metric]:
+        """What was measured: with deltas since the last time."""
         now_ns = time.time_ns()
         with self.lock:
             metrics = [
@@ -116,11 +86,8 @@ class Measures:
                 if (metric := each.collect(now_ns)) is not None
             ]
             self.collected_ns = now_ns
-            self._context = self._span = None
-        if not metrics:
-            return None
-        scoped = ScopeMetrics(self._scope, metrics, self._scope.schema_url or "")
-        return MetricsData([ResourceMetrics(self._resource, [scoped], self._resource.schema_url)])
+            self._span = None
+        return metrics
 
 
 class _Instrument[P: (_Total, _Spread)]:
@@ -137,23 +104,21 @@ class _Instrument[P: (_Total, _Spread)]:
         with self.measures.lock:
             return self._points.setdefault(frozenset(labels.items()), fresh)
 
-    def _told(self, now_ns: int, temporality: AggregationTemporality) -> list[Any]:
+    def collect(self, now_ns: int) -> Metric | None:
+        """All points that were measured; the lock is held. None: there are none."""
+        delta = self.measures.delta
         found = []
         for point in self._points.values():
             if not point.measured:
                 continue
-            delta = temporality is _DELTA
             start_ns = self.measures.collected_ns if delta else point.start_ns
             found.append(point.told(start_ns, now_ns))
             point.exemplars.clear()
             if delta:
                 point.reset()
-        return found
-
-    def _metric(self, data: Sum | HistogramData) -> Metric | None:
-        if not data.data_points:
+        if not found:
             return None
-        return Metric(self._name, self._description, self._unit, data)
+        return Metric(self._name, self._unit, self._description, delta, found)
 
 
 class _Total:
@@ -162,23 +127,22 @@ class _Total:
     def __init__(self, measures: Measures, labels: Labels) -> None:
         self.start_ns = time.time_ns()
         self.measured = False
-        self.exemplars: dict[int, tuple[float, _Span]] = {}
+        self.exemplars: dict[int, _Seen] = {}
         self._measures = measures
         self._labels = dict(labels)
         self._value = 0
 
-    def add(self, amount: int, context: Context | None) -> None:
+    def add(self, amount: int, span: SpanContext | None) -> None:
         """Count."""
         with self._measures.lock:
             self.measured = True
             self._value += amount
-            span = self._measures.span_in(context)
-            if span is not None:
-                self.exemplars[0] = amount, span
+            if span is not None and span.flags & SAMPLED:
+                self.exemplars[0] = self._measures.seen(amount, span)
 
-    def told(self, start_ns: int, now_ns: int) -> NumberDataPoint:
-        """As the exporters take it."""
-        return NumberDataPoint(
+    def told(self, start_ns: int, now_ns: int) -> measured.Total:
+        """As it leaves."""
+        return measured.Total(
             self._labels, start_ns, now_ns, self._value, _exemplars(self.exemplars)
         )
 
@@ -193,7 +157,7 @@ class _Spread:
     def __init__(self, measures: Measures, labels: Labels, bounds: tuple[float, ...]) -> None:
         self.start_ns = time.time_ns()
         self.measured = False
-        self.exemplars: dict[int, tuple[float, _Span]] = {}
+        self.exemplars: dict[int, _Seen] = {}
         """The last of each bucket, by its place."""
         self._measures = measures
         self._labels = dict(labels)
@@ -203,7 +167,7 @@ class _Spread:
         self._most: float = 0
         self._buckets = [0] * (len(bounds) + 1)
 
-    def record(self, amount: float, context: Context | None) -> None:
+    def record(self, amount: float, span: SpanContext | None) -> None:
         """Measure."""
         with self._measures.lock:
             if not self.measured:
@@ -216,22 +180,20 @@ class _Spread:
             self._sum += amount
             bucket = bisect_left(self._bounds, amount)
             self._buckets[bucket] += 1
-            span = self._measures.span_in(context)
-            if span is not None:
-                self.exemplars[bucket] = amount, span
+            if span is not None and span.flags & SAMPLED:
+                self.exemplars[bucket] = self._measures.seen(amount, span)
 
-    def told(self, start_ns: int, now_ns: int) -> HistogramDataPoint:
-        """As the exporters take it."""
-        return HistogramDataPoint(
-            attributes=self._labels,
-            start_time_unix_nano=start_ns,
-            time_unix_nano=now_ns,
-            count=sum(self._buckets),
+    def told(self, start_ns: int, now_ns: int) -> measured.Spread:
+        """As it leaves."""
+        return measured.Spread(
+            self._labels,
+            start_ns,
+            now_ns,
             sum=self._sum,
-            bucket_counts=tuple(self._buckets),
-            explicit_bounds=self._bounds,
-            min=self._least,
-            max=self._most,
+            least=self._least,
+            most=self._most,
+            buckets=tuple(self._buckets),
+            bounds=self._bounds,
             exemplars=_exemplars(self.exemplars),
         )
 
@@ -247,11 +209,6 @@ class Counter(_Instrument[_Total]):
     def bind(self, labels: Labels) -> _Total:
         """What adds to the point with these attributes."""
         return self._bound(labels, _Total(self.measures, labels))
-
-    def collect(self, now_ns: int) -> Metric | None:
-        """All points that were measured; the lock is held."""
-        kind = self.measures.counters
-        return self._metric(Sum(self._told(now_ns, kind), kind, is_monotonic=True))
 
 
 class Histogram(_Instrument[_Spread]):
@@ -272,24 +229,9 @@ class Histogram(_Instrument[_Spread]):
         """What measures into the point with these attributes."""
         return self._bound(labels, _Spread(self.measures, labels, self._bounds))
 
-    def collect(self, now_ns: int) -> Metric | None:
-        """All points that were measured; the lock is held."""
-        kind = self.measures.histograms
-        return self._metric(HistogramData(self._told(now_ns, kind), kind))
 
-
-def _exemplars(kept: Mapping[int, tuple[float, _Span]]) -> list[Exemplar]:
+def _exemplars(kept: Mapping[int, _Seen]) -> Sequence[Exemplar]:
     return [
-        Exemplar({}, value, at_ns, span_id, trace_id)
-        for _, (value, (trace_id, span_id, at_ns)) in sorted(kept.items())
+        Exemplar(value, span.trace_id, span.span_id, at_ns)
+        for _, (value, span, at_ns) in sorted(kept.items(), key=itemgetter(0))
     ]
-
-
-def _sampled(context: Context | None) -> _Span | None:
-    """Trace, span and the time now, if there is a sampled span in the context."""
-    if context is None:
-        return None
-    span = get_current_span(context).get_span_context()
-    if not span.trace_flags.sampled:
-        return None
-    return span.trace_id, span.span_id, time.time_ns()

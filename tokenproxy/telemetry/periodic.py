@@ -1,79 +1,51 @@
-"""Measurements that a live run exports from time to time, and at its end.
-
-In the SDK's place, of which the exporters remain: see :mod:`tokenproxy.telemetry.measures`.
-"""
+"""Measurements that a live run exports from time to time, and at its end."""
 
 from __future__ import annotations
 
 import logging
-import os
 import threading
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, Protocol
 
-from opentelemetry.sdk.metrics import Counter, Histogram
-from opentelemetry.sdk.metrics.export import MetricExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-
-from tokenproxy.telemetry.exporters import temporality
+from tokenproxy.telemetry.measured import Metric
 from tokenproxy.telemetry.measures import Measures
 
 logger = logging.getLogger(__name__)
 
-_INTERVAL_MS: Final = 60_000.0
-_TIMEOUT_MS: Final = 30_000.0
+INTERVAL_MS: Final = 60_000.0
+TIMEOUT_MS: Final = 30_000.0
 """The specification's (configuration/sdk-environment-variables.md, "Periodic exporting
 MetricReader")."""
 
-_BUCKETS: Final = "explicit_bucket_histogram"
-_EXEMPLARS: Final = "trace_based"
+
+class MetricTaker(Protocol):
+    """A way out for what was measured."""
+
+    def export(self, found: Sequence[Metric], timeout_s: float) -> None:
+        """Send it; blocks while that takes. What does not arrive is lost, and counted."""
+        ...
+
+    def shutdown(self) -> None:
+        """Nothing more will come."""
+        ...
 
 
-def fits(env: Mapping[str, str]) -> bool:
-    """Whether the environment asks for nothing that only the SDK's own meter can do.
-
-    Args:
-        env: for the aggregation; what the SDK alone decides is in the process's own.
-    """
-    buckets = env.get("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "")
-    exemplars = os.environ.get("OTEL_METRICS_EXEMPLAR_FILTER", "")
-    return _word(buckets) in ("", _BUCKETS) and _word(exemplars) in ("", _EXEMPLARS)
-
-
-class PeriodicMeasures:
+class PeriodicMeasures(Measures):
     """Measures, and exports from a thread of its own.
 
     Args:
-        env: for the temporality; the interval and the time-out are taken from the process's
-            own, as the SDK does it.
-        exporter: takes what is collected.
-        resource: who measures.
+        env: for the temporality, the interval and the time-out.
+        taker: takes what is collected.
     """
 
-    def __init__(
-        self, env: Mapping[str, str], exporter: MetricExporter, resource: Resource
-    ) -> None:
-        self._interval_s = _milliseconds("OTEL_METRIC_EXPORT_INTERVAL", _INTERVAL_MS) / 1000
-        self._timeout_ms = _milliseconds("OTEL_METRIC_EXPORT_TIMEOUT", _TIMEOUT_MS)
-        self._exporter = exporter
-        self._resource = resource
-        self._kinds = temporality(env)
-        self._measures: Measures | None = None
+    def __init__(self, env: Mapping[str, str], taker: MetricTaker) -> None:
+        super().__init__(delta=deltas(env))
+        self._interval_s = _milliseconds(env, "OTEL_METRIC_EXPORT_INTERVAL", INTERVAL_MS) / 1000
+        self._timeout_s = _milliseconds(env, "OTEL_METRIC_EXPORT_TIMEOUT", TIMEOUT_MS) / 1000
+        self._taker = taker
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tokenproxy-metrics", daemon=True)
         self._thread.start()
-
-    def get_meter(self, name: str, version: str, schema_url: str | None) -> Measures:
-        """The instruments. There is one scope: whoever asks again gets the same."""
-        if self._measures is None:
-            self._measures = Measures(
-                self._resource,
-                InstrumentationScope(name, version, schema_url),
-                counters=self._kinds[Counter],
-                histograms=self._kinds[Histogram],
-            )
-        return self._measures
 
     def shutdown(self) -> None:
         """Export what is left; blocks while that takes. Once."""
@@ -81,7 +53,7 @@ class PeriodicMeasures:
             return
         self._over.set()
         self._thread.join()
-        self._exporter.shutdown()
+        self._taker.shutdown()
 
     def _run(self) -> None:
         while not self._over.wait(self._interval_s):
@@ -89,22 +61,28 @@ class PeriodicMeasures:
         self._export()
 
     def _export(self) -> None:
-        data = self._measures.collect() if self._measures is not None else None
-        if data is None:
+        found = self.collect()
+        if not found:
             return
         try:
-            self._exporter.export(data, self._timeout_ms)
+            self._taker.export(found, self._timeout_s)
         except Exception:
             logger.exception("metrics are not exported")
 
 
-def _word(value: str) -> str:
-    return value.strip().lower()
+def deltas(env: Mapping[str, str]) -> bool:
+    """Whether sums and histograms are deltas: unless the user wants another temporality.
+
+    A short run's cumulative counter is one sample of a series: nothing can be summed
+    over runs. Deltas of all runs are simply added.
+    """
+    wanted = env.get("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "")
+    return wanted.strip().lower() != "cumulative"
 
 
-def _milliseconds(variable: str, otherwise: float) -> float:
+def _milliseconds(env: Mapping[str, str], variable: str, otherwise: float) -> float:
     try:
-        stated = float(os.environ.get(variable, ""))
+        stated = float(env.get(variable, ""))
     except ValueError:
         return otherwise
     return stated if 0 < stated < threading.TIMEOUT_MAX else otherwise

@@ -1,9 +1,9 @@
 """The telemetry sink: from finished calls to a collector, which may be down.
 
 Lossy by contract: the ledger has the account, and has it first. Nothing here blocks
-the recorder: spans and measurements go into the SDK's queues, whose own daemon threads
-export them. At the end everything is flushed under one deadline, and what did not
-arrive is said in one sentence.
+the recorder: spans and measurements go into queues, whose own daemon threads export
+them, by one of two ways (:mod:`tokenproxy.telemetry.ways`). At the end everything is
+flushed under one deadline, and what did not arrive is said in one sentence.
 """
 
 from __future__ import annotations
@@ -11,32 +11,24 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricExporter, PeriodicExportingMetricReader
-from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-from tokenproxy import __version__, paths
+from tokenproxy import paths
 from tokenproxy.config import IterationEnd, RunContext
 from tokenproxy.record.call import Call
 from tokenproxy.record.row import Row
-from tokenproxy.telemetry import exporters, periodic, semconv, switch
-from tokenproxy.telemetry.delivery import Delivery, SdkLog, sentences
-from tokenproxy.telemetry.ids import GivenIds
+from tokenproxy.telemetry import semconv, switch
+from tokenproxy.telemetry.delivery import sentences
 from tokenproxy.telemetry.instance import Instance, claim
 from tokenproxy.telemetry.metrics import Metrics
-from tokenproxy.telemetry.periodic import PeriodicMeasures
+from tokenproxy.telemetry.otlp import fit
 from tokenproxy.telemetry.scope import RunScope
 from tokenproxy.telemetry.semconv import Semconv
 from tokenproxy.telemetry.series import Series
 from tokenproxy.telemetry.spans import Spans
-from tokenproxy.telemetry.switch import Signal
+from tokenproxy.telemetry.ways import Ways
 
 logger = logging.getLogger(__name__)
 
@@ -57,21 +49,12 @@ class Telemetry:
         *,
         run: RunContext,
         dialect: Semconv,
-        tracers: TracerProvider | None,
-        meters: MeterProvider | PeriodicMeasures | None,
-        ids: GivenIds,
-        deliveries: Sequence[Delivery] = (),
-        problems: Sequence[str] = (),
-        sdk_log: SdkLog | None = None,
+        ways: Ways,
         instance: Instance | None = None,
     ) -> None:
         self._run = run
         self._dialect = dialect
-        self._tracers, self._meters = tracers, meters
-        self._ids = ids
-        self._deliveries = deliveries
-        self._problems = problems
-        self._sdk_log = sdk_log
+        self._ways = ways
         self._instance = instance
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -85,18 +68,10 @@ class Telemetry:
     def _scope(self, run: RunContext) -> RunScope:
         spans: Spans | None = None
         metrics: Metrics | None = None
-        if self._tracers is not None:
-            spans = Spans(
-                run=run,
-                semconv=self._dialect,
-                tracer=self._tracers.get_tracer(
-                    semconv.SCOPE, __version__, self._dialect.schema_url
-                ),
-                sampler=self._tracers.sampler,
-                ids=self._ids,
-            )
-        if self._meters is not None:
-            meter = self._meters.get_meter(semconv.SCOPE, __version__, self._dialect.schema_url)
+        if self._ways.spans is not None:
+            spans = Spans(run=run, semconv=self._dialect, taker=self._ways.spans)
+        if self._ways.measures is not None:
+            meter = self._ways.measures
             metrics = Metrics(run=run, semconv=self._dialect, meter=meter, series=self._series)
         return RunScope(run, spans, metrics)
 
@@ -156,8 +131,7 @@ class Telemetry:
         except Exception:
             logger.exception("the iteration is missing in telemetry")
         self._shut_down(deadline)
-        refusals = self._sdk_log.refusals if self._sdk_log is not None else {}
-        return (*self._problems, *sentences(self._deliveries, refusals))
+        return (*dict.fromkeys(self._ways.problems), *sentences(self._ways.deliveries))
 
     def _sweep(self) -> None:
         """Export a gateway's turns that have gone quiet."""
@@ -169,12 +143,12 @@ class Telemetry:
                 logger.exception("a turn is missing in telemetry")
 
     def _shut_down(self, deadline: float) -> None:
-        """Flush both providers side by side; leave what takes longer to its daemon thread."""
+        """Flush both ways side by side; leave what takes longer to its daemon thread."""
         steps: dict[str, Callable[[], None]] = {}
-        if self._tracers is not None:
-            steps["spans"] = self._tracers.shutdown
-        if self._meters is not None:
-            steps["metrics"] = self._meters.shutdown
+        if self._ways.spans is not None:
+            steps["spans"] = self._ways.spans.shutdown
+        if self._ways.measures is not None:
+            steps["metrics"] = self._ways.measures.shutdown
         threads = {
             what: threading.Thread(target=_quietly, args=(step,), daemon=True)
             for what, step in steps.items()
@@ -184,7 +158,7 @@ class Telemetry:
         for thread in threads.values():
             thread.join(max(deadline - time.monotonic(), 0.0))
         late = {what for what, thread in threads.items() if thread.is_alive()}
-        for delivery in self._deliveries:
+        for delivery in self._ways.deliveries:
             delivery.late = delivery.what in late
         if self._instance is not None and not late:
             self._instance.release()
@@ -196,88 +170,20 @@ def open_telemetry(
     """The sink that the environment asks for (:func:`tokenproxy.telemetry.switch.enabled`).
 
     Args:
-        env: The process's environment. The SDK reads ``os.environ`` for what is not
-            decided here (headers, certificates, limits).
+        env: The process's environment. What is left to the SDK it reads in ``os.environ``.
         run: The run that is traced.
         state: Our state directory; default the user's.
     """
-    sdk_log = SdkLog()
-    sdk_log.install()
-    ids, problems, deliveries = GivenIds(), list[str](), list[Delivery]()
-    instance = _claim(env, state)
-    resource = sender(instance.id)
-
-    def open_traces(name: switch.Exporter) -> SpanProcessor:
-        exporter, delivery = exporters.spans(env, name)
-        deliveries.extend([delivery] if delivery else [])
-        return BatchSpanProcessor(exporter)
-
-    def open_metrics(name: switch.Exporter) -> MetricExporter:
-        exporter, delivery = exporters.metrics(env, name)
-        deliveries.extend([delivery] if delivery else [])
-        return exporter
-
-    # No atexit handlers: the end of the run is ours to bound, once.
-    tracers: TracerProvider | None = None
-    if processors := _each(env, "traces", open_traces, problems):
-        with _said("traces", problems):
-            tracers = TracerProvider(resource=resource, id_generator=ids, shutdown_on_exit=False)
-            for processor in processors:
-                tracers.add_span_processor(processor)
-    meters: MeterProvider | PeriodicMeasures | None = None
-    if takers := _each(env, "metrics", open_metrics, problems):
-        with _said("metrics", problems):
-            meters = _meters(env, takers, resource)
-    return Telemetry(
-        run=run,
-        dialect=semconv.choose(env),
-        tracers=tracers,
-        meters=meters,
-        ids=ids,
-        deliveries=deliveries,
-        problems=tuple(dict.fromkeys(problems)),
-        sdk_log=sdk_log,
-        instance=instance,
-    )
-
-
-def _each[T](
-    env: Mapping[str, str],
-    signal: Signal,
-    build: Callable[[switch.Exporter], T],
-    problems: list[str],
-) -> list[T]:
-    """Build a signal's exporters; one that cannot be built is said and left out."""
-    choice = switch.choose(env, signal)
-    problems.extend(choice.problems)
-    built: list[T] = []
-    for name in choice.exporters:
-        sentence = switch.protocol(env, signal)[1] if name == "otlp" else None
-        problems.extend([sentence] if sentence else [])
-        with _said(signal, problems):
-            built.append(build(name))
-    return built
-
-
-@contextmanager
-def _said(signal: Signal, problems: list[str]) -> Iterator[None]:
-    """A value that the SDK cannot take costs the signal, not the run."""
-    try:
-        yield
-    except Exception as error:
-        logger.exception("no %s", signal)
-        detail = " ".join(str(error).split()) or type(error).__name__
-        problems.append(f"telemetry: {signal} are off for this run: {detail}")
-
-
-def _meters(
-    env: Mapping[str, str], takers: Sequence[MetricExporter], resource: Resource
-) -> MeterProvider | PeriodicMeasures:
-    """Ours, which is cheaper; the SDK's for what only that can do."""
-    if len(takers) == 1 and periodic.fits(env):
-        return PeriodicMeasures(env, takers[0], resource)
-    readers = [PeriodicExportingMetricReader(taker) for taker in takers]
-    return MeterProvider(metric_readers=readers, resource=resource, shutdown_on_exit=False)
+    dialect, instance = semconv.choose(env), _claim(env, state)
+    if fit.fits(env):
+        from tokenproxy.telemetry.otlp.ways import open_ways
+    else:
+        from tokenproxy.telemetry.sdk.ways import open_ways
+    ways = open_ways(env, instance.id, dialect)
+    ways.problems[:0] = [
+        problem for signal in switch.SIGNALS for problem in switch.problems(env, signal)
+    ]
+    return Telemetry(run=run, dialect=dialect, ways=ways, instance=instance)
 
 
 def _claim(env: Mapping[str, str], state: Path | None) -> Instance:
@@ -286,18 +192,6 @@ def _claim(env: Mapping[str, str], state: Path | None) -> Instance:
     except OSError as error:
         logger.warning("no state directory: %s", error)
         return claim(None)
-
-
-def sender(instance_id: str) -> Resource:
-    """Who sends. The user's own words (``OTEL_RESOURCE_ATTRIBUTES``) win over our defaults."""
-    ours = Resource(
-        {
-            semconv.SERVICE_NAME: semconv.SCOPE,
-            semconv.SERVICE_VERSION: __version__,
-            semconv.SERVICE_INSTANCE_ID: instance_id,
-        }
-    )
-    return Resource.create().merge(ours).merge(OTELResourceDetector().detect())
 
 
 def _quietly(step: Callable[[], None]) -> None:

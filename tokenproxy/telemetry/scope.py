@@ -24,13 +24,13 @@ class RunScope:
     def take(self, call: Call, row: Row | None) -> None:
         """Tell a finished call, and the tools whose results it carried."""
         placed = self._tree.place(call, row)
-        context = self._spans.call(call, row, placed) if self._spans else None
+        span = self._spans.call(call, row, placed) if self._spans else None
         if self._metrics:
-            self._metrics.call(call, row, context)
+            self._metrics.call(call, row, span)
         for tool in placed.tools:
-            context = self._spans.tool(tool) if self._spans else None
+            span = self._spans.tool(tool) if self._spans else None
             if self._metrics:
-                self._metrics.tool(tool, context)
+                self._metrics.tool(tool, span)
 
     def passed(self, provider: str, server_address: str) -> None:
         """Count a request that was no call."""
@@ -53,14 +53,14 @@ class RunScope:
         if end is not None:
             # What the command leaves open is seen to end a little after it, and stays below it.
             iteration.extend(iteration.start_ns, end.ended_ns)
-        context = self._spans.group(iteration, end) if self._spans else None
+        span = self._spans.group(iteration, end) if self._spans else None
         if self._metrics is None:
             return
-        self._metrics.iteration(iteration, end, context)
+        self._metrics.iteration(iteration, end, span)
         if not groups:
             # With turns below it the agent's time is theirs, and would be told twice.
             failed = str(end.exit_status) if end is not None and end.exit_status else None
-            self._metrics.group(iteration, context, failed=failed)
+            self._metrics.group(iteration, span, failed=failed)
 
     def sweep(self, idle_since_ns: int) -> None:
         """Tell a gateway's turns that have had no call since that Unix time."""
@@ -68,6 +68,6 @@ class RunScope:
             self._export(group)
 
     def _export(self, group: Group) -> None:
-        context = self._spans.group(group) if self._spans else None
+        span = self._spans.group(group) if self._spans else None
         if self._metrics:
-            self._metrics.group(group, context)
+            self._metrics.group(group, span)

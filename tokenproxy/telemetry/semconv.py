@@ -42,6 +42,9 @@ AZURE_NAMESPACE: Final = "azure.resource_provider.namespace"
 SERVICE_NAME: Final = "service.name"
 SERVICE_VERSION: Final = "service.version"
 SERVICE_INSTANCE_ID: Final = "service.instance.id"
+SDK_LANGUAGE: Final = "telemetry.sdk.language"
+SDK_NAME: Final = "telemetry.sdk.name"
+SDK_VERSION: Final = "telemetry.sdk.version"
 
 # -- attributes of ours: where a call belongs ----------------------------------------
 

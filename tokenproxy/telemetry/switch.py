@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 
 Signal = Literal["traces", "metrics"]
+SIGNALS: Final[tuple[Signal, ...]] = ("traces", "metrics")
 Exporter = Literal["otlp", "console"]
 Protocol = Literal["http/protobuf", "grpc"]
 
@@ -27,6 +28,10 @@ _DEFAULT_ENDPOINTS: Final[dict[Protocol, str]] = {
     "grpc": "http://localhost:4317",
 }
 _SAID_PER_SIGNAL: Final = ("TRACES", "METRICS", "LOGS")
+
+
+DEFAULT_TIMEOUT_S: Final = 2.0
+"""The SDK's is 10 s, all retries included: too long to be waited for at a run's end."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -39,7 +44,7 @@ class Choice(msgspec.Struct, frozen=True):
 
 def enabled(env: Mapping[str, str]) -> bool:
     """Whether any signal is on."""
-    return any(choose(env, signal).exporters for signal in ("traces", "metrics"))
+    return any(choose(env, signal).exporters for signal in SIGNALS)
 
 
 def choose(env: Mapping[str, str], signal: Signal) -> Choice:
@@ -85,6 +90,13 @@ def protocol(env: Mapping[str, str], signal: Signal) -> tuple[Protocol, str | No
     return "http/protobuf", None
 
 
+def problems(env: Mapping[str, str], signal: Signal) -> tuple[str, ...]:
+    """Sentences about what is asked for of a signal and cannot be followed."""
+    choice = choose(env, signal)
+    transport = protocol(env, signal)[1] if "otlp" in choice.exporters else None
+    return (*choice.problems, *([transport] if transport else ()))
+
+
 def endpoint(env: Mapping[str, str], signal: Signal) -> str:
     """The URL that a signal is sent to, complete for its protocol.
 
@@ -97,6 +109,19 @@ def endpoint(env: Mapping[str, str], signal: Signal) -> str:
     transport, _ = protocol(env, signal)
     base = env.get(_BASE, "").strip() or _DEFAULT_ENDPOINTS[transport]
     return base if transport == "grpc" else f"{base.removesuffix('/')}/v1/{signal}"
+
+
+def timeout_s(env: Mapping[str, str], signal: Signal) -> float:
+    """Seconds for one export, all its retries included.
+
+    The variables hold milliseconds, as the specification says of every duration; the
+    Python SDK alone reads them as seconds.
+    """
+    for variable in (f"OTEL_EXPORTER_OTLP_{signal.upper()}_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"):
+        value = env.get(variable, "").strip()
+        if value.isdecimal() and int(value) > 0:
+            return int(value) / 1000
+    return DEFAULT_TIMEOUT_S
 
 
 def otlp_hosts(env: Mapping[str, str]) -> tuple[str, ...]:

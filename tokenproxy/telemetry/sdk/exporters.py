@@ -37,11 +37,9 @@ from opentelemetry.sdk.metrics.view import (
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
 
 from tokenproxy.telemetry import switch
-from tokenproxy.telemetry.delivery import Delivery, WatchedMetrics, WatchedSpans
-from tokenproxy.telemetry.switch import Exporter, Signal
-
-DEFAULT_TIMEOUT_S: Final = 2.0
-"""The SDK's is 10 s, all retries included: too long to be waited for at a run's end."""
+from tokenproxy.telemetry.delivery import Delivery
+from tokenproxy.telemetry.sdk.watched import SdkLog, WatchedMetrics, WatchedSpans
+from tokenproxy.telemetry.switch import Exporter
 
 _DELTA = AggregationTemporality.DELTA
 _CUMULATIVE = AggregationTemporality.CUMULATIVE
@@ -61,7 +59,9 @@ _ALWAYS_CUMULATIVE: Final[dict[type, AggregationTemporality]] = {
 }
 
 
-def spans(env: Mapping[str, str], name: Exporter) -> tuple[SpanExporter, Delivery | None]:
+def spans(
+    env: Mapping[str, str], name: Exporter, log: SdkLog
+) -> tuple[SpanExporter, Delivery | None]:
     """An exporter of spans, and its fate if it is one that can fail.
 
     Raises:
@@ -78,18 +78,20 @@ def spans(env: Mapping[str, str], name: Exporter) -> tuple[SpanExporter, Deliver
         from opentelemetry.exporter.otlp.proto.grpc import trace_exporter as grpc
 
         exporter = grpc.OTLPSpanExporter(
-            endpoint=delivery.endpoint, timeout=timeout_s(env, "traces")
+            endpoint=delivery.endpoint, timeout=switch.timeout_s(env, "traces")
         )
     else:
         from opentelemetry.exporter.otlp.proto.http import trace_exporter as http
 
         exporter = http.OTLPSpanExporter(
-            endpoint=delivery.endpoint, timeout=timeout_s(env, "traces")
+            endpoint=delivery.endpoint, timeout=switch.timeout_s(env, "traces")
         )
-    return WatchedSpans(exporter, delivery), delivery
+    return WatchedSpans(exporter, delivery, log), delivery
 
 
-def metrics(env: Mapping[str, str], name: Exporter) -> tuple[MetricExporter, Delivery | None]:
+def metrics(
+    env: Mapping[str, str], name: Exporter, log: SdkLog
+) -> tuple[MetricExporter, Delivery | None]:
     """An exporter of metrics, and its fate if it is one that can fail.
 
     Raises:
@@ -108,29 +110,16 @@ def metrics(env: Mapping[str, str], name: Exporter) -> tuple[MetricExporter, Del
         from opentelemetry.exporter.otlp.proto.grpc import metric_exporter as grpc
 
         exporter = grpc.OTLPMetricExporter(
-            endpoint=delivery.endpoint, timeout=timeout_s(env, "metrics")
+            endpoint=delivery.endpoint, timeout=switch.timeout_s(env, "metrics")
         )
     else:
         from opentelemetry.exporter.otlp.proto.http import metric_exporter as http
 
         exporter = http.OTLPMetricExporter(
-            endpoint=delivery.endpoint, timeout=timeout_s(env, "metrics")
+            endpoint=delivery.endpoint, timeout=switch.timeout_s(env, "metrics")
         )
-    watched = WatchedMetrics(exporter, delivery, temporality=preferred, aggregation=aggregated)
+    watched = WatchedMetrics(exporter, delivery, log, temporality=preferred, aggregation=aggregated)
     return watched, delivery
-
-
-def timeout_s(env: Mapping[str, str], signal: Signal) -> float:
-    """Seconds for one export, all its retries included.
-
-    The variables hold milliseconds, as the specification says of every duration; the
-    Python SDK alone reads them as seconds.
-    """
-    for variable in (f"OTEL_EXPORTER_OTLP_{signal.upper()}_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"):
-        value = env.get(variable, "").strip()
-        if value.isdecimal() and int(value) > 0:
-            return int(value) / 1000
-    return DEFAULT_TIMEOUT_S
 
 
 def temporality(env: Mapping[str, str]) -> dict[type, AggregationTemporality]:

@@ -19,16 +19,16 @@ from typing import Final
 import msgspec
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 
-from tokenproxy import __version__
 from tokenproxy.config import RunContext
 from tokenproxy.record.row import Row
 from tokenproxy.telemetry import semconv
-from tokenproxy.telemetry.dated import DatedMeasurements
-from tokenproxy.telemetry.destination import Destination
-from tokenproxy.telemetry.ids import GivenIds
 from tokenproxy.telemetry.metrics import Metrics
-from tokenproxy.telemetry.pipeline import sender
 from tokenproxy.telemetry.restored import restored_call, restored_run, started_ns
+from tokenproxy.telemetry.sdk.dated import DatedMeasurements
+from tokenproxy.telemetry.sdk.destination import Destination
+from tokenproxy.telemetry.sdk.ids import GivenIds
+from tokenproxy.telemetry.sdk.resource import sender
+from tokenproxy.telemetry.sdk.spans import SdkSpans
 from tokenproxy.telemetry.spans import Spans
 from tokenproxy.telemetry.tree import Tree
 
@@ -81,13 +81,11 @@ class Shipment:
         self._to = to
         self._progress = progress
         self._dialect = semconv.choose(env)
-        self._ids = GivenIds()
         self._kept = _Kept()
-        resource = sender(sender_id)
-        self._tracers = TracerProvider(
-            resource=resource, id_generator=self._ids, shutdown_on_exit=False
-        )
-        self._tracers.add_span_processor(self._kept)
+        resource, ids = sender(sender_id), GivenIds()
+        tracers = TracerProvider(resource=resource, id_generator=ids, shutdown_on_exit=False)
+        tracers.add_span_processor(self._kept)
+        self._taker = SdkSpans(tracers, self._dialect, ids)
         self._dated = DatedMeasurements(env, resource, self._dialect) if to.metrics else None
         self._runs: dict[tuple[str, str], _Run] = {}
         """Those of which a row is still to come, by run and trace id."""
@@ -147,15 +145,7 @@ class Shipment:
         context = restored_run(row)
         run = _Run(context, Tree(context))
         if self._to.spans:
-            run.spans = Spans(
-                run=context,
-                semconv=self._dialect,
-                tracer=self._tracers.get_tracer(
-                    semconv.SCOPE, __version__, self._dialect.schema_url
-                ),
-                sampler=self._tracers.sampler,
-                ids=self._ids,
-            )
+            run.spans = Spans(run=context, semconv=self._dialect, taker=self._taker)
         if self._dated is not None:
             run.metrics = Metrics(run=context, semconv=self._dialect, meter=self._dated.meter)
         return run

@@ -4,7 +4,7 @@ Rows of one timestamp make one delta, of the millisecond that ends with it. So w
 sent for a row depends on nothing but the rows of its millisecond, and what is sent twice
 is the same sample of the same series, which a backend that stores samples by series and
 time keeps once. That holds only if a series has no other writer: see
-:func:`tokenproxy.telemetry.ship.sender_id`.
+:func:`tokenproxy.telemetry.sdk.destination.sender_id`.
 
 There are no exemplars: backends want those in the order of time.
 """
@@ -15,7 +15,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from opentelemetry.metrics import Meter
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.metrics.export import (
     InMemoryMetricReader,
@@ -26,9 +25,9 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.resources import Resource
 
-from tokenproxy import __version__
-from tokenproxy.telemetry import exporters
-from tokenproxy.telemetry.semconv import SCOPE, Semconv
+from tokenproxy.telemetry.sdk import exporters
+from tokenproxy.telemetry.sdk.meter import SdkMeter
+from tokenproxy.telemetry.semconv import Semconv
 
 _MS = 1_000_000
 
@@ -47,7 +46,7 @@ class DatedMeasurements:
             shutdown_on_exit=False,
             exemplar_filter=AlwaysOffExemplarFilter(),
         )
-        self.meter: Meter = self._provider.get_meter(SCOPE, __version__, dialect.schema_url)
+        self.meter = SdkMeter(self._provider, dialect)
         self._taken: list[Metric] = []
         self._frame: tuple[ResourceMetrics, ScopeMetrics] | None = None
         self.points = 0

@@ -15,14 +15,16 @@ from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult,
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from tokenproxy.telemetry import exporters, switch
-from tokenproxy.telemetry.delivery import Delivery, SdkLog, verdict
+from tokenproxy.telemetry import switch
+from tokenproxy.telemetry.delivery import Delivery
 from tokenproxy.telemetry.instance import NAMESPACE
+from tokenproxy.telemetry.sdk import exporters
+from tokenproxy.telemetry.sdk.watched import SdkLog
 from tokenproxy.telemetry.switch import Signal
 
 TIMEOUT_MS: Final = "10000"
 """The specification's default of ``OTEL_EXPORTER_OTLP_TIMEOUT``: no command's end waits for this,
-so it need not be as short as ours (``exporters.DEFAULT_TIMEOUT_S``)."""
+so it need not be as short as ours (``switch.DEFAULT_TIMEOUT_S``)."""
 
 
 class CannotShipError(Exception):
@@ -39,7 +41,6 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     spans: tuple[SpanExporter, ...] = ()
     metrics: tuple[MetricExporter, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
-    sdk_log: SdkLog
 
     @property
     def address(self) -> str:
@@ -77,7 +78,7 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
 
     def _failure(self, what: str) -> NotDeliveredError:
         failed = [one for one in self.deliveries if one.failed and one.what == what]
-        told = [verdict(one, self.sdk_log.refusals) for one in failed]
+        told = [one.verdict for one in failed]
         return NotDeliveredError(" and ".join(told) or f"the exporter refused the {what}")
 
 
@@ -96,18 +97,16 @@ def open_destination(env: Mapping[str, str], signals: Sequence[Signal]) -> Desti
         for name in _chosen(env, signal):
             try:
                 if signal == "traces":
-                    exporter, delivery = exporters.spans(env, name)
+                    exporter, delivery = exporters.spans(env, name, sdk_log)
                     spans.append(exporter)
                 else:
-                    measuring, delivery = exporters.metrics(env, name)
+                    measuring, delivery = exporters.metrics(env, name, sdk_log)
                     metrics.append(measuring)
             except Exception as error:
                 detail = " ".join(str(error).split()) or type(error).__name__
                 raise CannotShipError(f"{signal} cannot be sent: {detail}") from error
             deliveries.extend([delivery] if delivery else [])
-    return Destination(
-        spans=tuple(spans), metrics=tuple(metrics), deliveries=tuple(deliveries), sdk_log=sdk_log
-    )
+    return Destination(spans=tuple(spans), metrics=tuple(metrics), deliveries=tuple(deliveries))
 
 
 def sender_id(ledger: Path | None) -> str:

@@ -18,8 +18,8 @@ from opentelemetry.sdk.trace.sampling import (
 from tests.telemetry import scene
 from tests.telemetry.memory import Memory
 from tokenproxy.config import RunContext
+from tokenproxy.telemetry.sdk.spans import SdkSpans
 from tokenproxy.telemetry.semconv import GENAI_MAIN, V1_41, Semconv
-from tokenproxy.telemetry.whole import WholeSpans
 
 ODD = msgspec.structs.replace(
     scene.RUN,
@@ -57,7 +57,7 @@ def test_a_span_is_the_same_however_it_is_made(
     run: RunContext, dialect: Semconv, sampler: Sampler | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = played(run, dialect, sampler)
-    monkeypatch.setattr(WholeSpans, "takes", lambda *_: False)
+    monkeypatch.setattr(SdkSpans, "_fits", lambda *_: False)
     assert whole == played(run, dialect, sampler)
 
 

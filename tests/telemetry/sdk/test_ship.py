@@ -19,16 +19,15 @@ from tokenproxy.ids import derived_trace_id, iteration_span_id
 from tokenproxy.record.make_row import timestamp
 from tokenproxy.record.row import Row
 from tokenproxy.telemetry import semconv as names
-from tokenproxy.telemetry.delivery import SdkLog
-from tokenproxy.telemetry.destination import (
+from tokenproxy.telemetry.restored import started_ns
+from tokenproxy.telemetry.sdk.destination import (
     CannotShipError,
     Destination,
     NotDeliveredError,
     open_destination,
     sender_id,
 )
-from tokenproxy.telemetry.restored import started_ns
-from tokenproxy.telemetry.ship import BATCH_SPANS, Entry, Shipment
+from tokenproxy.telemetry.sdk.ship import BATCH_SPANS, Entry, Shipment
 
 RUN = msgspec.structs.replace(scene.RUN, span_id=iteration_span_id(scene.TRACE, scene.RUN.run_id))
 ROWS = [row for call in scene.calls() if (row := scene.row_of(call, RUN)) is not None]
@@ -88,9 +87,7 @@ def entries(rows: Iterable[Row]) -> list[Entry]:
 
 
 def to(spans: Spans | None = None, points: Points | None = None) -> Destination:
-    return Destination(
-        spans=(spans,) if spans else (), metrics=(points,) if points else (), sdk_log=SdkLog()
-    )
+    return Destination(spans=(spans,) if spans else (), metrics=(points,) if points else ())
 
 
 def shipped(told: Iterable[Entry], env: dict[str, str] | None = None) -> list[ReadableSpan]:

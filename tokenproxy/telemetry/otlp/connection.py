@@ -1,0 +1,133 @@
+"""One connection to a collector, kept open between requests."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+import time
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from tokenproxy.telemetry.otlp.settings import Settings
+
+if TYPE_CHECKING:
+    from http.client import HTTPConnection, HTTPResponse
+    from socket import socket
+
+LONGEST_ANSWER: Final = 64 * 1024
+"""Bytes that are read of an answer: it tells of a request what was not taken of it, no more."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a collector answered."""
+
+    status: int
+    reason: str
+    retry_after: str | None
+    body: bytes
+
+
+class Connection:
+    """Opens when it is needed, and again when it was closed. Used by one thread at a time.
+
+    Proxies are not looked at: where there is one, :func:`tokenproxy.telemetry.otlp.fit.fits`
+    says no.
+    """
+
+    def __init__(self, settings: Settings, trust: ssl.SSLContext | None) -> None:
+        self._settings = settings
+        self._trust = trust
+        self._open: HTTPConnection | None = None
+
+    def post(self, body: bytes, timeout_s: float) -> Answer:
+        """Send one request and read its answer.
+
+        Raises:
+            OSError: There was no connection, or no answer of HTTP in time.
+            ValueError: A header of the user's cannot be sent.
+        """
+        from http.client import HTTPException  # not on the way to the command's start
+
+        deadline = time.monotonic() + timeout_s
+        try:
+            return self._post(self._connected(timeout_s), body, deadline)
+        except HTTPException as error:
+            self.close()
+            raise ConnectionError(repr(error)) from error
+        except BaseException:
+            self.close()  # half a request, or half an answer
+            raise
+
+    def _post(self, connection: HTTPConnection, body: bytes, deadline: float) -> Answer:
+        headers = self._settings.headers
+        connection.putrequest(
+            "POST", self._settings.path, skip_host="host" in headers, skip_accept_encoding=True
+        )
+        for name, value in headers.items():
+            connection.putheader(name, value.encode())
+        connection.putheader("content-length", str(len(body)))
+        connection.endheaders(body)
+        sock = connection.sock
+        response = connection.getresponse()
+        told, whole = self._body(response, sock, deadline)
+        if not whole or response.will_close:
+            self.close()
+        return Answer(response.status, response.reason, response.getheader("retry-after"), told)
+
+    @staticmethod
+    def _body(response: HTTPResponse, sock: socket, deadline: float) -> tuple[bytes, bool]:
+        """The answer's body, or what came of it; and whether the connection can be used again.
+
+        Whether the request was taken stands in the status: a body that breaks off is no
+        reason to send the same once more.
+        """
+        from http.client import HTTPException
+
+        told = bytearray()
+        with contextlib.suppress(OSError, HTTPException):
+            while len(told) < LONGEST_ANSWER:
+                sock.settimeout(_left(deadline))
+                piece = response.read1(LONGEST_ANSWER - len(told))
+                if not piece:
+                    response.close()
+                    return bytes(told), not response.length
+                told += piece
+        return bytes(told), False
+
+    def close(self) -> None:
+        """Close, if it is open."""
+        if self._open is not None:
+            with contextlib.suppress(OSError):
+                self._open.close()
+            self._open = None
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the next request opens a connection."""
+        return self._open is None
+
+    def _connected(self, timeout_s: float) -> HTTPConnection:
+        if self._open is not None and self._open.sock is not None:
+            self._open.sock.settimeout(timeout_s)
+            return self._open
+        from http import client
+
+        host, port = self._settings.host, self._settings.port
+        if self._settings.tls:
+            self._trust = self._trust or self._settings.trust()
+            opened: HTTPConnection = client.HTTPSConnection(
+                host, port, timeout=timeout_s, context=self._trust
+            )
+        else:
+            opened = client.HTTPConnection(host, port, timeout=timeout_s)
+        opened.connect()
+        self._open = opened
+        return opened
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left

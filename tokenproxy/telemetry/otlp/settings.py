@@ -1,0 +1,130 @@
+"""What the environment says of OTLP over HTTP.
+
+Source: OpenTelemetry specification, protocol/exporter.md and
+configuration/sdk-environment-variables.md. A signal's own variable wins over the one for
+all. Values that the SDK has an opinion on are left to it (:mod:`tokenproxy.telemetry.otlp.fit`).
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import re
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote
+
+import msgspec
+
+from tokenproxy import __version__
+from tokenproxy.telemetry import switch
+from tokenproxy.telemetry.switch import Signal
+
+logger = logging.getLogger(__name__)
+
+_KEY: Final = r"[\x21\x23-\x27\x2a\x2b\x2d\x2e\x30-\x39\x41-\x5a\x5e-\x7a\x7c\x7e]+"
+_HEADER: Final = re.compile(
+    rf"({_KEY})[ \t]*=[ \t]*([\x20\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*)"
+)
+"""As the specification has it, and spaces within the value, which the SDK takes too."""
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """How to send one signal."""
+
+    host: str
+    port: int
+    path: str
+    timeout_s: float
+    headers: Mapping[str, str]
+    compression: str
+    """``gzip``, ``deflate`` or ``none``."""
+    tls: bool
+    certificate: str | None
+    """File or directory with the authorities to trust; None for the system's."""
+    client_certificate: str | None
+    client_key: str | None
+
+    def trust(self) -> ssl.SSLContext:
+        """What TLS connections are made with.
+
+        Raises:
+            OSError: A file cannot be read, or is no certificate or key (``ssl.SSLError``).
+        """
+        named = self.certificate
+        if named is not None and Path(named).is_dir():
+            made = ssl.create_default_context(capath=named)
+        else:
+            made = ssl.create_default_context(cafile=named)
+        if self.client_certificate is not None:
+            made.load_cert_chain(self.client_certificate, self.client_key)
+        return made
+
+
+def settings(env: Mapping[str, str], signal: Signal) -> Settings:
+    """The settings of a signal, whose endpoint is a plain URL of http or https."""
+    parts = switch.split(switch.endpoint(env, signal))
+    tls = parts.scheme.lower() == "https"
+    compression = _said(env, signal, "COMPRESSION") or "none"
+    headers = {
+        "user-agent": f"tokenproxy/{__version__}",
+        "content-type": "application/x-protobuf",
+        **_login(parts.username, parts.password),
+        **headers_of(_said(env, signal, "HEADERS") or ""),
+    }
+    if compression != "none":
+        headers.setdefault("content-encoding", compression.lower())
+    path = parts.path or "/"
+    return Settings(
+        host=parts.hostname or "",
+        port=parts.port or (443 if tls else 80),
+        path=f"{path}?{parts.query}" if parts.query else path,
+        timeout_s=switch.timeout_s(env, signal),
+        headers=headers,
+        compression=compression.lower(),
+        tls=tls,
+        certificate=_said(env, signal, "CERTIFICATE") or _bundle(env),
+        client_certificate=_said(env, signal, "CLIENT_CERTIFICATE"),
+        client_key=_said(env, signal, "CLIENT_KEY"),
+    )
+
+
+def headers_of(said: str) -> dict[str, str]:
+    """The headers in ``OTEL_EXPORTER_OTLP_HEADERS``: ``name=value,name=value``, values quoted."""
+    found: dict[str, str] = {}
+    for part in said.split(","):
+        words = part.strip()
+        if not words:
+            continue
+        header = _HEADER.fullmatch(words)
+        if header is None:
+            logger.warning("OTEL_EXPORTER_OTLP_HEADERS: one is not name=value, and is not sent")
+            continue
+        name, value = header[1], header[2].strip()
+        if " " not in value:  # else it is no quoted one
+            name, value = unquote(name).strip(), unquote(value).strip()
+        found[name.lower()] = value
+    return found
+
+
+def _login(user: str | None, password: str | None) -> dict[str, str]:
+    """A user in the endpoint, as HTTP clients send it."""
+    if user is None:
+        return {}
+    both = f"{unquote(user)}:{unquote(password or '')}".encode()
+    return {"authorization": f"Basic {base64.b64encode(both).decode()}"}
+
+
+def _bundle(env: Mapping[str, str]) -> str | None:
+    """What Python's HTTP clients, and the SDK's with them, trust instead of the system's."""
+    return env.get("REQUESTS_CA_BUNDLE") or env.get("CURL_CA_BUNDLE") or None
+
+
+def _said(env: Mapping[str, str], signal: Signal, what: str) -> str | None:
+    for name in (f"{signal.upper()}_{what}", what):
+        value = env.get(f"OTEL_EXPORTER_OTLP_{name}", "").strip()
+        if value:
+            return value
+    return None
