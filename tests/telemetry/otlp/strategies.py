@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import strategies as st
 
 from tokenproxy.telemetry.measured import Exemplar, Metric, Spread, Total
-from tokenproxy.telemetry.span import Event, Link, Span, SpanContext, trace_state
+from tokenproxy.telemetry.span import Attributes, Event, Link, Span, SpanContext, trace_state
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 NAMES = st.sampled_from(["a", "gen_ai.usage.input_tokens", "h\N{LATIN SMALL LETTER E WITH ACUTE}"])
@@ -13,11 +15,11 @@ NAME = NAMES | TEXT.filter(bool)
 INTS = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([0, 1, 127, 128, 1023, 1024])
 TIMES = st.integers(0, 2**64 - 1)
 FLOATS = st.floats(allow_nan=False)
-VALUES = (
+VALUES: st.SearchStrategy[Any] = (
     st.booleans() | INTS | FLOATS | TEXT | st.lists(TEXT, max_size=3).map(tuple)
     | st.sampled_from([1, 1.0, True, 0, False, 0.0, ("a",), "a"])
 )  # fmt: skip
-ATTRIBUTES = st.dictionaries(NAME, VALUES, max_size=8)
+ATTRIBUTES: st.SearchStrategy[Attributes] = st.dictionaries(NAME, VALUES, max_size=8)
 LABELS = st.dictionaries(NAME, TEXT | st.booleans() | INTS, max_size=4)
 
 

@@ -105,9 +105,12 @@ def test_after_the_end_nothing_is_taken() -> None:
 
 def test_many_threads_lose_nothing() -> None:
     batches, took = opened(queue=100_000, batch=7)
-    writers = [
-        threading.Thread(target=lambda: [batches.put(b"x") for _ in range(1000)]) for _ in range(4)
-    ]
+
+    def write() -> None:
+        for _ in range(1000):
+            batches.put(b"x")
+
+    writers = [threading.Thread(target=write) for _ in range(4)]
     for writer in writers:
         writer.start()
     for writer in writers:

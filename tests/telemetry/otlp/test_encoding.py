@@ -133,7 +133,7 @@ def test_what_cannot_be_told_is_left_out_alone(odd: Any) -> None:
     ],
 )
 def test_a_span_that_would_spoil_a_batch_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="hex|is no id|is no time"):
+    with pytest.raises(ValueError, match=r"hex|is no id|is no time"):
         SPAN_WRITER.write(plain(**wrong))
 
 

@@ -12,16 +12,14 @@ from tokenproxy.telemetry.sdk.spans import within
 from tokenproxy.telemetry.span import SpanContext
 
 NAME, ARGUMENT = "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"
+PARENTS = ("", "parentbased_")
+RATIOS = ("0", "0.25", "0.5", "1", "1e-9")
 ENVIRONMENTS = [
     {},
-    *({NAME: f"{parent}{root}"} for parent in ("", "parentbased_") for root in ("always_on", "always_off")),
-    *(
-        {NAME: f"{parent}traceidratio", ARGUMENT: ratio}
-        for parent in ("", "parentbased_")
-        for ratio in ("0", "0.25", "0.5", "1", "1e-9")
-    ),
     {NAME: "ALWAYS_OFF"},
-]  # fmt: skip
+    *({NAME: f"{parent}always_{word}"} for parent in PARENTS for word in ("on", "off")),
+    *({NAME: f"{parent}traceidratio", ARGUMENT: ratio} for parent in PARENTS for ratio in RATIOS),
+]
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS, ids=str)

@@ -27,7 +27,7 @@ BODY = b"a request" * 100
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits of hundredths of a second."""
-    monkeypatch.setattr(module.random, "uniform", lambda *_: 0.01)
+    monkeypatch.setattr(module, "WAIT_S", 0.01)
 
 
 def opened(collector: Collector, scheme: str = "http", user: str = "", **more: str) -> Sender:
@@ -210,8 +210,10 @@ def test_a_part_that_is_not_taken_is_logged_and_not_sent_again(
         assert opened(collector, user="me:secret@").send(BODY)
     assert len(collector.taken) == 1
     assert caplog.messages == [
-        f"the collector at http://127.0.0.1:{collector.port} did not take 7 of the spans: "
-        "no more ids"
+        (
+            f"the collector at http://127.0.0.1:{collector.port} did not take 7 of the spans: "
+            "no more ids"
+        )
     ]
 
 
@@ -233,7 +235,7 @@ def test_a_header_that_cannot_be_sent_fails_and_raises_nothing(headers: str) -> 
 
 
 def test_the_end_interrupts_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.random, "uniform", lambda *_: 60.0)
+    monkeypatch.setattr(module, "WAIT_S", 60.0)
     with Collector([answer("503 Away")]) as collector:
         sender = opened(collector, TIMEOUT="120000")
         thread = threading.Thread(target=sender.send, args=(BODY,))

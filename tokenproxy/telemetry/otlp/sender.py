@@ -24,6 +24,8 @@ from tokenproxy.telemetry.otlp.settings import Settings
 logger = logging.getLogger(__name__)
 
 TRIES: Final = 6
+WAIT_S: Final = 1.0
+"""Before the second try; twice as long before each after it."""
 JITTER: Final = 0.2
 AGAIN: Final = frozenset({429, 502, 503, 504})
 """Statuses after which the same may be sent again."""
@@ -82,7 +84,8 @@ class Sender:
         packed = _packed(body, self._settings.compression)
         deadline = time.monotonic() + timeout_s
         for attempt in range(TRIES):
-            wait_s = 2**attempt * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads
+            spread = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
+            wait_s = WAIT_S * 2**attempt * spread
             refusal: str | None = None
             try:
                 answer = self._post(packed, deadline)
