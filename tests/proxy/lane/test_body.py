@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from unittest.mock import patch
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tokenproxy.proxy.lane import body as followed
 from tokenproxy.proxy.lane.body import Body, body_of
 from tokenproxy.proxy.lane.head import Framing, ProtocolError
 
@@ -102,6 +104,56 @@ def test_chunks_by_the_letter(
     body = body_of("chunked", strict=True)
     assert fed(body, wire, cuts) == (b"".join(pieces), len(wire))
     assert body.over
+
+
+WIRE = st.lists(
+    st.one_of(
+        st.sampled_from(
+            [
+                b"5\r\nab\r\nc\r\n", b"A\r\n0123456789\r\n", b"a\r\n0123456789\r\n",
+                b"01\r\na\r\n", b"3\r\n1\r\n\r\n", b"2\r\n\r\n\r\n", b"1\na\r\n",
+                b"1\r\r\na\r\n", b"1\r\na\n\n", b"1\r\naxx", b"2;a=b\r\nab\r\n",
+                b" 1\r\na\r\n", b"0\r\n\r\n", b"0\r\na: b\r\n\r\n", b"\r\n", b"\n",
+                b"4", b"fffffffffffffff\r\n", b"1111111111111111\r\n", b"+1\r\na\r\n",
+                b"1_0\r\n",
+            ]
+        ),
+        st.binary(min_size=1, max_size=40).map(lambda piece: b"%x\r\n%b\r\n" % (len(piece), piece)),
+    ),
+    max_size=12,
+).map(b"".join)  # fmt: skip
+
+
+@settings(max_examples=500)
+@given(wire=WIRE, cuts=st.lists(st.integers(0, 500)))
+def test_chunks_taken_at_once_are_those_that_are_read_one_by_one(
+    wire: bytes, cuts: list[int]
+) -> None:
+    def outcome() -> tuple[bytes, int, bool] | str:
+        body = body_of("chunked")
+        try:
+            return (*fed(body, wire, cuts), body.over)
+        except ProtocolError as error:
+            return str(error)
+
+    at_once = outcome()
+    with patch.object(followed, "_take_whole", lambda _data, at, _payload: at):
+        assert outcome() == at_once
+
+
+def test_usual_chunks_are_taken_at_once() -> None:
+    body = body_of("chunked")
+    body._read_line = None  # type: ignore[attr-defined] # no line is looked at
+    assert body.feed(b"1\r\na\r\nA\r\n\r\n3456789\n\r\n") == (b"a\r\n3456789\n", 21)
+    assert body.feed(b"2\r\nbc\r\n") == (b"bc", 7)
+
+
+def test_no_more_sizes_are_remembered_than_come_again() -> None:
+    sizes = followed._Sizes()
+    for size in range(1, 3 * followed._KNOWN_SIZES):
+        assert sizes[b"%x\r\n" % size] == size
+    assert len(sizes) == followed._KNOWN_SIZES
+    assert sizes[b"no size\r\n"] == sizes[b"0\r\n"] == sizes[b""] == 0
 
 
 @pytest.mark.parametrize("framing", ["none", "chunked", "close", 3])
