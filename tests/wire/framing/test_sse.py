@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.wire.framing.sse_streams import SOUGHT, STREAM, told
 from tests.wire.strategies import chunked, cuts, garbage
 from tokenproxy.wire.framing.jsonbody import JsonBody
+from tokenproxy.wire.framing.runs import Runs
 from tokenproxy.wire.framing.sse import Event, SSEReader
 
 SKIP = (b"content_block_delta", b"ping")
@@ -165,7 +169,7 @@ def test_any_chunking_gives_the_same_events(data: st.DataObject) -> None:
     places = data.draw(cuts(len(body)))
     expected = whole.feed(body) + whole.close()
     events = [event for chunk in chunked(body, places) for event in cut.feed(chunk)] + cut.close()
-    assert events == expected
+    assert told(events) == told(expected)
     assert cut.oversized == whole.oversized
 
 
@@ -183,27 +187,7 @@ def test_what_was_written_is_read(lines: list[tuple[bytes, bytes]], end: bytes) 
         b"event: " + name + end + b"data: " + value + end + end for name, value in lines
     )
     expected = [Event(name, None if name == b"ping" else value) for name, value in lines]
-    assert read(body) == expected
-
-
-LINES = (
-    b"event: a", b"event: ping", b"event: ", b"event:b ",
-    b"event: content_block_delta\ndata: {}\n",
-    b"data: {}", b"data:  1", b"data:", b"data: 2\r\n", b"data: 3\n",
-    b"data: " + b"x" * 40, b"data: \xe2\x80\xa8",
-    b": so", b"id: 7", b"\xef\xbb\xbf", b"", b"\r", b"a\rb",
-)  # fmt: skip
-
-STREAM = st.lists(
-    st.sampled_from(LINES),
-    max_size=30,
-).flatmap(
-    lambda lines: st.lists(
-        st.sampled_from([b"\n", b"\n\n", b"\r\n", b"\r", b"\r\n\r\n", b""]),
-        min_size=len(lines),
-        max_size=len(lines),
-    ).map(lambda ends: b"".join(line + end for line, end in zip(lines, ends, strict=True)))
-)
+    assert told(read(body)) == told(expected)
 
 
 @settings(max_examples=500)
@@ -212,8 +196,11 @@ def test_whole_events_are_taken_as_line_by_line(body: bytes, data: st.DataObject
     by_line = SSEReader(SKIP, 30)
     by_line._take_whole = lambda *_, **__: -1  # type: ignore[method-assign] # only the slow way
     by_event = SSEReader(SKIP, 30)
+    lines, events = [], []
     for chunk in chunked(body, data.draw(cuts(len(body)))):
-        assert by_event.feed(chunk) == by_line.feed(chunk)
+        lines += by_line.feed(chunk)
+        events += by_event.feed(chunk)
+        assert told(events) == told(lines)
     assert by_event.close() == by_line.close()
     assert by_event.oversized == by_line.oversized
 
@@ -228,3 +215,44 @@ def test_usual_events_are_taken_whole(end: bytes) -> None:
         Event(b"", b"2"),
         Event(b"ping", None),
     ]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_run_of_skipped_events_is_told_once(end: bytes) -> None:
+    one = end.join([b"event: ping", b"data: 1", b"", b""])
+    two = end.join([b"event: content_block_delta", b"data: 2", b"", b""])
+    ping, delta = Event(b"ping", None), Event(b"content_block_delta", None)
+    assert read(3 * one + 5 * two + one) == [ping, delta, ping]
+    assert read(one + b": so" + end + one) == [ping, ping]
+
+
+def test_what_is_to_be_passed_over_may_change_with_every_event() -> None:
+    reader = SSEReader()
+    events = reader.events(b'data: {}\n\ndata: {}\n\ndata: {"a":1}\n\ndata: {}\n\ndata: {}\n\n')
+    assert next(events) == Event(b"", b"{}")
+    reader.unless = re.compile(b'"a"')
+    assert next(events) == Event(b"", b'{"a":1}')
+    reader.unless = None
+    assert list(events) == [Event(b"", b"{}")] * 2
+
+
+def test_a_mark_is_one_at_the_very_start_alone_though_nothing_was_told() -> None:
+    reader = SSEReader()
+    reader.unless = re.compile(b'"a"')
+    assert reader.feed(b'data: {}\n\n\xef\xbb\xbfdata: {"a":1}\n\n') == []
+
+
+@settings(max_examples=500)
+@given(body=STREAM, data=st.data())
+def test_events_are_passed_over_as_one_by_one(body: bytes, data: st.DataObject) -> None:
+    """Runs, wherever they begin and end, are what each of their events is by itself."""
+    whole, cut = SSEReader(SKIP, 30), SSEReader(SKIP, 30)
+    whole.unless = cut.unless = SOUGHT
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Runs, "named", lambda _self, _name, position: position)
+        patch.setattr(Runs, "without", lambda _self, _sought, position: position)
+        expected = whole.feed(body) + whole.close()
+    chunks = chunked(body, data.draw(cuts(len(body))))
+    events = [event for chunk in chunks for event in cut.feed(chunk)] + cut.close()
+    assert told(events) == told(expected)
+    assert cut.oversized == whole.oversized

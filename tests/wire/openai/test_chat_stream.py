@@ -347,12 +347,13 @@ def through(parser: ChatStreamParser, pieces: list[bytes]) -> Reading:
     return parser.reading
 
 
-@given(body=streams(), keys=st.sampled_from([(), ("x_groq",), ("type",)]))
+@given(body=streams(), keys=st.sampled_from([(), ("x_groq",), ("type",)]), data=st.data())
 def test_passing_over_chunks_reads_the_same_as_decoding_them_all(
-    body: bytes, keys: tuple[str, ...]
+    body: bytes, keys: tuple[str, ...], data: st.DataObject
 ) -> None:
     accent = Accent(name="any", keys=keys)
-    quick = through(ChatStreamParser(accent), [body])
+    pieces = chunked(body, data.draw(cuts(len(body))))
+    quick = through(ChatStreamParser(accent), pieces)
     assert quick == through(ChatStreamParser(accent, thorough=True), [body])
 
 

@@ -27,7 +27,7 @@ class EventStreamParser(ABC):
     def feed(self, data: bytes) -> bool:
         """Take the next bytes. True if model, id or usage changed."""
         changed = False
-        for event in self._events.feed(data):
+        for event in self._events.events(data):
             changed = self._take(event) or changed
         return changed
 

@@ -11,8 +11,9 @@ The rules (WHATWG HTML, "Server-sent events", as providers really use them):
 * A byte order mark at the start of the stream is passed over.
 
 Theory of operation. Nearly all bytes of a model's stream are content deltas,
-which accounting does not need. The reader is told the names of such events and
-passes over their data without copying it. An event as nearly all are, whole in one
+which accounting does not need. The reader is told the names of such events, or what an
+object must have in it to matter, and passes over all others without copying them: by
+one look, where one chunk brings many (``runs``). An event as nearly all are, whole in one
 chunk, with a name or none and one line of data, costs two or three ``find`` calls,
 wanted or not; all others are put together line by line. What is kept is bounded:
 data of more than 64 KiB is reduced as JSON while it comes (``prune``: a picture in it
@@ -22,10 +23,12 @@ passed over to its end and counted, whatever its name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from tokenproxy.wire.framing.jsonbody import LIMIT, RAW_LIMIT, JsonBody
+from tokenproxy.wire.framing.runs import Runs
 
 _BOM = b"\xef\xbb\xbf"
 _NAME = b"event: "
@@ -53,13 +56,18 @@ class SSEReader:
     """Cuts a stream into events.
 
     Args:
-        skip: names of events whose data is not wanted; they come out with ``data=None``.
+        skip: names of events whose data is not wanted; they come out with ``data=None``, and
+            of several in a row that have the same name perhaps not every one.
         limit: largest event kept, bytes of its data; of much data, once it is reduced.
     """
 
     def __init__(self, skip: Iterable[bytes] = (), limit: int = LIMIT) -> None:
         self.oversized = 0
         """Events passed over because they exceeded the limit."""
+        self.unless: re.Pattern[bytes] | None = None
+        """Events without a name do not come out whose data is an object in which this is not
+        found. It must begin with a quote and cannot go on beyond an object. May be set at any
+        time: what :meth:`events` gives next goes by it."""
         self._skipped = {name: Event(name, None) for name in skip}
         self._limit = limit
         self._name = b""
@@ -77,34 +85,35 @@ class SSEReader:
         self._after_cr = False
         """The last line ended with CR at a chunk's end: an LF that follows belongs to it."""
         self._at_start = True
+        self._has_cr = False
+        """There is a CR in the chunk that is being taken."""
+        self._runs: Runs | None = None
+        """Those in it, once it was looked for any."""
 
     def feed(self, chunk: bytes) -> list[Event]:
         """Take the next bytes; return the events that they complete."""
+        return list(self.events(chunk))
+
+    def events(self, chunk: bytes) -> Iterator[Event]:
+        """Take the next bytes, as far as the events that they complete are taken: all must be."""
         events: list[Event] = []
-        position = 0
+        position, size = 0, len(chunk)
         if self._after_cr and chunk:
             self._after_cr = False
             position = chunk[:1] == b"\n"
-        has_cr = b"\r" in chunk
-        while position < len(chunk):
-            if self._between_events():
-                boundary = self._take_whole(chunk, position, events, has_cr=has_cr)
-                if boundary >= 0:
-                    position = boundary
-                    continue
-            end, following = _line_end(chunk, position, has_cr=has_cr)
-            if end < 0:
-                if not self._line_dropped:
-                    self._keep_piece(chunk[position:])
-                break
-            if following > len(chunk):
-                self._after_cr = True
-            if self._in_line():
-                self._finish_line(chunk[position:end], events)
-            elif not self._unwanted_data(chunk, position):
-                self._take_line(chunk[position:end], events)
+        self._has_cr = b"\r" in chunk
+        between = self._between_events()
+        while position < size:
+            following = -1
+            if between:
+                following = self._take_at_once(chunk, position, events)
+            if following < 0:
+                following = self._take_next_line(chunk, position, events)
+                between = self._between_events()
             position = following
-        return events
+            if events:
+                yield events.pop()
+        self._runs = None
 
     def close(self) -> list[Event]:
         """The stream is over: what it left unfinished, if that has data."""
@@ -115,13 +124,49 @@ class SSEReader:
             self._dispatch(events, torn=True)
         return events
 
-    def _take_whole(self, chunk: bytes, position: int, events: list[Event], *, has_cr: bool) -> int:
+    def _take_at_once(self, chunk: bytes, position: int, events: list[Event]) -> int:
+        """Take an event that begins here, or a run of which no more than one is told.
+
+        Returns:
+            Where the next one begins, or -1 if nothing was taken.
+        """
+        if self.unless is not None:
+            following = self._runs_in(chunk).without(self.unless, position)
+            if following > position:
+                self._at_start = False
+                return following
+        following = self._take_whole(chunk, position, events)
+        if 0 <= following < len(chunk) and events[0].data is None:
+            following = self._runs_in(chunk).named(events[0].name, following)
+        return following
+
+    def _runs_in(self, chunk: bytes) -> Runs:
+        if self._runs is None:
+            self._runs = Runs(chunk, self._small, has_cr=self._has_cr)
+        return self._runs
+
+    def _take_next_line(self, chunk: bytes, position: int, events: list[Event]) -> int:
+        """Take the line, or the rest of one, that begins here; return where the next begins."""
+        end, following = _line_end(chunk, position, has_cr=self._has_cr)
+        if end < 0:
+            if not self._line_dropped:
+                self._keep_piece(chunk[position:])
+            return len(chunk)
+        if following > len(chunk):
+            self._after_cr = True
+        if self._in_line():
+            self._finish_line(chunk[position:end], events)
+        elif not self._unwanted_data(chunk, position):
+            self._take_line(chunk[position:end], events)
+        return following
+
+    def _take_whole(self, chunk: bytes, position: int, events: list[Event]) -> int:
         """Take an event that begins here, if it is whole: a name or none, one line of data.
 
         Returns:
             Where the next one begins, or -1 if it is not so, and nothing was taken.
         """
-        name, start = b"", position
+        name, start, has_cr = b"", position, self._has_cr
         if chunk.startswith(_NAME, position):
             end = chunk.find(b"\n", position)
             start = end + 1
@@ -153,7 +198,9 @@ class SSEReader:
         return bool(self._line) or self._line_dropped or self._line_is_data
 
     def _between_events(self) -> bool:
-        return not (self._name or self._has_data or self._in_line())
+        return not (
+            self._name or self._has_data or self._line or self._line_dropped or self._line_is_data
+        )
 
     def _unwanted_data(self, chunk: bytes, position: int) -> bool:
         """Whether a line that starts here is data of an event that is passed over."""

@@ -82,16 +82,22 @@ class ChatStreamParser(EventStreamParser):
         self.reading.content_started = self.reading.content_started or piece.content
         if piece.finish_reason is not None and _PROMISE.search(data) is not None:
             self._chat.promise()
-        return self._chat.take(piece)
+        news = self._chat.take(piece)
+        self._pass_over()
+        return news
 
     def _passed_over(self, data: bytes) -> bool:
         """Whether nothing is to be found in a chunk, by its keys alone."""
-        if self._thorough or not self.reading.content_started or not self._chat.identified:
+        matters = self._events.unless
+        if matters is None or not data.startswith(b"{") or not data.endswith(b"}"):
             return False
-        if not data.startswith(b"{") or not data.endswith(b"}"):
-            return False
-        matters = self._matters if self._chat.tier_known else self._matters_or_tier
         return matters.search(data) is None
+
+    def _pass_over(self) -> None:
+        """Chunks to come in which nothing is to be found need not even come out."""
+        if not self._thorough and self.reading.content_started and self._chat.identified:
+            known = self._chat.tier_known
+            self._events.unless = self._matters if known else self._matters_or_tier
 
 
 @lru_cache(maxsize=64)
