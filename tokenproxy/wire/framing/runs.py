@@ -39,7 +39,9 @@ class Runs:
 
     def named(self, name: bytes, position: int) -> int:
         """Where the run of events of this name ends that begins here, or here if none does."""
-        return _end(_named(name), self._chunk, position) if self._usable else position
+        if not self._usable:
+            return position
+        return _end(_named(name), self._chunk, position, len(self._chunk))
 
     def without(self, sought: re.Pattern[bytes], position: int) -> int:
         """Where the run of events ends that begins here; or here if none does.
@@ -54,14 +56,12 @@ class Runs:
             self._sought = sought
             found = sought.search(chunk, position)
             self._found = found.start() if found is not None else len(chunk)
-        end = self._found
-        if end < len(chunk):
-            end = max(chunk.rfind(b"\n", position, end) + 1, position)
-        return _end(_objects(self._most), chunk, position, end)
+        # The object that has it is not whole before it, so the run ends at its beginning.
+        return _end(_objects(self._most), chunk, position, self._found)
 
 
-def _end(run: re.Pattern[bytes], chunk: bytes, position: int, end: int | None = None) -> int:
-    found = run.match(chunk, position, len(chunk) if end is None else end)
+def _end(run: re.Pattern[bytes], chunk: bytes, position: int, before: int) -> int:
+    found = run.match(chunk, position, before)
     return found.end() if found is not None else position
 
 
