@@ -274,22 +274,22 @@ MUTANTS: Final = (
     Mutant(
         trap="T13", rule="a line that a chunk cuts is kept",
         file="tokenproxy/wire/framing/sse.py", tests=_ANTHROPIC,
-        old="                    self._keep_piece(chunk[position:])",
-        new="                    pass",
+        old="                self._keep_piece(chunk[position:])",
+        new="                pass",
     ),
     Mutant(
         trap="T13", rule="keys are looked for in events, not in chunks",
         file="tokenproxy/wire/framing/events.py", tests=_OPENAI,
-        old="        changed = False\n        for event in self._events.feed(data):",
+        old="        changed = False\n        for event in self._events.events(data):",
         new="        changed = False\n"
         "        if self.reading.content_started and b'usage' not in data:\n"
-        "            return changed\n        for event in self._events.feed(data):",
+        "            return changed\n        for event in self._events.events(data):",
     ),
     Mutant(
         trap="T13", rule="Gemini's events are kept over chunks",
         file="tokenproxy/wire/framing/sse.py", tests=_GOOGLE,
-        old="                    self._keep_piece(chunk[position:])",
-        new="                    pass",
+        old="                self._keep_piece(chunk[position:])",
+        new="                pass",
     ),
     Mutant(
         trap="T14", rule="cache reads are inside the prompt",
