@@ -22,3 +22,10 @@ def test_another_users_process_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(os, "kill", refuse)
     assert running(1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="told on Linux only")
+def test_one_that_nobody_waits_for_runs_no_more() -> None:
+    with subprocess.Popen(["true"]) as child:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert not running(child.pid)

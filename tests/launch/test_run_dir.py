@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,44 @@ def test_a_ledger_that_cannot_be_written(tmp_path: Path, where: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match=r"cannot write the ledger .*; name another place"):
         check_ledger(Path(where.format(tmp_path)))
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    real = os.open
+
+    def refusing(path: object, flags: int, *rest: int) -> int:
+        if flags & os.O_CREAT or flags & unnamed == unnamed:
+            raise OSError(number, os.strerror(number))
+        return real(str(path), flags, *rest)
+
+    unnamed = os.O_TMPFILE
+    monkeypatch.setattr(os, "open", refusing)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_is_full_now_is_no_reason_to_refuse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    refuse(monkeypatch, number)
+    check_ledger(tmp_path / "ledger.jsonl")
+
+
+def test_a_read_only_disk_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse(monkeypatch, errno.EROFS)
+    with pytest.raises(UsageError, match="Read-only file system"):
+        check_ledger(tmp_path / "ledger.jsonl")
+
+
+def test_where_no_file_is_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, made = os.open, []
+
+    def named_only(path: object, flags: int, *rest: int) -> int:
+        if flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        made.append(path)
+        return real(str(path), flags, *rest)
+
+    monkeypatch.setattr(os, "open", named_only)
+    check_ledger(tmp_path / "ledger.jsonl")
+    assert len(made) == 1
+    assert list(tmp_path.iterdir()) == []

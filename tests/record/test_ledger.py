@@ -4,6 +4,7 @@ import errno
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.record.make import RUN, call, names
+from tokenproxy.record import ledger as ledger_module
 from tokenproxy.record.ledger import (
     LedgerBusyError,
     LedgerError,
@@ -96,6 +98,90 @@ def test_a_torn_tail_is_closed_and_kept(ledger: Path) -> None:
     assert [line.row is not None for line in iter_rows(ledger)] == [True, False, True]
 
 
+KILLED = """
+import os, sys, pathlib, signal
+from tokenproxy.record import ledger
+real, room = os.write, int(sys.argv[2])
+
+def dying(fd, data):
+    if b"pid" in data:
+        return real(fd, data)
+    real(fd, data[:room])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+os.write = dying
+ledger.append(pathlib.Path(sys.argv[1]), [b'{"n": 1}\\n', b'{"n": 2}\\n'])
+"""
+
+
+def killed(ledger: Path, room: int) -> None:
+    """A writer of ours that is killed after so many bytes."""
+    died = subprocess.run([sys.executable, "-c", KILLED, str(ledger), str(room)], check=False)
+    assert died.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("room", [0, 1, 8, 9, 10, 17])
+@pytest.mark.parametrize("before", [b"", b'{"n": 0}\n'])
+def test_a_half_line_of_a_killed_writer_is_made_blank(
+    ledger: Path, room: int, before: bytes
+) -> None:
+    ledger.write_bytes(before)
+    killed(ledger, room)
+    append(ledger, [b'{"n": 3}\n'])
+    found = [json.loads(line)["n"] for line in ledger.read_text().splitlines()]
+    assert found == [0] * bool(before) + [1] * (room >= 9) + [3]
+    assert names(ledger.parent) == [ledger.name]
+
+
+def test_several_killed_one_after_the_other(ledger: Path) -> None:
+    for _ in range(3):
+        killed(ledger, 12)
+    append(ledger, [])
+    assert [json.loads(line)["n"] for line in ledger.read_text().splitlines() if line.strip()] == [
+        1,
+        1,
+        1,
+    ]
+    assert names(ledger.parent) == [ledger.name]
+
+
+@pytest.mark.parametrize("room", [0, 1, 5, 12])
+def test_only_our_own_half_line_is_made_blank(ledger: Path, room: int) -> None:
+    ledger.write_bytes(b'{"somebody": "els')
+    killed(ledger, room)
+    append(ledger, [b'{"n": 3}\n'])
+    assert ledger.read_bytes().startswith(b'{"somebody": "els\n')
+    assert [line.row["n"] for line in iter_rows(ledger) if line.row] == [1] * (room > 9) + [3]
+
+
+def test_a_killed_writers_lock_says_nothing_of_another_file(ledger: Path) -> None:
+    killed(ledger, 4)
+    ledger.rename(ledger.with_name("rotated"))
+    ledger.write_bytes(b'{"somebody": "els')
+    append(ledger, [b'{"n": 3}\n'])
+    assert ledger.read_bytes() == b'{"somebody": "els\n{"n": 3}\n'
+
+
+def test_a_long_half_line(ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_module, "_BLOCK", 2)
+    killed(ledger, 14)
+    append(ledger, [b'{"n": 3}\n'])
+    assert [json.loads(line)["n"] for line in ledger.read_text().splitlines()] == [1, 3]
+
+
+def test_a_half_line_that_cannot_be_made_blank_is_closed(
+    ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed(ledger, 4)
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", refuse)
+    append(ledger, [b'{"n": 3}\n'])
+    assert [line.row["n"] for line in iter_rows(ledger) if line.row] == [3]
+
+
 def test_a_short_write_is_carried_on(ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
     monkeypatch.setattr(os, "write", lambda fd, data: real(fd, data[:5]))
@@ -107,13 +193,13 @@ def test_a_short_write_is_carried_on(ledger: Path, monkeypatch: pytest.MonkeyPat
     ("room", "torn", "written", "left"),
     [
         (0, False, 0, b""),
-        (4, False, 0, b'{"n"\n'),
+        (4, False, 0, b"    "),
         (9, False, 1, b'{"n": 1}\n'),
-        (13, False, 1, b'{"n": 1}\n{"n"\n'),
+        (13, False, 1, b'{"n": 1}\n    '),
         (0, True, 0, b"torn"),
         (1, True, 0, b"torn\n"),
         (10, True, 1, b'torn\n{"n": 1}\n'),
-        (12, True, 1, b'torn\n{"n": 1}\n{"\n'),
+        (12, True, 1, b'torn\n{"n": 1}\n  '),
     ],
 )
 def test_a_write_that_fails_halfway_tells_what_is_whole(
@@ -146,6 +232,8 @@ def test_a_write_that_fails_halfway_tells_what_is_whole(
     assert (ledger.read_bytes() if ledger.exists() else b"") == left
     rest = [b'{"n": 1}\n', b'{"n": 2}\n'][written:]
     append(ledger, rest)
+    lines = ledger.read_text().splitlines()
+    assert [json.loads(line)["n"] for line in lines[torn:]] == [1, 2], "a strict parser reads it"
     assert [line.row["n"] for line in iter_rows(ledger) if line.row] == [1, 2]
 
 

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.record.make import RUN, names
 from tokenproxy.launch.run_dir import RunDir
+from tokenproxy.record import journal
+from tokenproxy.record.ledger import Mark
 from tokenproxy.record.leftovers import KEEP_LOG_S, abandoned, tidy
 
 
@@ -47,6 +50,19 @@ def test_an_empty_log_goes_at_once(runs: Path) -> None:
     place = dead(runs, "proxy.log")
     (place / "proxy.log").write_text("")
     tidy(runs)
+    assert not place.exists()
+
+
+def test_a_journal_that_was_being_rewritten_goes(tmp_path: Path) -> None:
+    """Killed in between: a file of whatever name the rewriting gives it, and the journal."""
+    place = tmp_path / "runs" / "dead"
+    header = journal.Header(run=RUN, ledger="ledger", mark=Mark())
+    owner = journal.Journal(place / "journal-0.jsonl", header)
+    for _ in range(2):
+        journal._create_owned(owner.path.with_name(f"{owner.path.name}.new"))
+    owner.close(settled=True)
+    assert len(names(place)) == 2
+    tidy(tmp_path / "runs")
     assert not place.exists()
 
 

@@ -196,8 +196,8 @@ def test_a_ledger_moved_away_while_waiting_is_left_alone(ledger: Path) -> None:
 
         rotating = threading.Thread(target=rotate)
         rotating.start()
-        with open_locked(ledger, 5) as fd:
-            os.write(fd, b"x\n")
+        with open_locked(ledger, 5) as locked:
+            os.write(locked.fd, b"x\n")
         rotating.join()
     assert ledger.read_bytes() == b"x\n"
     assert moved.read_bytes() == b""

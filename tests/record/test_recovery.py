@@ -215,6 +215,7 @@ def test_a_recovery_killed_at_any_moment_leaves_each_row_once(
     recover(runs, prices)
     assert sorted(row.call_id for row in rows(book)) == ["c-1", "c-2"]
     assert names(runs / "run-1") == []
+    assert not book.with_name(f"{book.name}.lock").exists(), "in the way of the ancestor's writers"
 
 
 def test_many_recoverers_at_once_append_each_row_once(runs: Path, book: Path, die: Die) -> None:

@@ -124,6 +124,27 @@ def test_many_connections_at_once() -> None:
         assert {call.ended for call in sim.calls} == {"complete"}
 
 
+def test_a_head_counts_as_soon_as_it_is_there() -> None:
+    """What reached the API, whatever became of the request's body."""
+    with Simulator() as sim:
+        with raw(sim, request(b'{"a":1}')[:-3]):
+            sim.wait_for(lambda s: len(s.heads) == 1)
+            assert sim.requests == []
+        with raw(sim, request(b'{"a":1}')) as client:
+            read_until(client, b"end_turn")
+        assert [(head.path, head.body) for head in sim.heads] == [("/v1/messages", b"")] * 2
+        assert len(sim.requests) == 1
+
+
+def test_a_head_can_be_late() -> None:
+    late = Reply(head_delay_s=0.2, pieces=(Piece(b"{}"),), sized=True)
+    with Simulator(lambda _: late) as sim, raw(sim, request(b"{}")) as client:
+        sim.wait_for(lambda s: len(s.requests) == 1)
+        begun = time.monotonic()
+        read_until(client, b"{}")
+        assert time.monotonic() - begun > 0.1
+
+
 def test_garbage_is_refused() -> None:
     with Simulator() as sim, raw(sim, b"\x16\x03\x01\x02\x00nonsense\r\n\r\n") as client:
         got = b""

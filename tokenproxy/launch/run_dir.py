@@ -67,16 +67,36 @@ def check_ledger(ledger: Path) -> None:
     try:
         ledger.parent.mkdir(parents=True, exist_ok=True)
         _refuse_odd_file(ledger)
-        probe = ledger.with_name(f".{ledger.name}.{os.getpid()}")
-        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        probe.unlink()
+        _try_directory(ledger)
         if ledger.exists():
             os.close(os.open(ledger, os.O_WRONLY | os.O_APPEND))
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return  # a disk that is full now: rows wait in the journal until it is not
         raise UsageError(
             f"cannot write the ledger {ledger}: {error.strerror};"
             " name another place with --ledger or TOKENPROXY_LEDGER"
         ) from None
+
+
+def _try_directory(ledger: Path) -> None:
+    """Make a file where the ledger's lock will be: one without a name, which no kill can leave.
+
+    Raises:
+        OSError: None can be made.
+    """
+    unnamed = getattr(os, "O_TMPFILE", 0)
+    if unnamed:
+        try:
+            os.close(os.open(ledger.parent, unnamed | os.O_WRONLY, 0o600))
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
+                raise
+        else:
+            return
+    probe = ledger.with_name(f".{ledger.name}.{os.getpid()}")
+    os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    probe.unlink()
 
 
 def _refuse_odd_file(ledger: Path) -> None:

@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 FORMAT = 1
 GLOB = "journal-*.jsonl"
+UNFINISHED = "journal-*.jsonl*.new"
+"""What is left where a rewriting owner was killed: the journal itself is still there."""
 
 NOWHERE = Mark()
 

@@ -1,14 +1,22 @@
 """Appending to the ledger: whole lines only, each once, nobody's bytes harmed.
 
-An append is: take the lock, close a torn tail that somebody's crash left, ONE
-write of all lines with ``O_APPEND``, free the lock. Nothing is ever overwritten
-or truncated. A write that the disk cuts short is carried on; if that fails too,
-the torn line is closed with a newline, so that readers skip just that line, and
-the error says how many lines are in the ledger whole.
+An append is: take the lock, mend a torn tail, ONE write of all lines with
+``O_APPEND``, free the lock. Nothing is ever truncated, and nobody's bytes are
+overwritten but our own half lines:
+
+* A write that the disk cuts short is carried on; if that fails too, the half line is
+  made blank, and the error says how many lines are in the ledger whole.
+* A writer of ours that was killed in the middle of its write has left a half line
+  behind the place that its lock names: it is made blank.
+* Any other torn tail is somebody else's. It is closed with a newline.
+
+Blanks stand before the next row, in its line, which JSON allows: so a strict parser
+reads every line, and whoever appends meanwhile without a lock loses nothing.
 """
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
 from collections.abc import Sequence
@@ -18,7 +26,7 @@ from pathlib import Path
 import msgspec
 
 from tokenproxy.record.lines import Line, Verification, iter_rows, tail_rows, verify
-from tokenproxy.record.lock import LedgerBusyError, LedgerError, open_locked
+from tokenproxy.record.lock import LedgerBusyError, LedgerError, Locked, open_locked
 
 __all__ = [
     "LedgerBusyError",
@@ -35,6 +43,8 @@ __all__ = [
 
 LOCK_WAIT_S = 5.0
 
+_BLOCK = 64 * 1024
+
 
 class Mark(msgspec.Struct, frozen=True):
     """A place in a ledger: everything appended later lies behind it."""
@@ -49,7 +59,7 @@ def append(path: Path, lines: Sequence[bytes], *, wait_s: float = LOCK_WAIT_S) -
 
     Args:
         path: The ledger; its directory must exist.
-        lines: One or more encoded rows.
+        lines: Encoded rows; none at all only mends what a killed writer has left.
         wait_s: How long to wait for other writers, seconds.
 
     Raises:
@@ -57,9 +67,9 @@ def append(path: Path, lines: Sequence[bytes], *, wait_s: float = LOCK_WAIT_S) -
         LedgerError: The ledger cannot be written; ``written`` lines are in it.
     """
     try:
-        with open_locked(path, wait_s) as fd:
-            _write(fd, lines, path)
-            status = os.fstat(fd)
+        with open_locked(path, wait_s) as ledger:
+            _write(ledger, lines, path)
+            status = os.fstat(ledger.fd)
             return Mark(status.st_ino, status.st_size)
     except OSError as error:
         raise LedgerError(_sentence(path, error)) from error
@@ -74,9 +84,9 @@ def mark(path: Path) -> Mark:
     return Mark(status.st_ino, status.st_size)
 
 
-def _write(fd: int, lines: Sequence[bytes], path: Path) -> None:
-    size = os.fstat(fd).st_size
-    torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
+def _write(ledger: Locked, lines: Sequence[bytes], path: Path) -> None:
+    fd = ledger.fd
+    torn = _mend(ledger)
     data = b"".join((b"\n", *lines) if torn else lines)
     done = 0
     try:
@@ -85,10 +95,54 @@ def _write(fd: int, lines: Sequence[bytes], path: Path) -> None:
     except OSError as error:
         ends = itertools.accumulate(map(len, lines), initial=int(torn))
         whole = [end for end in ends if end <= done]
-        if done > whole[-1] if whole else done > 0:
-            with suppress(OSError):
-                os.write(fd, b"\n")
+        half = done - (whole[-1] if whole else 0)
+        if half:
+            end = os.lseek(fd, 0, os.SEEK_CUR)  # of what we wrote, whoever appends meanwhile
+            if not _make_blank(fd, end - half, end):
+                with suppress(OSError):
+                    os.write(fd, b"\n")
         raise LedgerError(_sentence(path, error), written=max(len(whole) - 1, 0)) from error
+
+
+def _mend(ledger: Locked) -> bool:
+    """See to the ledger's end. Returns whether it must be closed with a newline."""
+    fd = ledger.fd
+    size = os.fstat(fd).st_size
+    last = os.pread(fd, 1, size - 1) if size else b"\n"
+    if last == b"\n":
+        return False
+    if ledger.ours_from is None and last != b" ":
+        return True
+    begin = _last_line(fd, size)
+    if ledger.ours_from is not None:
+        ours = max(begin, ledger.ours_from)
+        if ours < size:
+            _make_blank(fd, ours, size)
+    return bool(os.pread(fd, size - begin, begin).strip())
+
+
+def _last_line(fd: int, size: int) -> int:
+    """Where the ledger's last line begins."""
+    at = size
+    while at > 0:
+        start = max(at - _BLOCK, 0)
+        found = os.pread(fd, at - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        at = start
+    return 0
+
+
+def _make_blank(fd: int, begin: int, end: int) -> bool:
+    """Put spaces in place of a half line of ours. Returns whether it could be done."""
+    flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+    fcntl.fcntl(fd, fcntl.F_SETFL, flags & ~os.O_APPEND)
+    try:
+        return os.pwrite(fd, b" " * (end - begin), begin) == end - begin
+    except OSError:
+        return False
+    finally:
+        fcntl.fcntl(fd, fcntl.F_SETFL, flags)
 
 
 def _sentence(path: Path, error: OSError) -> str:

@@ -39,8 +39,8 @@ def _tidy(place: Path) -> None:
     with _owned(place):
         if any(place.glob(journal.GLOB)):
             return
-        for certificate in place.glob("*.pem"):
-            certificate.unlink()
+        for useless in (*place.glob("*.pem"), *place.glob(journal.UNFINISHED)):
+            useless.unlink()
         log = place / LOG
         if log.exists() and (
             not log.stat().st_size or time.time() - log.stat().st_mtime > KEEP_LOG_S

@@ -32,8 +32,10 @@ import msgspec
 
 from tokenproxy.processes import running
 
-ANCESTOR_STALE_S = 2.0
-"""Age at which a lock without an owner (a directory, or not our format) counts as dead."""
+ANCESTOR_STALE_S = 0.9
+"""Age at which a lock without an owner (a directory, or not our format) counts as dead.
+
+The ancestor itself waits half a second for it and then appends without."""
 
 FOREIGN_STALE_S = 60.0
 """The same for a lock file from another machine, where ``flock`` may not reach."""
@@ -63,10 +65,23 @@ class Holder(msgspec.Struct, frozen=True):
     host: str
     boot: str
     """The running kernel: the same in all containers of a machine, where ``flock`` is too."""
+    inode: int = 0
+    end: int = 0
+    """The ledger's size, bytes, when it was taken: all that was written under it lies behind."""
+
+
+class Locked(msgspec.Struct, frozen=True):
+    """A ledger that nobody else writes."""
+
+    fd: int
+    """Open for appending."""
+    ours_from: int | None = None
+    """Our kind's dead writers have written from here on, and only they could under their lock;
+    None: none was killed at it."""
 
 
 @contextmanager
-def open_locked(path: Path, wait_s: float) -> Iterator[int]:
+def open_locked(path: Path, wait_s: float) -> Iterator[Locked]:
     """The ledger opened for appending, created if absent, nobody else writing.
 
     Args:
@@ -82,9 +97,9 @@ def open_locked(path: Path, wait_s: float) -> Iterator[int]:
     fd, serialized = _open_alone(path, deadline)
     try:
         lock = path.with_name(path.name + ".lock")
-        _create(lock, deadline, serialized=serialized)
+        ours_from = _create(lock, fd, deadline, serialized=serialized)
         try:
-            yield fd
+            yield Locked(fd, ours_from)
         finally:
             # A failure to free the lock is the next writer's to mend; what was
             # written is written, and must not be reported as if it were not.
@@ -131,13 +146,15 @@ def _flock(fd: int, path: Path, deadline: float) -> bool:
             return True
 
 
-def _create(lock: Path, deadline: float, *, serialized: bool) -> None:
+def _create(lock: Path, fd: int, deadline: float, *, serialized: bool) -> int | None:
+    """Take the second lock of the ledger ``fd``. Returns what :attr:`Locked.ours_from` says."""
     pause = _FIRST_PAUSE_S
+    ours_from: int | None = None
     watched: tuple[int, int] | None = None
     since = time.monotonic()
     while True:
         try:
-            fd = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            lock_fd = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         except FileExistsError:
             seen = _look(lock)
             if seen is None:
@@ -146,19 +163,26 @@ def _create(lock: Path, deadline: float, *, serialized: bool) -> None:
                 watched, since = (seen.st_ino, seen.st_mtime_ns), time.monotonic()
             # The file's age by its own clock, or as long as we have been looking at it.
             age = max(time.time() - seen.st_mtime, time.monotonic() - since)
-            if _dead(lock, seen, age, serialized=serialized):
+            ledger = os.fstat(fd)
+            holder = _holder(lock) if stat.S_ISREG(seen.st_mode) else None
+            if _dead(holder, age, serialized=serialized):
+                if holder is not None and holder.inode == ledger.st_ino:
+                    ours_from = holder.end
                 _break(lock, seen)
                 continue
             pause = _sleep(pause, deadline, lock)
         else:
             try:
-                os.write(fd, msgspec.json.encode(_ourselves()))
+                ledger = os.fstat(fd)
+                # Whoever finds us dead must know where the first of the dead began.
+                end = ledger.st_size if ours_from is None else ours_from
+                os.write(lock_fd, msgspec.json.encode(_ourselves(ledger.st_ino, end)))
             except OSError:
                 lock.unlink()
                 raise
             finally:
-                os.close(fd)
-            return
+                os.close(lock_fd)
+            return ours_from
 
 
 def _look(lock: Path) -> os.stat_result | None:
@@ -168,8 +192,7 @@ def _look(lock: Path) -> os.stat_result | None:
         return None
 
 
-def _dead(lock: Path, seen: os.stat_result, age_s: float, *, serialized: bool) -> bool:
-    holder = _holder(lock) if stat.S_ISREG(seen.st_mode) else None
+def _dead(holder: Holder | None, age_s: float, *, serialized: bool) -> bool:
     if holder is None:
         return age_s > ANCESTOR_STALE_S
     if holder.boot != _boot():
@@ -213,8 +236,9 @@ def _sleep(pause: float, deadline: float, path: Path) -> float:
     return min(pause * 2, _LONGEST_PAUSE_S)
 
 
-def _ourselves() -> Holder:
-    return Holder(pid=os.getpid(), host=socket.gethostname(), boot=_boot())
+def _ourselves(inode: int = 0, end: int = 0) -> Holder:
+    host = socket.gethostname()
+    return Holder(pid=os.getpid(), host=host, boot=_boot(), inode=inode, end=end)
 
 
 @cache

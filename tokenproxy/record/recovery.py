@@ -17,6 +17,7 @@ import logging
 import os
 import re
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -179,6 +180,10 @@ def _settle(replay: journal.Replay, prices: Prices, wait_s: float) -> Iterable[R
     missing = [one for one in made if one.row.call_id not in there]
     if missing:
         ledger.append(path, [encode(one.row) for one in missing], wait_s=wait_s)
+    else:
+        # Killed after its write: its lock is still there, in the way of those who know no owner.
+        with suppress(ledger.LedgerError):
+            ledger.append(path, [], wait_s=wait_s)
     return missing
 
 

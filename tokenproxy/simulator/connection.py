@@ -38,11 +38,13 @@ class Connection:
         writer: asyncio.StreamWriter,
         answer: Answer,
         ended: Callable[[Exchange], None],
+        begun: Callable[[Request], None],
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._answer = answer
         self._ended = ended
+        self._begun = begun
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_LIMIT)
         # What is sent must be what left: no second buffer above the kernel's.
         # (A limit of 0 would stop a TLS transport for good: it pauses at >= high.)
@@ -82,6 +84,7 @@ class Connection:
                 self._http.receive_data(await self._reader.read(READ_SIZE))
             elif isinstance(event, h11.Request):
                 head, arrived_ns = event, time.time_ns()
+                self._begun(_request(head, b"", arrived_ns))
             elif isinstance(event, h11.Data):
                 body += event.data
             elif isinstance(event, h11.EndOfMessage) and head is not None:
@@ -123,6 +126,8 @@ class Connection:
         frames = delivery.frames(reply, exchange.encoding)
         size = sum(len(frame.data) for frame in frames)
         exchange.head = _head(request, reply, exchange.encoding, size if reply.sized else None)
+        if reply.head_delay_s:
+            await asyncio.sleep(reply.head_delay_s)
         await self._send(
             h11.Response(
                 status_code=reply.status,

@@ -48,6 +48,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
+    head_delay_s: float = 0.0
+    """Seconds from the whole request to the response's head."""
     pieces: tuple[Piece, ...] = ()
     billed: tuple[Tokens, ...] = ()
     """What the provider charges, whatever of it the client gets to see."""

@@ -64,6 +64,8 @@ class Simulator:
         self._stop: asyncio.Event | None = None
         self._failure: OSError | OverflowError | None = None
         self.port = port
+        self.heads: list[Request] = []
+        """Every request whose head has come, without its body, whether that followed or not."""
         self.exchanges: list[Exchange] = []
         """Every exchange, in the order of the requests' arrival."""
 
@@ -156,7 +158,7 @@ class Simulator:
         connections: set[asyncio.Task[None]] = set()
 
         def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            connection = Connection(reader, writer, self._answer, self._write)
+            connection = Connection(reader, writer, self._answer, self._write, self.heads.append)
             task = asyncio.ensure_future(connection.serve())
             connections.add(task)
             task.add_done_callback(ended)
