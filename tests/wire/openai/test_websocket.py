@@ -7,12 +7,14 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.wire.fixtures.openai_responses import CALL, MESSAGE, MODEL, data, done, response, usage
 from tests.wire.strategies import garbage
 from tokenproxy.wire.dialect import Head, SocketDialect, SocketNews, SocketParser
+from tokenproxy.wire.openai.responses_stream import READ, SKIPPED, is_content
 from tokenproxy.wire.routes import dialect
 from tokenproxy.wire.usage import Reading, RequestFacts, ToolUse
 
@@ -393,3 +395,33 @@ def test_garbage_never_raises_and_no_call_ends_twice(messages: list[tuple[bool, 
         assert state[news.key] != "ended"
         state[news.key] = "ended"
     assert set(state.values()) <= {"ended"}
+
+
+@pytest.mark.parametrize("name", SKIPPED)
+def test_what_is_not_looked_at_is_output_of_the_lanes_running_response(name: bytes) -> None:
+    assert is_content(name)
+    assert name not in READ
+    for lane in (None, "a"):
+        parser = open_socket()
+
+        def say(message: Message, parser: SocketParser = parser) -> SocketNews | None:
+            return server(parser, [message])[0]
+
+        output = on(lane, {"type": name.decode()})
+        assert say(output) is None
+        begun = asked(parser, create(lane))
+        assert say(output) is None
+        first, *_, last = answer("resp_1", usage(12, 42), lane)
+        say(first)
+        assert not reading_of(begun).content_started
+        for told in (output, {**output, "response_id": "resp_1"}):
+            news = say(told)
+            assert reading_of(news) is reading_of(begun)
+            assert news is not None
+            assert (news.key, news.event, news.changed) == (begun.key, "progressed", False)
+            assert reading_of(begun).content_started
+        assert say(on("other", {"type": name.decode()})) is None
+        ended = say(last)
+        assert ended is not None
+        assert ended.event == "ended"
+        assert say(output) is None

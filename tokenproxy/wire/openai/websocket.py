@@ -33,7 +33,7 @@ from tokenproxy.wire.dialect import SocketNews
 from tokenproxy.wire.openai.responses_reading import DONE, ENDS, OPENAI, Accent, ResponseReading
 from tokenproxy.wire.openai.responses_request import facts_of
 from tokenproxy.wire.openai.responses_shapes import EVENT, REQUEST, Event
-from tokenproxy.wire.openai.responses_stream import READ, is_content
+from tokenproxy.wire.openai.responses_stream import READ, SKIPPED, is_content
 from tokenproxy.wire.usage import Reading, RequestFacts
 from tokenproxy.wire.words import MAX_WORD, word
 
@@ -42,6 +42,9 @@ _CREATED: Final = "response.created"
 _BEGINS: Final = frozenset({_CREATED, "response.queued", "response.in_progress"})
 _STEER_FAILED: Final = "response.steer.failed"
 _STEERED: Final = "steered"
+
+_OUTPUT: Final = frozenset(name.decode() for name in SKIPPED)
+"""Types of messages that tell nothing but that a response goes on."""
 
 _ERRORS: Final = range(400, 600)
 """HTTP statuses that tell an error."""
@@ -61,6 +64,8 @@ class _Call:
         self.lane = lane
         self.request = request
         self.response = ResponseReading(accent=accent)
+        self.goes_on = SocketNews(key=key, event="progressed", reading=self.reading)
+        """News of a message that tells nothing else."""
         self.identity: str | None = None
         """The provider's id of its response, once it has begun."""
 
@@ -117,6 +122,9 @@ class ResponsesSocket:
         kind = event.type if event is not None else None
         if event is None or kind is None:
             return None
+        names = event.response or event.response_id or event.stream_id
+        if kind in _OUTPUT and names is None:
+            return self._goes_on()
         known = len(self._open)
         call = self._find(kind, event)
         if call is None:
@@ -138,6 +146,14 @@ class ResponsesSocket:
             news.event = "ended"
             news.error_status = _error_status(event)
         return news
+
+    def _goes_on(self) -> SocketNews | None:
+        """What most messages are: output of the response that runs outside of named lanes."""
+        lane = self._lanes.get(None)
+        if lane is None or lane.running is None:
+            return None
+        lane.running.reading.content_started = True
+        return lane.running.goes_on
 
     def close(self) -> list[SocketNews]:
         """The connection is over: the calls that it leaves unended."""
