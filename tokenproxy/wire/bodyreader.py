@@ -1,6 +1,6 @@
 """Request bodies, sans-IO: bytes as sent in any chunking, one readable document out.
 
-A body is decoded and, beyond 64 KiB, reduced (``framing.prune``) while it goes
+A body is decoded and, beyond 1 MiB, reduced (``framing.prune``) while it goes
 by, so that one of 50 MB takes a few MiB. What it becomes depends on its bytes
 and encoding only. Nothing here may raise.
 """
@@ -8,7 +8,7 @@ and encoding only. Nothing here may raise.
 from __future__ import annotations
 
 from tokenproxy.wire.decoding import open_decoder
-from tokenproxy.wire.framing.jsonbody import RAW_LIMIT, JsonBody
+from tokenproxy.wire.framing.jsonbody import REQUEST_RAW_LIMIT, JsonBody
 
 DECODED_LIMIT = 512 * 1024 * 1024
 """Largest body that is read, bytes once decoded: no API takes as much, a bomb is more."""
@@ -16,7 +16,7 @@ DECODED_LIMIT = 512 * 1024 * 1024
 
 def read_body(body: bytes, content_encoding: str = "") -> bytes | None:
     """What a :class:`BodyReader` makes of a body that has come whole."""
-    if not content_encoding and len(body) <= RAW_LIMIT:
+    if not content_encoding and len(body) <= REQUEST_RAW_LIMIT:
         return body
     reader = BodyReader(content_encoding)
     reader.feed(body)
@@ -34,7 +34,9 @@ class BodyReader:
     def __init__(self, content_encoding: str = "", limit: int = DECODED_LIMIT) -> None:
         self._decoder = open_decoder(content_encoding)
         self._room = limit
-        self._body: JsonBody | None = None if self._decoder.failed else JsonBody()
+        self._body: JsonBody | None = (
+            None if self._decoder.failed else JsonBody(raw=REQUEST_RAW_LIMIT)
+        )
         """None: nothing of it can be told any more."""
 
     def feed(self, chunk: bytes) -> None:

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from tests.wire.strategies import chunked, cuts
 from tokenproxy.wire.bodyreader import read_body
 from tokenproxy.wire.framing import websocket
-from tokenproxy.wire.framing.jsonbody import RAW_LIMIT
+from tokenproxy.wire.framing.jsonbody import REQUEST_RAW_LIMIT
 from tokenproxy.wire.framing.websocket import NO_CODE, FrameReader, Message
 
 FINAL, COMPRESSED = 0x80, 0x40
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 TAIL = b"\x00\x00\xff\xff"
-SIZES = (0, 1, 125, 126, 65535, 65536, RAW_LIMIT + 1)
+SIZES = (0, 1, 125, 126, 65535, 65536, REQUEST_RAW_LIMIT + 1)
 
 
 def frame(first: int, payload: bytes, mask: bytes = b"") -> bytes:

@@ -11,7 +11,7 @@ The rules:
 * Text and binary are alike: Gemini's Live API sends its JSON as either.
 * After a close frame nothing counts any more. Nor does anything after a fault: what is
   no frame has no end, so all that follows would be guessed.
-* Memory is bounded. A message of more than 64 KiB is reduced while it comes
+* Memory is bounded. A message of more than 1 MiB is reduced while it comes
   (``jsonbody``); one that is too large all the same comes out empty.
 
 Theory of operation. Nearly all frames are small, whole and plain: those are cut out in one
@@ -27,7 +27,7 @@ from typing import Final
 
 import msgspec
 
-from tokenproxy.wire.framing.jsonbody import RAW_LIMIT, JsonBody
+from tokenproxy.wire.framing.jsonbody import REQUEST_RAW_LIMIT, JsonBody
 from tokenproxy.wire.framing.permessage import Inflater
 
 _FINAL, _COMPRESSED, _RESERVED = 0x80, 0x40, 0x30
@@ -121,7 +121,7 @@ class FrameReader:
                 first in _PLAIN
                 and second < _MASKED
                 and body + size <= end
-                and size <= RAW_LIMIT
+                and size <= REQUEST_RAW_LIMIT
                 and self._message is None
             ):
                 at = body + size
@@ -210,7 +210,7 @@ class _Growing:
 
     def __init__(self, inflater: Inflater | None) -> None:
         self._inflater = inflater
-        self._body = JsonBody()
+        self._body = JsonBody(raw=REQUEST_RAW_LIMIT)
         self._size = 0
 
     def feed(self, piece: bytes) -> None:
