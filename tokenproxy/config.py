@@ -90,6 +90,8 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Nothing is tunnelled, no other server can be named: for a listener that others reach."""
     inject_include_usage: bool = False
     """Ask for the usage of streams where their clients left it open."""
+    capture_days: float | None = None
+    """Bodies are kept, for so many days; None: not at all."""
     generation: int = 0
     """Counts restarts of the proxy within a run; each has its own journal."""
     drain_s: float = 2.0

@@ -76,6 +76,7 @@ def test_plain_words_mean_what_they_mean_to_typer(
     ours, typers = started
     defaults = dict(prefix.start.__kwdefaults__ or {})
     said = {"story": "", "iteration": None, "complexity": 0, "mode": "auto", "ledger": None}
+    said["capture_days"] = 7
     for keyword, value in typers.items():
         unsaid = said.get(keyword, defaults.get(keyword))
         assert (ours.get(keyword, unsaid) or None) == (value or None), keyword

@@ -35,6 +35,7 @@ COMMANDS = {
     "show": _Command("Show one run as a tree: turns, agents, calls."),
     "top": _Command("Watch calls as they come: today by model, story and agent."),
     "statusline": _Command("Print one line about the session, the run and today."),
+    "captured": _Command("List, print or remove what run --capture kept."),
     "ledger": _Command("Check, repair, describe and export the ledger."),
     "demo": _Command("Record a sample agent against a simulated API: no key, no network."),
 }

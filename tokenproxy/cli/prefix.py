@@ -23,16 +23,18 @@ _VALUES = {
     "--complexity": ("complexity", "TOKENPROXY_COMPLEXITY"),
     "--mode": ("mode", "TOKENPROXY_MODE"),
     "--ledger": ("ledger", "TOKENPROXY_LEDGER"),
+    "--capture-days": ("capture_days", "TOKENPROXY_CAPTURE_DAYS"),
 }
 _SWITCHES = {
     "--inject-include-usage": ("inject_include_usage", "TOKENPROXY_INJECT_INCLUDE_USAGE"),
+    "--capture": ("capture", "TOKENPROXY_CAPTURE"),
     "--client-telemetry": ("client_telemetry", "TOKENPROXY_CLIENT_TELEMETRY"),
     "--no-summary": ("no_summary", "TOKENPROXY_NO_SUMMARY"),
     "--fail-open": ("fail_open", "TOKENPROXY_FAIL_OPEN"),
 }
-_NUMBERS = ("iteration", "complexity")
-_LONGEST_NUMBER = 15
+_LONGEST = {"iteration": 15, "complexity": 15, "capture_days": 3}
 """Digits of a number that cannot be too large."""
+_NUMBERS = tuple(_LONGEST)
 
 
 def plain(words: Sequence[str], env: Mapping[str, str]) -> dict[str, Any] | None:
@@ -74,7 +76,7 @@ def plain(words: Sequence[str], env: Mapping[str, str]) -> dict[str, Any] | None
 
 def _is_plain(keyword: str, text: str) -> bool:
     if keyword in _NUMBERS:
-        return text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER
+        return text.isascii() and text.isdecimal() and len(text) <= _LONGEST[keyword]
     return keyword != "mode" or text in MODES
 
 
@@ -96,6 +98,8 @@ def start(
     label: Sequence[str] | None = None,
     inject_include_usage: bool = False,
     client_telemetry: bool = False,
+    capture: bool = False,
+    capture_days: int = 7,
     no_summary: bool = False,
     fail_open: bool = False,
 ) -> int:
@@ -124,6 +128,7 @@ def start(
                 fail_open=fail_open,
                 inject_include_usage=inject_include_usage,
                 client_telemetry=client_telemetry,
+                capture_days=capture_days if capture else None,
             ),
             env,
         )

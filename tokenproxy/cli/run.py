@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from tokenproxy.cli.prefix import LARGEST, start
-from tokenproxy.cli.shared import InjectOption, LabelOption, LedgerOption, RouteOption
+from tokenproxy.cli.shared import (
+    CAPTURED_DAYS,
+    CaptureDaysOption,
+    CaptureOption,
+    InjectOption,
+    LabelOption,
+    LedgerOption,
+    RouteOption,
+)
 
 
 class Mode(enum.StrEnum):
@@ -59,6 +67,8 @@ def run(
     route: RouteOption = None,
     label: LabelOption = None,
     inject_include_usage: InjectOption = False,
+    capture: CaptureOption = False,
+    capture_days: CaptureDaysOption = CAPTURED_DAYS,
     client_telemetry: Annotated[
         bool,
         typer.Option(
@@ -102,6 +112,8 @@ def run(
         route=route,
         label=label,
         inject_include_usage=inject_include_usage,
+        capture=capture,
+        capture_days=capture_days,
         client_telemetry=client_telemetry,
         no_summary=no_summary,
         fail_open=fail_open,

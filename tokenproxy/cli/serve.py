@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tokenproxy.cli.failure import Failure
-from tokenproxy.cli.shared import InjectOption, LabelOption, LedgerOption, RouteOption
+from tokenproxy.cli.shared import (
+    CAPTURED_DAYS,
+    CaptureDaysOption,
+    CaptureOption,
+    InjectOption,
+    LabelOption,
+    LedgerOption,
+    RouteOption,
+)
 
 if TYPE_CHECKING:
     from tokenproxy.config import ProxyConfig, Summary
@@ -53,6 +61,8 @@ def serve(
     ledger: LedgerOption = None,
     label: LabelOption = None,
     inject_include_usage: InjectOption = False,
+    capture: CaptureOption = False,
+    capture_days: CaptureDaysOption = CAPTURED_DAYS,
 ) -> None:
     """Be a shared gateway that records the calls of many commands.
 
@@ -109,6 +119,7 @@ def serve(
                 upstream_ca=write_upstream_trust(run_dir.path, env),
                 only_opened=not _is_loopback(listener),
                 inject_include_usage=inject_include_usage,
+                capture_days=capture_days if capture else None,
             )
             for run, run_dir, listener in zip(runs, run_dirs, listeners, strict=True)
         ]

@@ -24,6 +24,25 @@ LabelOption = Annotated[
         help="Kept on each row. Repeatable; also TOKENPROXY_LABELS, comma-separated.",
     ),
 ]
+CAPTURED_DAYS = 7
+CaptureOption = Annotated[
+    bool,
+    typer.Option(
+        "--capture",
+        envvar="TOKENPROXY_CAPTURE",
+        help="Keep the bodies of calls, without credentials (tokenproxy captured).",
+    ),
+]
+CaptureDaysOption = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        min=0,
+        max=3650,
+        envvar="TOKENPROXY_CAPTURE_DAYS",
+        help="Captures older than this are removed.",
+    ),
+]
 InjectOption = Annotated[
     bool,
     typer.Option(

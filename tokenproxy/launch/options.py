@@ -30,6 +30,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     fail_open: bool = False
     inject_include_usage: bool = False
     client_telemetry: bool = False
+    capture_days: float | None = None
+    """Keep the calls' bodies, for so many days."""
 
 
 def joined_routes(flags: Iterable[str], env: Mapping[str, str]) -> dict[str, str]:

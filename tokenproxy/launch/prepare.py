@@ -192,6 +192,7 @@ def proxy_config(
         ca_key_pem=authority.key_pem if authority else None,
         upstream_ca=upstream_ca,
         inject_include_usage=given.options.inject_include_usage,
+        capture_days=given.options.capture_days,
         drain_s=DRAIN_S,
     )
 

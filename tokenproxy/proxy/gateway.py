@@ -19,6 +19,7 @@ from tokenproxy.record.recorder import Recorder
 
 if TYPE_CHECKING:
     from tokenproxy.proxy.engine import Engine
+    from tokenproxy.record.capture import Captures
 
 
 class Gateway:
@@ -32,6 +33,7 @@ class Gateway:
         listener: socket.socket,
         warn: Callable[[str], None],
         lane: bool = True,
+        captures: Captures | None = None,
     ) -> None:
         """Assemble.
 
@@ -41,6 +43,7 @@ class Gateway:
             listener: The socket that :meth:`start` will accept connections on.
             warn: Takes a sentence for the user.
             lane: Whether everyday exchanges take the short way; mitmproxy's, if not.
+            captures: Keeps the calls' bodies, where that is asked for.
 
         Raises:
             OSError: The kernel does not tell users apart, as it is asked to.
@@ -60,6 +63,7 @@ class Gateway:
             inject_include_usage=config.inject_include_usage,
             only=host_patterns(config.intercept_hosts) if config.only_opened else None,
             warn=warn,
+            captures=captures,
         )
         door = Door(config.admission, listener, warn)
         opened = host_patterns(config.intercept_hosts if config.ca_cert_pem else ())

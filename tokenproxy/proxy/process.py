@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -26,11 +26,17 @@ from tokenproxy.record.sink import Sink
 from tokenproxy.telemetry import switch
 from tokenproxy.wire import routes
 
+if TYPE_CHECKING:
+    from tokenproxy.record.capture import Captures
+
 logger = logging.getLogger(__name__)
 
 SWITCH_S = 0.0005
 """How long the event loop waits for the interpreter while the recorder computes. Python's own
 5 ms is more than a call may be held up; much less makes both threads slower."""
+
+CAPTURES_S = 2.0
+"""How long a run's end waits for captures that are being written."""
 
 CHILD_POLL_S = 0.5
 """How often a proxy whose launcher was killed looks whether the command still lives."""
@@ -82,6 +88,17 @@ def open_sinks(config: ProxyConfig, env: Mapping[str, str]) -> list[Sink]:
     return [open_telemetry(env, config.run)]
 
 
+def open_captures(config: ProxyConfig) -> Captures | None:
+    """What keeps the calls' bodies, if the user asked for that."""
+    if config.capture_days is None:
+        return None
+    from tokenproxy.record.capture import Captures
+    from tokenproxy.record.capture_files import captures_dir
+
+    state = Path(config.run_dir).parents[1]
+    return Captures(captures_dir(state), config.run.run_id, config.capture_days)
+
+
 async def serve(
     config: ProxyConfig,
     listener: socket.socket,
@@ -102,7 +119,14 @@ async def serve(
         resumed=config.generation > 0,
     )
     recorder.start()
-    gateway = Gateway(config, recorder, listener=listener, warn=warnings.setdefault)
+    captures = open_captures(config)
+    gateway = Gateway(
+        config,
+        recorder,
+        listener=listener,
+        warn=warnings.setdefault,
+        captures=captures,
+    )
     await gateway.start(listener)
     ready()
     over = threading.Event()
@@ -116,7 +140,8 @@ async def serve(
     over.set()
     await gateway.stop(config.drain_s)
     summary = await asyncio.to_thread(recorder.finish, end)
-    unique = tuple(dict.fromkeys((*summary.warnings, *warnings)))
+    missed = () if captures is None else await asyncio.to_thread(captures.finish, CAPTURES_S)
+    unique = tuple(dict.fromkeys((*summary.warnings, *warnings, *missed)))
     return msgspec.structs.replace(summary, warnings=unique)
 
 

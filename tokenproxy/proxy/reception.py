@@ -10,6 +10,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from tokenproxy.config import RunContext
 from tokenproxy.proxy.calls import Calls
@@ -20,6 +21,9 @@ from tokenproxy.proxy.tap import Tap
 from tokenproxy.record.recorder import Recorder
 from tokenproxy.wire import routes
 from tokenproxy.wire.dialect import SocketDialect
+
+if TYPE_CHECKING:
+    from tokenproxy.record.capture import Captures
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +41,7 @@ class Reception:
         inject_include_usage: bool = False,
         only: Sequence[str] | None = None,
         warn: Callable[[str], None] = logger.warning,
+        captures: Captures | None = None,
     ) -> None:
         """Prepare.
 
@@ -48,7 +53,9 @@ class Reception:
             inject_include_usage: Requests gain OpenAI's option where they lack it.
             only: Patterns of ``host:port`` that clients may name; None: any.
             warn: Takes a sentence for the user.
+            captures: Keeps the calls' bodies; None: nobody does.
         """
+        self._captures = captures
         self.director = director
         self.recorder = recorder
         self.calls = Calls(run, recorder)
@@ -99,7 +106,8 @@ class Reception:
         if target.route is None:
             return None
         start = self.calls.start(target.route, target, headers, started_ns)
-        tap = Tap(start, self.recorder, asyncio.get_running_loop().call_soon)
+        captured = None if self._captures is None else self._captures.open(start, headers)
+        tap = Tap(start, self.recorder, asyncio.get_running_loop().call_soon, captured)
         tap.request_headers(headers)
         self.calls.add(tap)
         return tap
@@ -126,6 +134,7 @@ class Reception:
             response_headers=answered,
             calls=self.calls,
             call_soon=asyncio.get_running_loop().call_soon,
+            captures=self._captures,
         )
 
     def over(self, tap: Tap, broken: str | None) -> None:

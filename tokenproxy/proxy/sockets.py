@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,6 +21,9 @@ from tokenproxy.wire.dialect import Head, SocketDialect, SocketNews
 from tokenproxy.wire.endpoints import Route
 from tokenproxy.wire.framing.websocket import Message
 from tokenproxy.wire.usage import Reading, RequestFacts
+
+if TYPE_CHECKING:
+    from tokenproxy.record.capture import Captured, Captures
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +43,7 @@ class _Open(msgspec.Struct):
     request_bytes: int = 0
     response_bytes: int = 0
     first_content_ns: int | None = None
+    captured: Captured | None = None
 
 
 class _Wait:
@@ -68,7 +73,9 @@ class SocketTap:
         response_headers: Mapping[str, str],
         calls: Calls,
         call_soon: Callable[..., object],
+        captures: Captures | None = None,
     ) -> None:
+        self._captures = captures
         self._route = route
         self._target = target
         self._headers = request_headers
@@ -110,6 +117,8 @@ class SocketTap:
             return
         begun = self._begin(news)
         begun.request_bytes = message.size
+        if begun.captured is not None:
+            begun.captured.asked(message.data)
         self._calls.journal(begun.start, wait.entered)
         wait.entries += 1
         self._asked(begun.start, news)
@@ -122,7 +131,7 @@ class SocketTap:
             for message in messages:
                 news = self._parser.server_message(message.data)
                 if news is not None:
-                    self._take(news, message.size, arrived_ns)
+                    self._take(news, message, arrived_ns)
         except Exception:
             logger.exception(_BLIND, self._target.server_address)
             self._blind = True
@@ -136,7 +145,7 @@ class SocketTap:
         """
         self._call_soon(self._finish_all, broken, error, time.time_ns())
 
-    def _take(self, news: SocketNews, size: int, arrived_ns: int) -> None:
+    def _take(self, news: SocketNews, message: Message, arrived_ns: int) -> None:
         call = self._open.get(news.key)
         if call is None:
             # The provider began it by itself (a successor, an answer to speech).
@@ -144,7 +153,9 @@ class SocketTap:
             self._calls.recorder.opened(call.start)
             self._asked(call.start, news)
         call.reading = news.reading or call.reading
-        call.response_bytes += size
+        call.response_bytes += message.size
+        if call.captured is not None:
+            call.captured.answered(message.data + b"\n")
         if call.first_content_ns is None and call.reading.content_started:
             call.first_content_ns = arrived_ns
         if news.event == "ended":
@@ -157,6 +168,8 @@ class SocketTap:
             self._calls.add(self)
         start = self._calls.start(self._route, self._target, self._headers, started_ns)
         call = _Open(start, news.reading or Reading())
+        if self._captures is not None:
+            call.captured = self._captures.open(start, self._headers)
         self._open[news.key] = call
         return call
 
@@ -176,21 +189,21 @@ class SocketTap:
             readable=True,
             stream=True,
         )
-        self._calls.recorder.closed(
-            call.start.call_id,
-            CallEnd(
-                ended_ns=ended_ns,
-                outcome=outcome,
-                error=error,
-                status_code=status or SWITCHED,
-                stream=True,
-                first_content_ns=call.first_content_ns,
-                request_bytes=call.request_bytes,
-                response_bytes=call.response_bytes,
-                reading=call.reading,
-                response=self._facts,
-            ),
+        end = CallEnd(
+            ended_ns=ended_ns,
+            outcome=outcome,
+            error=error,
+            status_code=status or SWITCHED,
+            stream=True,
+            first_content_ns=call.first_content_ns,
+            request_bytes=call.request_bytes,
+            response_bytes=call.response_bytes,
+            reading=call.reading,
+            response=self._facts,
         )
+        self._calls.recorder.closed(call.start.call_id, end)
+        if call.captured is not None:
+            call.captured.close(end)
 
     def _finish_all(self, broken: str | None, error: str | None, ended_ns: int) -> None:
         try:

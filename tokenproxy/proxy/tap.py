@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from tokenproxy.proxy.settle import copy_of, settle
 from tokenproxy.record.call import CallEnd, CallStart
@@ -20,6 +21,9 @@ from tokenproxy.wire import decoding, notes, routes
 from tokenproxy.wire.bodyreader import BodyReader
 from tokenproxy.wire.dialect import Head, ResponseParser
 from tokenproxy.wire.usage import Reading, ResponseFacts
+
+if TYPE_CHECKING:
+    from tokenproxy.record.capture import Captured
 
 logger = logging.getLogger(__name__)
 
@@ -35,9 +39,14 @@ class Tap:
     """Reads one call and tells the recorder. All methods run on the event loop; none raises."""
 
     def __init__(
-        self, start: CallStart, recorder: Recorder, call_soon: Callable[..., object]
+        self,
+        start: CallStart,
+        recorder: Recorder,
+        call_soon: Callable[..., object],
+        captured: Captured | None = None,
     ) -> None:
         self.start = start
+        self._captured = captured
         self._recorder = recorder
         self._call_soon = call_soon
         self._dialect = routes.dialect(start.dialect)
@@ -65,6 +74,8 @@ class Tap:
     def request_chunk(self, data: bytes) -> bytes:
         """Stream callback of the request. An HTTP/2 client may send empty pieces in between."""
         self._request_bytes += len(data)
+        if self._captured is not None:
+            self._captured.asked(data)
         if self._reader is not None:
             self._call_soon(self._read_request, data)
         else:
@@ -102,6 +113,8 @@ class Tap:
         self._status = status
         content_type = headers.get("content-type", "")
         self._stream = any(mark in content_type.lower() for mark in _STREAMS)
+        if self._captured is not None:
+            self._captured.answered_by(headers)
         try:
             self._open(status, content_type, headers)
         except Exception:
@@ -130,6 +143,8 @@ class Tap:
         """Stream callback of the response."""
         if data:
             self._response_bytes += len(data)
+            if self._captured is not None:
+                self._captured.answered(data)
             self._call_soon(self._read, data, time.time_ns())
         return data
 
@@ -202,19 +217,19 @@ class Tap:
             stream=self._stream,
             undecodable=undecodable,
         )
-        self._recorder.closed(
-            self.start.call_id,
-            CallEnd(
-                ended_ns=ended_ns,
-                outcome=outcome,
-                error=error,
-                status_code=self._status,
-                stream=self._stream if self._status is not None else None,
-                first_content_ns=self._first_content_ns,
-                request_bytes=self._request_bytes,
-                response_bytes=self._response_bytes,
-                reading=reading,
-                items=self._items,
-                response=self._facts,
-            ),
+        end = CallEnd(
+            ended_ns=ended_ns,
+            outcome=outcome,
+            error=error,
+            status_code=self._status,
+            stream=self._stream if self._status is not None else None,
+            first_content_ns=self._first_content_ns,
+            request_bytes=self._request_bytes,
+            response_bytes=self._response_bytes,
+            reading=reading,
+            items=self._items,
+            response=self._facts,
         )
+        self._recorder.closed(self.start.call_id, end)
+        if self._captured is not None:
+            self._captured.close(end)
