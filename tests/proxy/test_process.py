@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import http.client
 import json
 import signal
@@ -19,6 +21,7 @@ import pytest
 
 from tests.e2e.bench import BODY
 from tokenproxy.config import IterationEnd, ProxyConfig, RunContext
+from tokenproxy.proxy.process import serve
 from tokenproxy.simulator.server import Simulator
 
 
@@ -124,6 +127,33 @@ def test_orders_that_cannot_be_carried_out_are_said(tmp_path: Path) -> None:
     with process(tmp_path, "http://127.0.0.1:9", routes={"h": "nonsense"}) as line:
         assert "nonsense" in line.answer()["fatal"]
         assert line.process.wait(5) == 1
+
+
+def test_garbage_is_collected_once_it_serves(tmp_path: Path) -> None:
+    """Turned off for the imports, it must not stay so for a run of hours."""
+
+    async def collected() -> IterationEnd | None:
+        for _ in range(3000):
+            if gc.isenabled():
+                return None
+            await asyncio.sleep(0.01)
+        raise TimeoutError
+
+    (tmp_path / "runs" / "r").mkdir(parents=True)
+    gc.disable()
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            config = ProxyConfig(
+                run=RunContext(run_id="r", trace_id="1" * 32, span_id="2" * 16, started_ns=1),
+                ledger=str(tmp_path / "ledger.jsonl"),
+                run_dir=str(tmp_path / "runs" / "r"),
+                listen_fd=listener.fileno(),
+            )
+            asyncio.run(serve(config, listener, ready=lambda: None, ended=collected()))
+        assert gc.isenabled()
+    finally:
+        gc.unfreeze()
+        gc.enable()
 
 
 @pytest.mark.parametrize("arguments", [[], ["--control-fd"], ["--help", "x"]])

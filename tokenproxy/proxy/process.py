@@ -6,6 +6,7 @@ Composition root: here the tap, the recorder and the telemetry are joined.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -37,6 +38,9 @@ SWITCH_S = 0.0005
 
 CAPTURES_S = 2.0
 """How long a run's end waits for captures that are being written."""
+
+AHEAD_AFTER_S = 0.02
+"""A command that has ended by then makes no call: what would read it is not imported."""
 
 CHILD_POLL_S = 0.5
 """How often a proxy whose launcher was killed looks whether the command still lives."""
@@ -147,6 +151,17 @@ async def serve(
 
 def _import_ahead(over: threading.Event, agent: str | None) -> None:
     """Import what will read the calls while the command starts: the first call must not wait."""
+    if over.wait(AHEAD_AFTER_S):
+        return
+    try:
+        _import_readers(over, agent)
+    finally:
+        # ``__main__`` has turned it off. What is here now stays, and need not be looked through.
+        gc.freeze()
+        gc.enable()
+
+
+def _import_readers(over: threading.Event, agent: str | None) -> None:
     for name in routes.dialect_names():
         if over.is_set():
             return
