@@ -9,7 +9,7 @@ ifneq ($(shell $(PY) -c '' 2>/dev/null && cat .venv/.installed 2>/dev/null),$(CU
 .venv/.installed: FORCE
 endif
 
-.PHONY: help install demo test test-real test-stack stack-up stack-down lint types check framings mutants fuzz providers bench lock clean FORCE
+.PHONY: help install demo test test-real test-stack stack-up stack-down lint types check framings mutants fuzz providers bench soak lock clean FORCE
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -69,6 +69,9 @@ providers: install ## make the table in docs/providers.md anew
 
 bench: install ## tokenproxy beside nginx, mitmdump and the direct way, in one run
 	@$(PY) -m benchmarks $(ARGS)
+
+soak: install ## an hour of 50 streams in a minute or two, with faults among them (ARGS="--hours 10")
+	@$(PY) -m benchmarks.soak $(ARGS)
 
 lock: ## resolve the dependencies anew (needs uv)
 	@printf 'hatchling>=1.27\n' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.12 \
