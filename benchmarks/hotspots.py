@@ -23,7 +23,7 @@ import msgspec
 
 from benchmarks.cache import cache
 from benchmarks.peers.peer import Way
-from benchmarks.peers.tokenproxy import Ledger, Row, environment
+from benchmarks.peers.tokenproxy import Ledger, Row, authority, environment
 from benchmarks.processes import Server, free_port
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.traffic_run import Upstream, build
@@ -112,7 +112,7 @@ def _sampled(upstream: Upstream, work: Path, name: str, streams: int, seconds: f
             pids=(), addr=f"127.0.0.1:{port}", prefix="/openai" if scenario.socket else "/anthropic"
         )
         if scenario.tls:
-            ca = next((work / "state").glob("gateway-ca/*/ca.pem"))
+            ca = authority(work / "state")
             way = Way(pids=(), addr="api.anthropic.com:443", proxy=way.addr, ca=ca)
         load, _ = upstream.load(
             [

@@ -94,6 +94,16 @@ class Ledger:
             )
 
 
+def authority(state: Path, timeout_s: float = 10.0) -> Path:
+    """A gateway's CA in its state directory: made when it listens already."""
+    deadline = time.monotonic() + timeout_s
+    while not (found := next(state.glob("gateway-ca/*/ca.pem"), None)):
+        if time.monotonic() > deadline:
+            raise TrafficError(f"{state} has no CA")
+        time.sleep(0.02)
+    return found
+
+
 class Gateway:
     """One ``tokenproxy serve``."""
 
@@ -117,7 +127,7 @@ class Gateway:
 
     @property
     def ca(self) -> Path:
-        return next(self._state.glob("gateway-ca/*/ca.pem"))
+        return authority(self._state)
 
 
 class Tokenproxy:

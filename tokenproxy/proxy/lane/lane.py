@@ -124,9 +124,12 @@ class Lane:
 
     def remember(self, upstream: Upstream) -> None:
         """Keep its TLS session for the next connection to the same place."""
+        if upstream.remembered:
+            return
         session = upstream.session
         if session is not None and session.has_ticket:
             self._sessions[upstream.place, upstream.alpn] = session
+            upstream.remembered = True
 
 
 def is_address(host: str) -> bool:

@@ -7,7 +7,8 @@ import contextlib
 import ssl
 from typing import Any
 
-_PIECE = 256 * 1024
+_RECORD = 16 * 1024
+"""What one read gives at most (RFC 8446, 5.1). ssl prepares as much as it is asked for."""
 
 
 class Tls:
@@ -53,17 +54,16 @@ class Tls:
             raise self._fault
         if data:
             self._in.write(data)
-        if not self.established:
-            try:
-                self._tls.do_handshake()
-            except ssl.SSLWantReadError:
-                return b""
-            self.established = True
+        if not self.established and not self._shake_hands():
+            return b""
         pieces: list[bytes] = []
         try:
-            while piece := self._tls.read(_PIECE):
+            while piece := self._tls.read(_RECORD):
                 pieces.append(piece)
-            self.ended = True
+                if not self._in.pending and not self._tls.pending():
+                    break  # to be told so by an exception takes longer than the reading
+            else:
+                self.ended = True
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
@@ -73,6 +73,15 @@ class Tls:
                 raise
             self._fault = error  # after what was well
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _shake_hands(self) -> bool:
+        """Go on with the handshake; whether it is done."""
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        self.established = True
+        return True
 
     def seal(self, data: bytes) -> bytes:
         """``data`` as it goes over the wire."""

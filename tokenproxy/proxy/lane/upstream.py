@@ -60,6 +60,8 @@ class Upstream(asyncio.Protocol):
         self.alive = False
         self.alpn = False
         """Whether HTTP/1.1 was asked for by name."""
+        self.remembered = False
+        """Whether its session was kept: ssl copies it, certificates included, when asked for it."""
         self._tls = tls
         self._transport: asyncio.Transport | None = None
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
