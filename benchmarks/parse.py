@@ -1,8 +1,10 @@
 """What reading answers costs: ``python -m benchmarks.parse``.
 
 The parsers alone, without a proxy: of each dialect a whole JSON answer of 2 kB, and a
-stream of 200 chunks, each a piece of text that the network brings by itself. Processor
-time of this thread; of several rounds the best, since others only ever add to it.
+stream of 200 chunks, each a piece of text that the network brings by itself, or all in
+bursts of 16 KiB. Before that comes what a body's framing costs: HTTP's chunks, and gzip
+that is flushed at each event. Processor time of this thread; of several rounds the best,
+since others only ever add to it.
 """
 
 from __future__ import annotations
@@ -11,15 +13,19 @@ import argparse
 import json
 import sys
 import time
+import zlib
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TextIO
 
+from tokenproxy.proxy.lane.body import body_of
 from tokenproxy.wire import routes
 from tokenproxy.wire.decoding import open_decoder
 from tokenproxy.wire.dialect import Head
 from tokenproxy.wire.usage import Reading
 
 CHUNKS = 200
+BURST = 16 * 1024
 TEXT = "x" * 1700
 PIECE = "some words of it "
 
@@ -196,6 +202,32 @@ def _line(**data: Any) -> bytes:
     return json.dumps(data, separators=(",", ":")).encode() + b"\n"
 
 
+def framed(pieces: Sequence[bytes]) -> list[bytes]:
+    """Pieces as chunks of HTTP/1.1."""
+    return [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces]
+
+
+def compressed(pieces: Sequence[bytes]) -> list[bytes]:
+    """Pieces as gzip that can be read up to the end of each."""
+    gzip = zlib.compressobj(level=1, wbits=16 + zlib.MAX_WBITS)
+    return [gzip.compress(piece) + gzip.flush(zlib.Z_SYNC_FLUSH) for piece in pieces]
+
+
+def unframe(pieces: Sequence[bytes]) -> None:
+    """Follow a body as the lane does."""
+    body = body_of("chunked")
+    for piece in pieces:
+        body.feed(piece)
+
+
+def decode(pieces: Sequence[bytes]) -> None:
+    """Decode a body as the tap does."""
+    decoder = open_decoder("gzip")
+    for piece in pieces:
+        for _ in decoder.pieces(piece):
+            pass
+
+
 def read(dialect: str, media_type: str, pieces: Sequence[bytes]) -> Reading:
     """Read an answer as the tap does."""
     parser = routes.dialect(dialect).open_response(Head(status=200, content_type=media_type))
@@ -212,14 +244,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.parse", description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
     rounds = parser.parse_args(arguments).rounds
+    text = streams()[0]
+    events = [*map(text.chunk, range(CHUNKS))]
+    for name, work, pieces in (
+        ("HTTP chunks", unframe, framed(events)),
+        ("gzip", decode, compressed(events)),
+    ):
+        _say(
+            sys.stdout,
+            name,
+            text.dialect,
+            chunk=_least(rounds, partial(work, pieces)) / CHUNKS,
+            burst=_least(rounds, partial(work, _bursts(pieces))) / CHUNKS,
+        )
     for dialect, document in documents():
         body = json.dumps(document).encode()
         _say(sys.stdout, dialect, "JSON", call=_best(rounds, dialect, "application/json", [body]))
     for stream in streams():
         short = [*stream.begins, *stream.ends]
         whole = [*stream.begins, *map(stream.chunk, range(CHUNKS)), *stream.ends]
-        joined = b"".join(whole)
-        batches = [joined[at : at + 16_384] for at in range(0, len(joined), 16_384)]
         call = _best(rounds, stream.dialect, stream.media_type, short)
         _say(
             sys.stdout,
@@ -227,17 +270,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.media_type,
             call=call,
             chunk=(_best(rounds, stream.dialect, stream.media_type, whole) - call) / CHUNKS,
-            burst=(_best(rounds, stream.dialect, stream.media_type, batches) - call) / CHUNKS,
+            burst=(_best(rounds, stream.dialect, stream.media_type, _bursts(whole)) - call)
+            / CHUNKS,
         )
     return 0
+
+
+def _bursts(pieces: Sequence[bytes]) -> list[bytes]:
+    joined = b"".join(pieces)
+    return [joined[at : at + BURST] for at in range(0, len(joined), BURST)]
 
 
 def _best(rounds: int, dialect: str, media_type: str, pieces: Sequence[bytes]) -> float:
     reading = read(dialect, media_type, pieces)
     if reading.completeness != "final":
         raise ValueError(dialect, reading)
+    return _least(rounds, partial(read, dialect, media_type, pieces))
+
+
+def _least(rounds: int, work: Callable[[], object]) -> float:
     times = 10
-    return min(timed(times, lambda: read(dialect, media_type, pieces)) for _ in range(rounds))
+    return min(timed(times, work) for _ in range(rounds))
 
 
 def timed(times: int, work: Callable[[], object]) -> float:
@@ -249,7 +302,8 @@ def timed(times: int, work: Callable[[], object]) -> float:
 
 
 def _say(out: TextIO, dialect: str, framing: str, **costs: float) -> None:
-    told = ", ".join(f"{cost:6.2f} us a {what}" for what, cost in costs.items())
+    units = {"burst": "chunk in bursts"}
+    told = ", ".join(f"{cost:6.2f} us a {units.get(what, what)}" for what, cost in costs.items())
     out.write(f"{dialect:24} {framing:18} {told}\n")
 
 
