@@ -173,9 +173,6 @@ def _import_readers(over: threading.Event, agent: str | None) -> None:
         from tokenproxy.proxy import other_way
 
         del other_way
-    # What is there by now stays: the collector need not walk through it while calls are served,
-    # which takes tens of milliseconds each time.
-    gc.freeze()
 
 
 OTHER_WAY = ("codex",)
