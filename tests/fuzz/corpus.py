@@ -23,6 +23,11 @@ _SEEDS: Final = {
     "lane.request": [b"POST /v1/messages HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"],
     "lane.response": [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"],
     "lane.chunked": [bytes(CHOICES) + b"3;a=b\r\nabc\r\n0\r\nT: x\r\n\r\n"],
+    "framing.websocket": [
+        bytes(CHOICES) + b"\x01\x02{}\x89\x81abcdp\x80\x7e\x00\x01a\x88\x02\x03\xe8",
+        b"\x01".ljust(CHOICES, b"\0") + b"\xc1\x07\xabV*\xa9,H\x05",
+    ],
+    "framing.permessage": [b"permessage-deflate; client_no_context_takeover; x=1, y"],
     "lane.connect": [b"CONNECT api.anthropic.com:443 HTTP/1.1\r\nHost: a\r\n\r\n"],
     "ledger": [b'{"timestamp":"t","provider":"p","model":"m","cost_usd":.5}\n{"a":1}\n\n{"b":'],
     "journal": [b'{"t":"closed","ids":["a"]}\n{"t":"told","ids":["a"]}\n'],

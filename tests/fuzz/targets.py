@@ -35,7 +35,9 @@ from tokenproxy.wire.framing.eventstream import EventStreamReader
 from tokenproxy.wire.framing.jsonbody import JsonBody
 from tokenproxy.wire.framing.jsonstream import JsonStream
 from tokenproxy.wire.framing.ndjson import LineReader
+from tokenproxy.wire.framing.permessage import UnknownExtensionError, agreed_deflate
 from tokenproxy.wire.framing.sse import SSEReader
+from tokenproxy.wire.framing.websocket import FrameReader
 
 type Target = Callable[[bytes], None]
 
@@ -126,6 +128,23 @@ def json_body(data: bytes) -> None:
             body.feed(chunk)
         taken.append(None if body.too_large else body.take())
     assert taken[0] == taken[1]
+
+
+def frames(data: bytes) -> None:
+    """Frames may not be followed in one chunking and be none in another."""
+    chosen = Chosen.of(data)
+    deflate, starts_anew = chosen.choices[0] % 2 == 1, chosen.choices[1] % 2 == 1
+    told = []
+    for chunks in ([chosen.body], chosen.chunks()):
+        reader = FrameReader(deflate=deflate, starts_anew=starts_anew)
+        messages = [message for chunk in chunks for message in reader.feed(chunk)]
+        told.append((messages, reader.failed, reader.close_code))
+    assert told[0] == told[1]
+
+
+def extensions(data: bytes) -> None:
+    with suppress(UnknownExtensionError):
+        agreed_deflate(data.decode("latin-1"))
 
 
 def decoding(data: bytes) -> None:
@@ -305,6 +324,8 @@ TARGETS: Final[Mapping[str, Target]] = {
     "framing.jsonstream": partial(framing, partial(JsonStream, LIMIT)),
     "framing.eventstream": partial(framing, partial(EventStreamReader, LIMIT)),
     "framing.jsonbody": json_body,
+    "framing.websocket": frames,
+    "framing.permessage": extensions,
     "decoding": decoding,
     "request.body": request_body,
     "response.headers": response_headers,
