@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -64,6 +65,22 @@ def test_it_has_a_session_of_its_own_and_only_the_descriptors_that_are_kept(
     assert found["leads"]
     found["env"].pop("LC_CTYPE", None)  # Python's own doing
     assert found["env"] == {"NAME": "value"}
+
+
+def test_descriptors_beyond_a_limit_that_was_lowered_later_are_kept_from_it(
+    tmp_path: Path,
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    read, write = os.pipe()
+    high = os.dup2(read, 90)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (80, hard))
+        assert started(tmp_path)["open"] == [0, 1, 2]
+        assert os.get_inheritable(high)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in (read, write, high):
+            os.close(descriptor)
 
 
 def test_signals_act_on_it_as_if_none_were_ignored_or_blocked(tmp_path: Path) -> None:

@@ -32,33 +32,28 @@ def spawn(
     Raises:
         OSError: There is no such program, or no process is to be had.
     """
-    actions: list[tuple[object, ...]] = [
-        (os.POSIX_SPAWN_OPEN, STDIN, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_DUP2, output, STDOUT),
-        (os.POSIX_SPAWN_DUP2, output, STDERR),
-    ]
-    # Ours are closed by exec. These came to us, and somebody may wait for their end.
-    actions += [
-        (os.POSIX_SPAWN_CLOSE, descriptor)
-        for descriptor in _inheritable()
-        if descriptor > STDERR and descriptor not in keep
-    ]
-    closed = [descriptor for descriptor in keep if not os.get_inheritable(descriptor)]
+    # Ours are closed by exec. The others came to us, and somebody may wait for their end.
+    passed = {descriptor for descriptor in _inheritable() if descriptor > STDERR}
+    changed = passed.symmetric_difference(keep)
     try:
-        for descriptor in closed:
-            os.set_inheritable(descriptor, True)  # noqa: FBT003 - its only way
+        for descriptor in changed:
+            os.set_inheritable(descriptor, descriptor in keep)
         return os.posix_spawn(
             argv[0],
             list(argv),
             env,
-            file_actions=actions,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, STDIN, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_DUP2, output, STDOUT),
+                (os.POSIX_SPAWN_DUP2, output, STDERR),
+            ],
             setsid=True,
             setsigmask=(),
             setsigdef={*CAUGHT, *CHANGED_BY_PYTHON},
         )
     finally:
-        for descriptor in closed:
-            os.set_inheritable(descriptor, False)  # noqa: FBT003
+        for descriptor in changed:
+            os.set_inheritable(descriptor, descriptor in passed)
 
 
 def _inheritable() -> list[int]:
