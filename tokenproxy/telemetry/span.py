@@ -19,15 +19,16 @@ type Attributes = dict[str, Value]
 SAMPLED: Final = 1
 """The trace flag (W3C Trace Context, 3.2.2.5.1)."""
 
-_TRACEPARENT: Final = re.compile(
-    r"[ \t]*([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:(-.*)|[ \t]*)", re.ASCII
+_TRACEPARENT: Final = (
+    r"[ \t]*([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:(-.*)|[ \t]*)"
 )
+"""Compiled, as the next, when it is first used: most runs never do."""
 _LONGEST_TRACEPARENT: Final = 512
 _NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16
 
 _KEY = r"[a-z][_0-9a-z\-*/]{0,255}|[a-z0-9][_0-9a-z\-*/]{0,240}@[a-z][_0-9a-z\-*/]{0,13}"
 _VALUE = r"[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
-_MEMBER: Final = re.compile(f"({_KEY})=({_VALUE})")
+_MEMBER: Final = f"({_KEY})=({_VALUE})"
 _MOST_MEMBERS: Final = 32
 
 
@@ -109,8 +110,10 @@ def extracted(traceparent: str) -> SpanContext | None:
 
     Source: W3C Trace Context, 3.2 and 4; read as OpenTelemetry's propagators do.
     """
-    found = _TRACEPARENT.fullmatch(traceparent[: _LONGEST_TRACEPARENT + 1])
-    if found is None or len(traceparent) > _LONGEST_TRACEPARENT:
+    if len(traceparent) > _LONGEST_TRACEPARENT:
+        return None
+    found = re.fullmatch(_TRACEPARENT, traceparent)
+    if found is None:
         return None
     version, trace_id, span_id, flags, more = found.groups()
     if (
@@ -133,7 +136,7 @@ def trace_state(header: str | None) -> str:
         member = part.strip(" \t")
         if not member:
             continue
-        found = _MEMBER.fullmatch(member)
+        found = re.fullmatch(_MEMBER, member)
         if found is None or found[1] in members:
             return ""
         members[found[1]] = found[2]

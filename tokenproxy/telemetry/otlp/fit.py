@@ -6,7 +6,6 @@ specification's samplers; default limits; explicit buckets; exemplars of sampled
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -16,12 +15,22 @@ from tokenproxy.telemetry.otlp.batch import limits
 from tokenproxy.telemetry.otlp.sampler import sampler
 from tokenproxy.telemetry.switch import Signal
 
-_SDKS_OWN: Final = re.compile(
-    r"OTEL_(SPAN_|EVENT_|LINK_)?ATTRIBUTE_(COUNT|VALUE_LENGTH)_LIMIT"
-    r"|OTEL_SPAN_(EVENT|LINK)_COUNT_LIMIT"
-    r"|OTEL_EXPERIMENTAL_RESOURCE_DETECTORS"
-    r"|OTEL_PYTHON_EXPORTER_OTLP_HTTP_(TRACES_|METRICS_)?CREDENTIAL_PROVIDER"
-    r"|OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
+_SDKS_OWN: Final = frozenset(
+    (
+        "OTEL_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        "OTEL_SPAN_EVENT_COUNT_LIMIT",
+        "OTEL_SPAN_LINK_COUNT_LIMIT",
+        "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS",
+        "OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER",
+        "OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER",
+        "OTEL_PYTHON_EXPORTER_OTLP_HTTP_METRICS_CREDENTIAL_PROVIDER",
+        "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED",
+    )
 )
 """Variables that are the SDK's, whatever they hold."""
 _USUAL: Final = {
@@ -32,12 +41,11 @@ _USUAL: Final = {
     "OTEL_EXPORTER_OTLP_METRICS_COMPRESSION": ("none", "gzip", "deflate"),
 }
 """Values that are followed here, beside none."""
-_PLAIN_URL: Final = re.compile(r"https?://[\x21-\x7e]+", re.IGNORECASE)
 
 
 def fits(env: Mapping[str, str]) -> bool:
     """Whether it does, for every signal that is on."""
-    if any(_SDKS_OWN.fullmatch(name) for name, value in env.items() if value.strip()):
+    if any(_word(env, name) for name in _SDKS_OWN):
         return False
     for name, values in _USUAL.items():
         if _word(env, name) not in ("", *values):
@@ -60,20 +68,20 @@ def _fits(env: Mapping[str, str], signal: Signal) -> bool:
     if chosen != ("otlp",) or switch.protocol(env, signal)[0] != "http/protobuf":
         return False
     endpoint = switch.endpoint(env, signal)
-    if _PLAIN_URL.fullmatch(endpoint) is None or "#" in endpoint:
-        return False
     parts = switch.split(endpoint)
-    host = parts.hostname or ""
+    host, plain = parts.hostname, endpoint.isascii() and endpoint.isprintable()
+    if not host or not plain or " " in endpoint or parts.fragment:
+        return False
     try:
-        port_fits = parts.port != 0
+        port = parts.port
     except ValueError:
         return False
-    return port_fits and bool(host) and not _proxied(env, parts.scheme, host)
+    return parts.scheme in ("http", "https") and port != 0 and not _proxied(env, parts.scheme, host)
 
 
 def _proxied(env: Mapping[str, str], scheme: str, host: str) -> bool:
     """Whether the user's proxy is the way to the collector, as HTTP clients read the variables."""
-    names = (f"{scheme.lower()}_proxy", "all_proxy")
+    names = (f"{scheme}_proxy", "all_proxy")
     if not any(env.get(name) or env.get(name.upper()) for name in names):
         return False
     return not any(no_proxy.hides(entry, host) for entry in no_proxy.entries(env))

@@ -25,9 +25,7 @@ from tokenproxy.telemetry.switch import Signal
 logger = logging.getLogger(__name__)
 
 _KEY: Final = r"[\x21\x23-\x27\x2a\x2b\x2d\x2e\x30-\x39\x41-\x5a\x5e-\x7a\x7c\x7e]+"
-_HEADER: Final = re.compile(
-    rf"({_KEY})[ \t]*=[ \t]*([\x20\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*)"
-)
+_HEADER: Final = rf"({_KEY})[ \t]*=[ \t]*([\x20\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*)"
 """As the specification has it, and spaces within the value, which the SDK takes too."""
 
 
@@ -66,7 +64,7 @@ class Settings(msgspec.Struct, frozen=True):
 def settings(env: Mapping[str, str], signal: Signal) -> Settings:
     """The settings of a signal, whose endpoint is a plain URL of http or https."""
     parts = switch.split(switch.endpoint(env, signal))
-    tls = parts.scheme.lower() == "https"
+    tls = parts.scheme == "https"
     compression = _said(env, signal, "COMPRESSION") or "none"
     headers = {
         "user-agent": f"tokenproxy/{__version__}",
@@ -98,7 +96,7 @@ def headers_of(said: str) -> dict[str, str]:
         words = part.strip()
         if not words:
             continue
-        header = _HEADER.fullmatch(words)
+        header = re.fullmatch(_HEADER, words)
         if header is None:
             logger.warning("OTEL_EXPORTER_OTLP_HEADERS: one is not name=value, and is not sent")
             continue
