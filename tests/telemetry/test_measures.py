@@ -20,8 +20,9 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from tests.telemetry import scene
 from tokenproxy import __version__
+from tokenproxy.telemetry.instruments import Meter
 from tokenproxy.telemetry.measures import Measures
-from tokenproxy.telemetry.metrics import Meter, Metrics
+from tokenproxy.telemetry.metrics import Metrics
 from tokenproxy.telemetry.sdk.measured import metrics_data
 from tokenproxy.telemetry.sdk.meter import SdkMeter
 from tokenproxy.telemetry.semconv import GENAI_MAIN, SCOPE, V1_41, Semconv

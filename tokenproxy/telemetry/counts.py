@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Final
 
 import msgspec
 
 from tokenproxy.record.row import Row, RowPart
 from tokenproxy.telemetry.money import nanodollars
 from tokenproxy.telemetry.semconv import TokenKind
+
+_WRITES: Final[frozenset[TokenKind]] = frozenset(
+    ("cache_creation_5m", "cache_creation_1h", "cache_creation_30m", "cache_creation_12h")
+)
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,22 +56,25 @@ def shares(row: Row) -> list[Share]:
 
 def kinds(counts: Row | RowPart) -> dict[TokenKind, int]:
     """The stated tokens by disjoint kinds."""
-    reads = counts.cache_read_input_tokens
-    writes: dict[TokenKind, int | None] = {
-        "cache_creation_5m": counts.cache_creation_5m_input_tokens,
-        "cache_creation_1h": counts.cache_creation_1h_input_tokens,
-        "cache_creation_30m": counts.cache_creation_30m_input_tokens,
-        "cache_creation_12h": counts.cache_creation_12h_input_tokens,
-    }
-    found: dict[TokenKind, int | None] = {
-        "uncached_input": counts.uncached_input_tokens,
-        "cache_read": reads,
-        **writes,
-        "cache_creation_other": _rest(counts.cache_creation_input_tokens, *writes.values()),
-    }
-    found["input_other"] = _rest(counts.input_tokens, *found.values())
-    found["output"] = counts.output_tokens
-    return {kind: count for kind, count in found.items() if count is not None}
+    stated: tuple[tuple[TokenKind, int | None], ...] = (
+        ("uncached_input", counts.uncached_input_tokens),
+        ("cache_read", counts.cache_read_input_tokens),
+        ("cache_creation_5m", counts.cache_creation_5m_input_tokens),
+        ("cache_creation_1h", counts.cache_creation_1h_input_tokens),
+        ("cache_creation_30m", counts.cache_creation_30m_input_tokens),
+        ("cache_creation_12h", counts.cache_creation_12h_input_tokens),
+    )
+    found: dict[TokenKind, int] = {kind: count for kind, count in stated if count is not None}
+    written = counts.cache_creation_input_tokens or 0
+    other = written - sum(count for kind, count in found.items() if kind in _WRITES)
+    if other > 0:
+        found["cache_creation_other"] = other
+    rest = (counts.input_tokens or 0) - sum(found.values())
+    if rest > 0:
+        found["input_other"] = rest
+    if counts.output_tokens is not None:
+        found["output"] = counts.output_tokens
+    return found
 
 
 def _share(counts: Row | RowPart, model: str) -> Share:
@@ -103,12 +111,6 @@ def _fit(costs: list[int], total: int) -> list[int]:
     fitted = list(costs)
     fitted[costs.index(max(costs))] += total - sum(costs)
     return fitted if min(fitted) >= 0 else [total, *(0 for _ in costs[1:])]
-
-
-def _rest(total: int | None, *known: int | None) -> int | None:
-    """What of ``total`` is in none of the known pieces; None if nothing is."""
-    rest = (total or 0) - sum(count or 0 for count in known)
-    return rest if rest > 0 else None
 
 
 def _sum(split: list[Share]) -> Counter[str]:

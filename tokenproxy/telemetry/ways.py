@@ -15,7 +15,7 @@ from typing import Protocol
 import msgspec
 
 from tokenproxy.telemetry.delivery import Delivery
-from tokenproxy.telemetry.metrics import Meter
+from tokenproxy.telemetry.instruments import Meter
 from tokenproxy.telemetry.span import SpanTaker
 from tokenproxy.telemetry.switch import Signal
 
