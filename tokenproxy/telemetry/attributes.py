@@ -23,9 +23,6 @@ from tokenproxy.wire.usage import Attribution, ResponseFacts
 
 _NANO = 1e9
 
-_CLEAN = frozenset({bool, int, float})
-"""Types of values that need no look."""
-
 _MAX_LIMITS = 32
 """Rate-limit headers told; the SDK keeps 128 attributes of a span."""
 
@@ -299,19 +296,5 @@ def _joined(operation: str, noun: str | None) -> str:
 
 
 def _known(found: Mapping[str, Value | None]) -> Attributes:
-    """Without what is unknown; unknown is absent, never empty. Names are clean already."""
-    return {
-        name: value
-        if type(value) in _CLEAN or (type(value) is str and value.isascii())
-        else _clean(value)
-        for name, value in found.items()
-        if value is not None
-    }
-
-
-def _clean(value: Value) -> Value:
-    if isinstance(value, str):
-        return text(value)
-    if isinstance(value, (bool, int, float)):
-        return value
-    return tuple(text(item) for item in value)
+    """Without what is unknown; unknown is absent, never empty."""
+    return {name: value for name, value in found.items() if value is not None}

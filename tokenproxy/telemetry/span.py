@@ -66,7 +66,11 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
-    """A span that has ended. Texts are valid UTF-8."""
+    """A span that has ended.
+
+    Its name and its attributes' names are valid UTF-8. Values may hold half of a surrogate
+    pair (an undecodable argument), with which a collector would refuse a whole batch.
+    """
 
     name: str
     kind: Literal["internal", "client"] = "internal"

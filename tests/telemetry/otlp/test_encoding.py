@@ -110,13 +110,22 @@ def test_more_than_the_limits_is_dropped_and_counted(count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "odd", [2**63, -(2**63) - 1, 2**70, "\udcff", ("fine", "\udcff"), b"bytes", {"a": 1}]
+    "odd", [2**63, -(2**63) - 1, 2**70, (2**63,), b"bytes", {"a": 1}, ("a", b"bytes")]
 )
 def test_what_cannot_be_told_is_left_out_alone(odd: Any) -> None:
     written = SPAN_WRITER.write(plain(attributes={"a": odd, "b": 1}))
     request = ExportTraceServiceRequest.FromString(frame({}).request([written]))
     (span,) = request.resource_spans[0].scope_spans[0].spans
     assert [(pair.key, pair.value.int_value) for pair in span.attributes] == [("b", 1)]
+
+
+def test_half_a_surrogate_pair_spoils_nothing() -> None:
+    odd = plain(
+        attributes={"a": "x\udcff", "b": ("fine", "\ud83d")},
+        events=[Event("e", 1, {"c": "\udcff"})],
+    )
+    encoded = same_spans([odd], {}).resource_spans[0].scope_spans[0].spans[0]
+    assert encoded.attributes[0].value.string_value == "x?"
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 REMEMBERED: Final = 4096
 """Texts and names that are kept in mind. All are forgotten when there are more."""
+OF_A_NAME: Final = 64
+"""Of one attribute so many: what has more values has a new one in every call, such as an id."""
 
 _LONGEST: Final = 256
 """Characters of a text that is kept in mind."""
@@ -42,6 +44,8 @@ class AttributeWriter:
         self._names: dict[str, bytes] = {}
         self._texts: dict[tuple[str, Value], bytes] = {}
         """Of texts and tuples of texts alone: 1, 1.0 and True are one key."""
+        self._values: dict[str, int] = {}
+        """How many texts of an attribute are kept in mind."""
         self._numbers: dict[tuple[str, Value], bytes] = {}
         """Of small ints alone."""
 
@@ -59,16 +63,25 @@ class AttributeWriter:
         return b"".join(parts)
 
     def _text(self, item: tuple[str, Value]) -> bytes:
-        written = self._whole(*item)
-        if len(written) <= _LONGEST:
-            _keep(self._texts, item, written)
+        name, value = item
+        written = self._whole(name, value)
+        values = self._values.get(name, 0)
+        if values < OF_A_NAME and len(written) <= _LONGEST:
+            if len(self._texts) >= REMEMBERED:
+                self._texts.clear()
+                self._values.clear()
+                values = 0
+            self._texts[item] = written
+            self._values[name] = values + 1
         return written
 
     def _number(self, item: tuple[str, Value]) -> bytes:
         name, value = item
         written = self._whole(name, value)
         if isinstance(value, int) and 0 <= value < _SMALL:
-            _keep(self._numbers, item, written)
+            if len(self._numbers) >= REMEMBERED:
+                self._numbers.clear()
+            self._numbers[item] = written
         return written
 
     def _whole(self, name: str, value: Value) -> bytes:
@@ -76,9 +89,11 @@ class AttributeWriter:
             told = any_value(value)
             key = self._names.get(name)
             if key is None:
-                key = message(_KEY, name.encode()) + _VALUE
-                _keep(self._names, name, key)
-        except (OverflowError, UnicodeEncodeError, TypeError) as error:
+                key = message(_KEY, name.encode("utf-8", "replace")) + _VALUE
+                if len(self._names) >= REMEMBERED:
+                    self._names.clear()
+                self._names[name] = key
+        except (OverflowError, TypeError) as error:
             logger.warning("attribute %r is not told: %s", name, error)
             return b""
         size = varint(len(told))
@@ -86,18 +101,17 @@ class AttributeWriter:
 
 
 def any_value(value: Value) -> bytes:
-    """The content of an ``AnyValue``.
+    """The content of an ``AnyValue``; half of a surrogate pair is told as ``?``.
 
     Raises:
         OverflowError: A whole number of more than 64 bits.
-        UnicodeEncodeError: Half of a surrogate pair.
         TypeError: OTLP has nothing for it here.
     """
     match value:
         case bool():
             return _BOOL + (b"\x01" if value else b"\x00")
         case str():
-            return message(_STRING, value.encode())
+            return message(_STRING, value.encode("utf-8", "replace"))
         case int():
             if value > (1 << 63) - 1:
                 raise OverflowError(value)
@@ -108,9 +122,3 @@ def any_value(value: Value) -> bytes:
             items = b"".join(message(_ITEM, any_value(item)) for item in value)
             return message(_ARRAY, items)
     raise TypeError(type(value))
-
-
-def _keep[K](known: dict[K, bytes], key: K, written: bytes) -> None:
-    if len(known) >= REMEMBERED:
-        known.clear()
-    known[key] = written

@@ -27,9 +27,10 @@ from opentelemetry.trace import SpanContext as SdkContext
 
 from tokenproxy import __version__
 from tokenproxy.telemetry import semconv as names
+from tokenproxy.telemetry.attributes import text
 from tokenproxy.telemetry.sdk.ids import GivenIds
 from tokenproxy.telemetry.semconv import Semconv
-from tokenproxy.telemetry.span import Attributes, Span, SpanContext
+from tokenproxy.telemetry.span import Attributes, Span, SpanContext, Value
 
 _KINDS = {"internal": SpanKind.INTERNAL, "client": SpanKind.CLIENT}
 
@@ -65,8 +66,9 @@ class SdkSpans:
 
     def take(self, span: Span) -> SpanContext:
         """Tell the processors, as the sampler decides."""
-        whole = not (span.links or span.events) and self._fits(span.attributes)
-        told = self._tell(span) if whole else self._start_and_end(span)
+        attributes = _clean(span.attributes)
+        whole = not (span.links or span.events) and self._fits(attributes)
+        told = (self._tell if whole else self._start_and_end)(span, attributes)
         return SpanContext(
             span.trace_id,
             span.span_id,
@@ -84,10 +86,10 @@ class SdkSpans:
             return False
         return self._most_attributes is None or len(attributes) <= self._most_attributes
 
-    def _tell(self, span: Span) -> SdkContext:
+    def _tell(self, span: Span, attributes: Attributes) -> SdkContext:
         tracer, above = self._tracer, span.parent
         kind = _KINDS[span.kind]
-        result = self._sample(span.trace_id, above, span.name, kind, span.attributes)
+        result = self._sample(span.trace_id, above, span.name, kind, attributes)
         kept = result.decision is Decision.RECORD_AND_SAMPLE
         flags = TraceFlags.SAMPLED if kept else TraceFlags.DEFAULT
         random = TraceFlags.RANDOM_TRACE_ID
@@ -117,18 +119,18 @@ class SdkSpans:
             )
         return context
 
-    def _start_and_end(self, span: Span) -> SdkContext:
+    def _start_and_end(self, span: Span, attributes: Attributes) -> SdkContext:
         with self._ids.given(span.trace_id, span.span_id):
             opened = self._tracer.start_span(
                 span.name,
                 context=self._within(span.parent),
                 kind=_KINDS[span.kind],
-                attributes=span.attributes,
+                attributes=attributes,
                 links=[Link(sdk_context(link.to), link.attributes) for link in span.links],
                 start_time=span.start_ns,
             )
         for event in span.events:
-            opened.add_event(event.name, event.attributes, timestamp=event.at_ns)
+            opened.add_event(event.name, _clean(event.attributes), timestamp=event.at_ns)
         if span.failed:
             opened.set_status(_status(span))
         opened.end(end_time=span.end_ns)
@@ -169,6 +171,19 @@ def sdk_context(span: SpanContext) -> SdkContext:
         trace_flags=TraceFlags(span.flags),
         trace_state=TraceState.from_header([span.state]) if span.state else None,
     )
+
+
+def _clean(attributes: Attributes) -> Attributes:
+    """In valid UTF-8."""
+    return {name: _cleaned(value) for name, value in attributes.items()}
+
+
+def _cleaned(value: Value) -> Value:
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, (bool, int, float)):
+        return value
+    return tuple(text(item) for item in value)
 
 
 def _status(span: Span) -> Status:
