@@ -160,6 +160,7 @@ def test_what_is_not_needed_never_reaches_a_builder(path: str) -> None:
 def test_its_command_serves_and_its_health_check_sees_it(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     env = environment()
+    env["TOKENPROXY_NO_TOKEN"] = "1"
     own = {name: env[name] for name in env if name.startswith("TOKENPROXY_")}
     own |= {"TOKENPROXY_STATE_DIR": str(bench.state), "TOKENPROXY_LISTEN": "0.0.0.0:0"}
     assert words_of("ENTRYPOINT") == ["tokenproxy"]

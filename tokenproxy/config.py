@@ -60,6 +60,19 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"Admission(users={self.users}, secret={'...' if self.secret else None})"
 
 
+class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a client may cost a gateway; 0: whatever it likes, as a run's own command may."""
+
+    connections: int = 0
+    """Open at once, in one process."""
+    head_s: float = 0.0
+    """Seconds until a request's head is complete, from its first byte or the connection's start."""
+    idle_s: float = 0.0
+    """Seconds in which a client that has something to say says nothing."""
+    body_bytes: int = 0
+    """Of one request."""
+
+
 class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The proxy process's orders."""
 
@@ -70,6 +83,7 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     listen_fd: int
     """Inherited listening socket."""
     admission: Admission = Admission()
+    limits: Limits = Limits()
     intercept_hosts: tuple[str, ...] = ()
     """Only these are opened; every other CONNECT is tunnelled."""
     gateway_hosts: dict[str, str] = msgspec.field(default_factory=dict)

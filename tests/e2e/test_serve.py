@@ -72,7 +72,11 @@ def test_open_calls_are_accounted_for_at_the_end(bench: Bench) -> None:
 def test_where_others_reach_it_it_is_asked_for_and_serves_model_apis_alone(bench: Bench) -> None:
     with (
         Simulator("stream") as sim,
-        serving(bench, sim, "--listen", "0.0.0.0:0", "--allow-remote") as (gateway, url, _),
+        serving(bench, sim, "--listen", "0.0.0.0:0", "--allow-remote", "--no-token") as (
+            gateway,
+            url,
+            _,
+        ),
     ):
         here = url.replace("0.0.0.0", "127.0.0.1")
         for words in (curl(f"{here}/v1/messages"), curl(f"{sim.url}/v1/messages", "-x", here)):

@@ -5,16 +5,26 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.launch.harness import Launch
 from tests.proxy.harness import RUN
+from tokenproxy import ids
 from tokenproxy.config import ProxyConfig, Summary
 from tokenproxy.launch import proxy_process
 from tokenproxy.launch.proxy_process import Proxy
-from tokenproxy.launch.workers import Workers, open_listeners, together
+from tokenproxy.launch.run_dir import RunDir
+from tokenproxy.launch.workers import Worker, Workers, open_listeners, together
+
+
+def worker(tmp_path: Path, listener: socket.socket, command: Sequence[str]) -> Worker:
+    (tmp_path / "runs").mkdir(exist_ok=True)
+    run_dir = RunDir(tmp_path, ids.uuid7())
+    config = ProxyConfig(run=RUN, ledger="", run_dir=str(run_dir.path), listen_fd=listener.fileno())
+    return Worker(Proxy(listener, run_dir.path, dict(os.environ), command), config, run_dir)
 
 
 def test_sums_of_several() -> None:
@@ -49,13 +59,12 @@ def test_they_all_listen_on_one_port(count: int) -> None:
 def test_workers_that_cannot_start(tmp_path: Path) -> None:
     listeners = open_listeners("127.0.0.1", 0, 2)
     broken = (sys.executable, "-c", "raise SystemExit('no such module')")
-    proxies = [Proxy(listener, tmp_path, dict(os.environ), broken) for listener in listeners]
-    config = ProxyConfig(run=RUN, ledger="", run_dir="", listen_fd=-1, intercept_hosts=())
+    workers = [worker(tmp_path, listener, broken) for listener in listeners]
     said: list[str] = []
     with pytest.raises(ChildProcessError, match="no such module"):
-        Workers(proxies, [config, config]).run(lambda: said.append("ready"))
+        Workers(lambda: workers).run(lambda: said.append("ready"))
     assert not said
-    assert not any(proxy.pid for proxy in proxies)
+    assert not any(one.proxy.pid for one in workers)
     for listener in listeners:
         listener.close()
 
@@ -67,16 +76,12 @@ def test_one_that_is_stuck_at_its_start_is_replaced(
     listeners = open_listeners("127.0.0.1", 0, 2)
     stub = Launch(tmp_path).proxy
     deaf = [*stub, "deaf"]
-    proxies = [
-        Proxy(listener, tmp_path, dict(os.environ), command)
+    workers = [
+        worker(tmp_path, listener, command)
         for listener, command in zip(listeners, (stub, deaf), strict=True)
     ]
-    configs = [
-        ProxyConfig(run=RUN, ledger="", run_dir="", listen_fd=listener.fileno())
-        for listener in listeners
-    ]
     with pytest.raises(ChildProcessError, match="killed by signal 9"):
-        Workers(proxies, configs).run(lambda: None)
-    assert [proxy.deaths for proxy in proxies] == [0, proxy_process.FIRST_TRIES]
+        Workers(lambda: workers).run(lambda: None)
+    assert [one.proxy.deaths for one in workers] == [0, proxy_process.FIRST_TRIES]
     for listener in listeners:
         listener.close()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from tokenproxy.config import ProxyConfig, RunContext
+from tokenproxy.config import Admission, Limits, ProxyConfig, RunContext
 from tokenproxy.launch.authority import make_authority
 from tokenproxy.proxy.gateway import Gateway
 from tokenproxy.record.call import CallEnd, CallStart
@@ -81,6 +81,8 @@ class Proxy:
         gateway: bool = False,
         only_opened: bool = False,
         inject_include_usage: bool = False,
+        admission: Admission | None = None,
+        limits: Limits | None = None,
         recorder: Recorder | None = None,
         lane: bool | None = None,
     ) -> None:
@@ -100,6 +102,8 @@ class Proxy:
             upstream_ca=upstream_ca,
             only_opened=only_opened,
             inject_include_usage=inject_include_usage,
+            admission=admission or Admission(),
+            limits=limits or Limits(),
             ca_cert_pem=authority.cert_pem,
             ca_key_pem=authority.key_pem,
         )

@@ -149,7 +149,11 @@ def test_garbage_is_collected_once_it_serves(tmp_path: Path) -> None:
                 run_dir=str(tmp_path / "runs" / "r"),
                 listen_fd=listener.fileno(),
             )
-            asyncio.run(serve(config, listener, ready=lambda: None, ended=collected()))
+            asyncio.run(
+                serve(
+                    config, listener, ready=lambda: None, ended=collected(), retire=asyncio.Event()
+                )
+            )
         assert gc.isenabled()
     finally:
         gc.unfreeze()

@@ -6,8 +6,6 @@ import ipaddress
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,9 +22,11 @@ from tokenproxy.cli.shared import (
 )
 
 if TYPE_CHECKING:
-    from tokenproxy.config import ProxyConfig, Summary
+    from tokenproxy.launch.serving import Serving
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+HEAD_S = 30.0
+"""For a request's head to come; a client that is well needs one packet."""
 
 
 def serve(
@@ -47,6 +47,22 @@ def serve(
             help="Listen where other machines reach; model APIs alone are served then.",
         ),
     ] = False,
+    token_file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            envvar="TOKENPROXY_SERVE_TOKEN_FILE",
+            help="Its content is what clients must show; also TOKENPROXY_SERVE_TOKEN.",
+        ),
+    ] = None,
+    no_token: Annotated[
+        bool,
+        typer.Option(
+            "--no-token",
+            envvar="TOKENPROXY_NO_TOKEN",
+            help="Serve whoever reaches it. Else: this user alone, and with --allow-remote nobody.",
+        ),
+    ] = False,
     workers: Annotated[
         int,
         typer.Option(
@@ -57,6 +73,33 @@ def serve(
             help="Processes that share the port; one a core at most.",
         ),
     ] = 1,
+    max_connections: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            envvar="TOKENPROXY_MAX_CONNECTIONS",
+            help="Clients' connections at once, for each worker.",
+        ),
+    ] = 1000,
+    idle_timeout: Annotated[
+        float,
+        typer.Option(
+            min=1,
+            metavar="SECONDS",
+            envvar="TOKENPROXY_IDLE_TIMEOUT",
+            help="Close connections whose client is silent so long; not while it waits for us.",
+        ),
+    ] = 600,
+    max_body: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="BYTES",
+            envvar="TOKENPROXY_MAX_BODY",
+            help="Of one request; 0: any. Bodies are passed on as they come, never kept whole.",
+        ),
+    ] = 0,
     route: RouteOption = None,
     ledger: LedgerOption = None,
     label: LabelOption = None,
@@ -67,125 +110,69 @@ def serve(
     """Be a shared gateway that records the calls of many commands.
 
     One port speaks both ways: as a proxy (HTTPS_PROXY) and as the API itself
-    (ANTHROPIC_BASE_URL, OPENAI_BASE_URL, …). Ctrl-C or SIGTERM ends it once the open
-    calls are recorded.
+    (ANTHROPIC_BASE_URL, OPENAI_BASE_URL, …); GET /healthz tells that it serves. Ctrl-C or
+    SIGTERM ends it once the open calls are recorded; SIGHUP replaces its workers without a
+    gap, reading token, prices and authorities anew.
     """
-    from tokenproxy import ids, no_proxy, paths
-    from tokenproxy.config import ProxyConfig, RunContext
-    from tokenproxy.launch import environment, options
+    from tokenproxy.config import Limits
+    from tokenproxy.launch import environment
     from tokenproxy.launch.errors import CannotRunError
-    from tokenproxy.launch.gateway_authority import gateway_authority
-    from tokenproxy.launch.plan import make_plan
-    from tokenproxy.launch.prepare import check_prices
-    from tokenproxy.launch.run_dir import RunDir, check_ledger
-    from tokenproxy.launch.trust import write_upstream_trust
+    from tokenproxy.launch.serving import ServeOptions, Serving
 
-    env = environment.inherited()
+    asked = ServeOptions(
+        ledger=ledger,
+        routes=tuple(route or ()),
+        labels=tuple(label or ()),
+        token_file=token_file,
+        anybody=no_token,
+        limits=Limits(
+            connections=max_connections,
+            head_s=min(HEAD_S, idle_timeout),
+            idle_s=idle_timeout,
+            body_bytes=max_body,
+        ),
+        inject_include_usage=inject_include_usage,
+        capture_days=capture_days if capture else None,
+    )
     listeners = _listen(listen, workers, allow_remote=allow_remote)
     try:
-        plan = make_plan(
-            "forward", _without_base_urls(env), options.joined_routes(route or (), env)
-        )
-        place = paths.ledger_path(ledger, env, paths.working_directory(env))
-        check_ledger(place)
-        check_prices(env)
-        state = paths.state_dir(env)
-        authority, certificate = gateway_authority(state, plan.hosts)
-        labels = options.joined_labels(label or (), env)
-        runs = [
-            RunContext(
-                run_id=ids.uuid7(),
-                trace_id=ids.new_trace_id(),
-                span_id=ids.new_span_id(),
-                started_ns=time.time_ns(),
-                labels=labels,
-                gateway=True,
-            )
-            for _ in listeners
-        ]
-        run_dirs = [RunDir(state, run.run_id) for run in runs]
-        configs = [
-            ProxyConfig(
-                run=run,
-                ledger=str(place),
-                run_dir=str(run_dir.path),
-                listen_fd=listener.fileno(),
-                intercept_hosts=plan.hosts,
-                routes=plan.routes,
-                upstream_proxy=plan.upstream_proxy,
-                no_proxy=no_proxy.entries(env),
-                ca_cert_pem=authority.cert_pem,
-                ca_key_pem=authority.key_pem,
-                upstream_ca=write_upstream_trust(run_dir.path, env),
-                only_opened=not _is_loopback(listener),
-                inject_include_usage=inject_include_usage,
-                capture_days=capture_days if capture else None,
-            )
-            for run, run_dir, listener in zip(runs, run_dirs, listeners, strict=True)
-        ]
+        serving = Serving(asked, environment.inherited(), listeners)
+        _serve(serving, listeners[0])
     except CannotRunError as error:
         raise Failure(str(error)) from None
     except OSError as error:
         raise Failure(f"the gateway cannot keep its state: {error}") from None
-    try:
-        _serve(configs, listeners, certificate, env)
-    finally:
-        for run_dir in run_dirs:
-            run_dir.close(keep_log=False)
 
 
-def _serve(
-    configs: Sequence[ProxyConfig],
-    listeners: Sequence[socket.socket],
-    certificate: Path,
-    env: Mapping[str, str],
-) -> None:
+def _serve(serving: Serving, listener: socket.socket) -> None:
     from tokenproxy.launch.summary import say, summary_line
+    from tokenproxy.launch.workers import Workers
 
-    config, listener = configs[0], listeners[0]
     host, port = listener.getsockname()[:2]
     bound = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     # "Every address" is one to listen on, not one to go to.
-    url = f"http://HOST:{port}" if ipaddress.ip_address(host).is_unspecified else bound
+    place = "HOST" if ipaddress.ip_address(host).is_unspecified else bound.rpartition(":")[0][7:]
+    # The token itself is shown nowhere.
+    login, step = ("tokenproxy:TOKEN@", "/~TOKEN") if serving.token else ("", "")
+    api, proxy = f"http://{place}:{port}{step}", f"http://{login}{place}:{port}"
 
     def ready() -> None:
-        say(f"listening on {bound}, ledger {config.ledger}")
-        say(f"as the API:  ANTHROPIC_BASE_URL={url}/anthropic OPENAI_BASE_URL={url}/openai/v1 …")
-        say(f"as a proxy:  HTTPS_PROXY={url} NODE_EXTRA_CA_CERTS={certificate}")
+        say(f"listening on {bound}, ledger {serving.ledger}")
+        say(f"as the API:  ANTHROPIC_BASE_URL={api}/anthropic OPENAI_BASE_URL={api}/openai/v1 …")
+        say(f"as a proxy:  HTTPS_PROXY={proxy} NODE_EXTRA_CA_CERTS={serving.certificate}")
+        for note in serving.notes:
+            say(note)
 
     begun = time.monotonic()
-    if len(listeners) == 1:
-        from tokenproxy.proxy import process
-
-        summary = process.run_loop(
-            process.serve(config, listener, ready=ready, ended=process.until_signal())
-        )
-    else:
-        summary = _serve_by_workers(configs, listeners, env, ready)
+    try:
+        summary = Workers(serving.workers, say).run(ready)
+    except ChildProcessError as error:
+        raise Failure(f"a worker cannot be started: {error}") from None
     elapsed_ms = (time.monotonic() - begun) * 1000
     say(summary_line(summary, elapsed_ms=elapsed_ms, iteration=None))
     for sentence in summary.warnings:
         say(sentence)
     sys.stderr.flush()
-
-
-def _serve_by_workers(
-    configs: Sequence[ProxyConfig],
-    listeners: Sequence[socket.socket],
-    env: Mapping[str, str],
-    ready: Callable[[], None],
-) -> Summary:
-    from tokenproxy.launch.proxy_process import Proxy
-    from tokenproxy.launch.workers import Workers
-
-    proxies = [
-        Proxy(listener, Path(config.run_dir), env)
-        for config, listener in zip(configs, listeners, strict=True)
-    ]
-    try:
-        return Workers(proxies, configs).run(ready)
-    except ChildProcessError as error:
-        raise Failure(f"a worker cannot be started: {error}") from None
 
 
 def _listen(where: str, workers: int, *, allow_remote: bool) -> list[socket.socket]:
@@ -197,23 +184,10 @@ def _listen(where: str, workers: int, *, allow_remote: bool) -> list[socket.sock
         raise Failure(f"--listen {where!r} is not HOST:PORT, for example 127.0.0.1:4040")
     if host not in LOOPBACK and not allow_remote:
         raise Failure(
-            f"--listen {where}: whoever reaches this address could use the gateway; put an"
-            " authenticating proxy in front of 127.0.0.1, or add --allow-remote if only those who"
-            " may use it can reach it (docs/security.md)"
+            f"--listen {where}: other machines could reach this address; add --allow-remote and a"
+            " token if they are to (docs/security.md), or listen on 127.0.0.1"
         )
     try:
         return open_listeners(host, int(port), workers)
     except OSError as error:
         raise Failure(f"cannot listen on {where}: {error.strerror}; choose another port") from None
-
-
-def _is_loopback(listener: socket.socket) -> bool:
-    return ipaddress.ip_address(listener.getsockname()[0]).is_loopback
-
-
-def _without_base_urls(env: dict[str, str]) -> dict[str, str]:
-    """A gateway's own way upstream is its routes', not that of a client's variables."""
-    from tokenproxy.wire.routes import PROVIDERS
-
-    variables = {provider.base_url_env for provider in PROVIDERS.values()}
-    return {name: value for name, value in env.items() if name not in variables}

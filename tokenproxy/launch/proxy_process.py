@@ -179,6 +179,11 @@ class Proxy:
         if self.pid:
             os.kill(self.pid, signal.SIGTERM)
 
+    def retire(self) -> None:
+        """Ask it to take no more connections and to end when it has no more to do."""
+        self.failure = self.failure or "stopped"
+        self._send({"retire": True})
+
     def _spawn(self) -> None:
         ours, theirs = socket.socketpair()
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -116,6 +116,11 @@ class Calls:
         late = loop.call_later(JOURNAL_WAIT_S, go_on_unjournaled)
         self.recorder.opened(start, acknowledge)
 
+    @property
+    def any_open(self) -> bool:
+        """Whether a call is."""
+        return bool(self._live)
+
     async def idle(self, timeout_s: float) -> None:
         """Wait until no call is open, but no longer than ``timeout_s``."""
         if self._live:

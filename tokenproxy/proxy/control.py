@@ -1,8 +1,9 @@
 """The line to the launcher: newline-delimited JSON over an inherited socket pair.
 
 The launcher's first line is the :class:`~tokenproxy.config.ProxyConfig`; then
-``{"child": pid}`` and ``{"finish": IterationEnd}``. We answer ``{"ready": true}``
-or ``{"fatal": sentence}``, and at the end ``{"summary": Summary}``.
+``{"child": pid}`` and ``{"finish": IterationEnd}``, or ``{"retire": true}`` to a gateway's
+worker. We answer ``{"ready": true}`` or ``{"fatal": sentence}``, and at the end
+``{"summary": Summary}``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True):
 
     child: int | None = None
     finish: IterationEnd | None = None
+    retire: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):

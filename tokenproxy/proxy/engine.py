@@ -38,8 +38,10 @@ from mitmproxy.addons import next_layer, proxyserver, tlsconfig  # noqa: E402 - 
 from mitmproxy.proxy import layers, mode_servers, mode_specs  # noqa: E402 - likewise
 from mitmproxy.proxy.layers.http import HTTPMode  # noqa: E402 - likewise
 
+from tokenproxy.config import Limits  # noqa: E402 - likewise
 from tokenproxy.proxy import http1, websocket  # noqa: E402 - likewise
 from tokenproxy.proxy.door import Door  # noqa: E402 - likewise
+from tokenproxy.proxy.reception import UNLIMITED  # noqa: E402 - likewise
 
 http1.install()
 websocket.install()
@@ -52,26 +54,38 @@ IDLE_TIMEOUT_S = 30 * 24 * 3600
 """mitmproxy closes a connection after ten silent minutes; a model may think longer."""
 
 
+BOUNDED_S = 3600
+"""The same where clients are not ours: here it cannot be told who waits for whom."""
+
+
 class Engine(master.Master):
     """A master with only the addons it is given, for connections that it is given."""
 
-    def __init__(self, addons: Sequence[object], door: Door | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        addons: Sequence[object],
+        door: Door | None = None,
+        limits: Limits = UNLIMITED,
+        **settings: Any,
+    ) -> None:
         """Prepare.
 
         Args:
             addons: In their order.
             door: Is told of tunnels that the lane has let in.
+            limits: What a client may cost.
             settings: Options of mitmproxy's.
         """
         super().__init__(options.Options())
         self._door = door
+        self.limits = limits
         self.proxyserver = proxyserver.Proxyserver()  # type: ignore[no-untyped-call] # mitmproxy's
         self.addons.add(self.proxyserver, *addons)  # type: ignore[no-untyped-call] # mitmproxy's
         self.options.update(  # type: ignore[no-untyped-call] # mitmproxy's
             mode=["regular"],
             connection_strategy="lazy",  # a routed host may not even resolve
             upstream_cert=False,
-            tcp_timeout=IDLE_TIMEOUT_S,
+            tcp_timeout=max(BOUNDED_S, limits.idle_s) if limits.idle_s else IDLE_TIMEOUT_S,
             validate_inbound_headers=False,  # odd headers are the two ends' business
             **settings,
         )

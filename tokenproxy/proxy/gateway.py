@@ -14,12 +14,17 @@ from tokenproxy.proxy.handover import Handover
 from tokenproxy.proxy.hosts import host_patterns
 from tokenproxy.proxy.lane.lane import Lane
 from tokenproxy.proxy.lane.leaf import Leaves
-from tokenproxy.proxy.reception import Reception
+from tokenproxy.proxy.reception import UNLIMITED, Reception
 from tokenproxy.record.recorder import Recorder
 
 if TYPE_CHECKING:
     from tokenproxy.proxy.engine import Engine
     from tokenproxy.record.capture import Captures
+
+
+LOOK_AGAIN_S = 0.1
+UNUSED_S = 30.0
+"""How long a connection without a call may keep a process that has a successor."""
 
 
 class Gateway:
@@ -62,6 +67,7 @@ class Gateway:
             port=listener.getsockname()[1],
             inject_include_usage=config.inject_include_usage,
             only=host_patterns(config.intercept_hosts) if config.only_opened else None,
+            limits=config.limits,
             warn=warn,
             captures=captures,
         )
@@ -78,11 +84,29 @@ class Gateway:
             used=lane,
         )
         self._server: asyncio.Server | None = None
+        self._watch: asyncio.Task[None] | None = None
+        """Kept, because the event loop itself holds tasks weakly."""
 
     async def start(self, listener: socket.socket) -> None:
         """Accept connections on ``listener``."""
         loop = asyncio.get_running_loop()
+        if self._reception.limits != UNLIMITED:
+            self._watch = loop.create_task(self._lane.watch())
         self._server = await loop.create_server(self._lane, sock=listener)
+
+    async def retire(self, timeout_s: float) -> None:
+        """Accept no more, and wait until all that are here have what they came for."""
+        if self._server is not None:
+            self._server.close()
+        self._lane.retire()
+        loop = asyncio.get_running_loop()
+        limit, busy = loop.time() + timeout_s, loop.time()
+        while (now := loop.time()) < limit and (self._lane.clients or self._handover.count):
+            if self._lane.clients or self._reception.calls.any_open:
+                busy = now
+            elif now - busy > UNUSED_S:
+                return  # mitmproxy has connections that carry no call
+            await asyncio.sleep(LOOK_AGAIN_S)
 
     async def stop(self, drain_s: float) -> None:
         """Let open calls end for at most ``drain_s`` seconds, then account for them as they are.

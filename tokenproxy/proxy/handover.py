@@ -56,6 +56,11 @@ class Handover:
         self._handle(reader, writer, (host, port))
         return protocol
 
+    @property
+    def count(self) -> int:
+        """How many connections it has."""
+        return len(self._tasks)
+
     async def stop(self) -> None:
         """Mitmproxy's own end, if it ever began."""
         if self._engine is not None:

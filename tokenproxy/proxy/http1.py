@@ -19,6 +19,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import re
+import time
 from collections.abc import Generator, Iterable
 from typing import Any
 
@@ -31,8 +32,11 @@ from mitmproxy.proxy.layers import http as http_layer
 from mitmproxy.proxy.layers.http import _events, _http1, _http2
 from mitmproxy.proxy.layers.http._base import ReceiveHttp
 
+from tokenproxy.proxy.lane.head import LONGEST
+
 _ABSOLUTE = "tokenproxy_absolute_form"
 _GIVEN_UP = "tokenproxy.given_up"
+_BROKEN_OFF = "tokenproxy.broken_off"
 _NO_ANSWER = (
     _events.ErrorCode.CONNECT_FAILED,
     _events.ErrorCode.GENERIC_SERVER_ERROR,
@@ -52,6 +56,11 @@ def is_given_up(flow: http.HTTPFlow) -> bool:
     return bool(flow.metadata.get(_GIVEN_UP))
 
 
+def break_off(flow: http.HTTPFlow) -> None:
+    """Take no more of a request whose body is coming; both its connections are closed."""
+    flow.metadata[_BROKEN_OFF] = True
+
+
 def install() -> None:
     """Put these in the place of mitmproxy's own, once for the process."""
     vars(http_layer).update(
@@ -63,8 +72,14 @@ def install() -> None:
 class Server(_http1.Http1Server):
     """The client's side: marks requests in absolute form."""
 
+    _head_began: float | None = None
+    """When (monotonic) the first bytes of a head came that is not complete."""
+
     def read_headers(self, event: events.ConnectionEvent) -> Generator[commands.Command, Any, None]:
         """As mitmproxy's; the request line is not yet forgotten here."""
+        if self._is_too_much():
+            yield commands.CloseConnection(self.conn)
+            return
         for command in super().read_headers(event):
             if isinstance(command, ReceiveHttp) and isinstance(
                 command.event, _events.RequestHeaders
@@ -73,6 +88,16 @@ class Server(_http1.Http1Server):
                 absolute = bool(request.authority) and request.method != "CONNECT"
                 setattr(request, _ABSOLUTE, absolute)
             yield command
+
+    def _is_too_much(self) -> bool:
+        """Whether a head that is coming is too long, or comes too slowly."""
+        limit_s = ctx.master.limits.head_s  # type: ignore[attr-defined] # the master is our engine
+        if not limit_s or _HEAD_END.search(bytes(self.buf)):
+            self._head_began = None
+            return False
+        now = time.monotonic()
+        self._head_began = self._head_began or now
+        return len(self.buf) > LONGEST or now - self._head_began > limit_s
 
     def send(self, event: _events.HttpEvent) -> Generator[commands.Command, Any, None]:
         """As mitmproxy's, but for the answer that the provider did not give."""
@@ -101,6 +126,18 @@ class Stream(http_layer.HttpStream):
         if isinstance(event, _events.RequestProtocolError):
             self.flow.metadata[_GIVEN_UP] = True
         yield from super().handle_protocol_error(event)
+
+    def state_stream_request_body(
+        self, event: events.Event
+    ) -> Generator[commands.Command, Any, None]:
+        """As mitmproxy's, until it is broken off."""
+        yield from super().state_stream_request_body(event)
+        if self.flow.metadata.pop(_BROKEN_OFF, False):
+            code = _events.ErrorCode.GENERIC_CLIENT_ERROR
+            error = _events.RequestProtocolError(self.stream_id, "broken off", code)
+            yield from self.handle_protocol_error(error)
+            answer = _events.ResponseProtocolError(self.stream_id, "broken off", _NO_ANSWER[0])
+            yield http_layer.SendHttp(answer, self.context.client)
 
     def handle_connect_regular(self) -> Generator[commands.Command, Any, None]:
         """As mitmproxy's for hosts that may be opened; for others the tunnel begins now."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import math
 import re
 import time
+from collections.abc import Callable
 from urllib.parse import unquote, urlsplit
 
 from mitmproxy import http, tls
@@ -14,7 +16,7 @@ from mitmproxy.connection import ConnectionState, Server
 
 from tokenproxy.proxy.director import LOOPBACK, Target
 from tokenproxy.proxy.door import Door
-from tokenproxy.proxy.http1 import is_absolute_form, is_given_up
+from tokenproxy.proxy.http1 import break_off, is_absolute_form, is_given_up
 from tokenproxy.proxy.injection import inject, removes_from, without_extra_chunk
 from tokenproxy.proxy.lane.farewell import HEALTHY, UNSHOWN
 from tokenproxy.proxy.reception import Reception
@@ -57,7 +59,11 @@ class Observer:
             request.stream = False
             flow.response = http.Response.make(403, _ELSEWHERE, _JSON)
             return
-        request.stream = True
+        if _length(request) > (self._reception.limits.body_bytes or math.inf):
+            request.stream = False
+            flow.response = http.Response.make(413, _TOO_LONG, _JSON)
+            return
+        request.stream = self._counted(flow, bytes) if self._reception.limits.body_bytes else True
         target = self._target(flow)
         if target is None:
             _refuse(flow)
@@ -87,7 +93,7 @@ class Observer:
         if tap is None or target.route is None:
             return
         flow.metadata[_TAP] = tap
-        flow.request.stream = tap.request_chunk
+        flow.request.stream = self._counted(flow, tap.request_chunk)
         if self._reception.inject and target.route.usage_on_request:
             flow.request.stream = False
             flow.metadata[_INJECTED] = False
@@ -106,6 +112,23 @@ class Observer:
     def _is_forward(self, flow: http.HTTPFlow) -> bool:
         """Whether the client named the server, rather than us."""
         return flow.client_conn.tls or self._named(flow.request)
+
+    def _counted(
+        self, flow: http.HTTPFlow, chunk: Callable[[bytes], bytes]
+    ) -> Callable[[bytes], bytes]:
+        """``chunk``, until a body that came in chunks is longer than it may be."""
+        left = self._reception.limits.body_bytes
+        if not left:
+            return chunk
+
+        def count(data: bytes) -> bytes:
+            nonlocal left
+            left -= len(data)
+            if left < 0:
+                break_off(flow)
+            return chunk(data)
+
+        return count
 
     def _lets_in(self, flow: http.HTTPFlow) -> bool:
         """Whether the request shows what it must; it is taken off."""
@@ -297,7 +320,8 @@ def _redirect(flow: http.HTTPFlow, target: Target) -> None:
 def _refuse(flow: http.HTTPFlow) -> None:
     flow.request.stream = False
     if _is_health(flow.request):
-        flow.response = http.Response.make(200, HEALTHY, _JSON)
+        body = HEALTHY if flow.request.method == "GET" else b""
+        flow.response = http.Response.make(200, body, _JSON)
         return
     flow.response = http.Response.make(
         404,
@@ -322,6 +346,16 @@ def _unshown(request: http.Request) -> http.Response:
     )
 
 
+def _length(request: http.Request) -> int:
+    """What a request says how long its body is."""
+    said = request.headers.get("content-length", "")
+    return int(said) if said.isascii() and said.isdigit() else 0
+
+
+_TOO_LONG = (
+    b'{"type":"error","error":{"type":"request_too_large","message":'
+    b'"tokenproxy: the request\'s body is too long (--max-body)"}}\n'
+)
 _ELSEWHERE = (
     b'{"type":"error","error":{"type":"permission_error","message":'
     b'"tokenproxy: this listener serves model APIs alone; go to other hosts without it"}}\n'

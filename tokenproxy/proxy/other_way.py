@@ -26,6 +26,7 @@ def make_engine(
             Observer(reception, door, upstream_proxy=config.upstream_proxy),
         ],
         door=door,
+        limits=reception.limits,
         allow_hosts=list(opened),
         ssl_verify_upstream_trusted_ca=config.upstream_ca,
     )

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from tokenproxy.telemetry import switch
 from tokenproxy.wire import routes
 
 if TYPE_CHECKING:
+    from tokenproxy.proxy.gateway import Gateway
     from tokenproxy.record.capture import Captures
 
 logger = logging.getLogger(__name__)
@@ -62,7 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 config,
                 listener,
                 ready=lambda: control.send(Answer(ready=True)),
-                ended=_ordered_end(control),
+                ended=_ordered_end(control, retire := asyncio.Event()),
+                retire=retire,
             )
         )
     except Exception as error:
@@ -108,9 +110,13 @@ async def serve(
     listener: socket.socket,
     *,
     ready: Callable[[], None],
-    ended: Awaitable[IterationEnd | None],
+    ended: Coroutine[Any, Any, IterationEnd | None],
+    retire: asyncio.Event,
 ) -> Summary:
-    """Serve on ``listener`` until ``ended``, then drain, settle the account and sum it up."""
+    """Serve on ``listener`` until ``ended``, then drain, settle the account and sum it up.
+
+    When ``retire`` is set no connection is accepted any more, and the end is when none is left.
+    """
     from tokenproxy.proxy.gateway import Gateway
 
     warnings: dict[str, None] = {}  # in order, each once: a gateway may live for months
@@ -140,7 +146,7 @@ async def serve(
         name="tokenproxy-imports",
         daemon=True,
     ).start()
-    end = await ended
+    end = await _end_of(gateway, ended, retire)
     over.set()
     await gateway.stop(config.drain_s)
     summary = await asyncio.to_thread(recorder.finish, end)
@@ -179,16 +185,28 @@ OTHER_WAY = ("codex",)
 """Commands that are known to need mitmproxy: these speak HTTP/2 beside their calls."""
 
 
-async def until_signal() -> None:
-    """Wait for SIGINT or SIGTERM: the end of a standing gateway."""
+RETIRE_S = 3600.0
+"""How long a process that has a successor finishes what it has."""
+
+
+async def _end_of(
+    gateway: Gateway, ended: Coroutine[Any, Any, IterationEnd | None], retire: asyncio.Event
+) -> IterationEnd | None:
+    """Wait for ``ended``, or for having retired."""
+
+    async def retired() -> None:
+        await retire.wait()
+        await gateway.retire(RETIRE_S)
+
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    await stop.wait()
+    waits = loop.create_task(ended), loop.create_task(retired())
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for task in waits:
+        task.cancel()
+    return waits[0].result() if waits[0].done() else None
 
 
-async def _ordered_end(control: Control) -> IterationEnd | None:
+async def _ordered_end(control: Control, retire: asyncio.Event) -> IterationEnd | None:
     """Wait for the launcher's ``finish``, a SIGTERM, or the end of an orphaned command."""
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[IterationEnd | None] = loop.create_future()
@@ -208,6 +226,8 @@ async def _ordered_end(control: Control) -> IterationEnd | None:
         while (order := control.read_order()) is not None:
             if order.child is not None:
                 child.append(order.child)
+            if order.retire:
+                loop.call_soon_threadsafe(retire.set)
             if order.finish is not None:
                 loop.call_soon_threadsafe(settle, order.finish)
                 return

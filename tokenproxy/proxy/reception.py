@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tokenproxy.config import RunContext
+from tokenproxy.config import Limits, RunContext
 from tokenproxy.proxy.calls import Calls
 from tokenproxy.proxy.director import Director, Target
 from tokenproxy.proxy.settle import STOPPED
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+UNLIMITED = Limits()
+
 
 class Reception:
     """Knows the way of every request and opens the calls. Belongs to the event loop."""
@@ -40,6 +42,7 @@ class Reception:
         port: int,
         inject_include_usage: bool = False,
         only: Sequence[str] | None = None,
+        limits: Limits = UNLIMITED,
         warn: Callable[[str], None] = logger.warning,
         captures: Captures | None = None,
     ) -> None:
@@ -52,6 +55,7 @@ class Reception:
             port: Ours.
             inject_include_usage: Requests gain OpenAI's option where they lack it.
             only: Patterns of ``host:port`` that clients may name; None: any.
+            limits: What a client may cost.
             warn: Takes a sentence for the user.
             captures: Keeps the calls' bodies; None: nobody does.
         """
@@ -63,6 +67,7 @@ class Reception:
         self.port = port
         self.inject = inject_include_usage
         self.warn = warn
+        self.limits = limits
         self._only = None if only is None else re.compile("|".join(only), re.IGNORECASE)
         self._closed = False
 

@@ -188,8 +188,10 @@ def test_what_a_killed_container_had_open_the_next_one_accounts_for(
 
 
 def test_as_it_is_it_listens_on_its_own_network(engine: Engine, image: str, volume: str) -> None:
-    with serving(engine, image, "--network=none", volume) as gateway:
+    token = "--env=TOKENPROXY_SERVE_TOKEN=a-token-of-24-characters"
+    with serving(engine, image, "--network=none", token, volume) as gateway:
         assert "http://0.0.0.0:4040" in gateway.said[0]
+        assert "HOST:4040/~TOKEN/anthropic" in gateway.said[1]
         assert gateway.is_healthy()
         program = (
             "import urllib.request as r; print(r.urlopen('http://127.0.0.1:4040/healthz').status)"
@@ -208,10 +210,19 @@ def test_where_nobody_serves_it_is_not_healthy(engine: Engine, image: str) -> No
         engine("rm", "--force", "--time=0", "--volumes", "idle")
 
 
+def test_where_others_reach_it_it_asks_for_a_token(engine: Engine, image: str) -> None:
+    ended = engine(
+        "run", "--rm", "--network=none", *HARDENED, *limits(), image, check=False
+    )  # fmt: skip
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1, ended.stderr
+    assert "--token-file" in ended.stderr
+
+
 def test_a_volume_that_it_may_not_write_is_one_sentence(engine: Engine, image: str) -> None:
     ended = engine(
-        "run", "--rm", "--network=none", *HARDENED, *limits(), "--user=12345:12345", image,
-        check=False,
+        "run", "--rm", "--network=none", *HARDENED, *limits(), "--user=12345:12345",
+        "--env=TOKENPROXY_NO_TOKEN=1", image, check=False,
     )  # fmt: skip
     assert ended.returncode == 2
     assert ended.stderr.count("\n") == 1, ended.stderr

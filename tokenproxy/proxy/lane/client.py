@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 
 from tokenproxy.proxy.director import Target
 from tokenproxy.proxy.lane.exchange import Exchange
-from tokenproxy.proxy.lane.farewell import Farewell, healthy, is_health, unshown
+from tokenproxy.proxy.lane.farewell import (
+    TOO_LONG,
+    TOO_LONG_A_HEAD,
+    TOO_MANY,
+    TOO_SLOW,
+    Farewell,
+    healthy,
+    is_health,
+    unshown,
+)
 from tokenproxy.proxy.lane.head import LONGEST, ProtocolError, RequestHead, read_connect
 from tokenproxy.proxy.lane.hello import NoHelloError, read_hello
 from tokenproxy.proxy.lane.pipe import Far
@@ -53,16 +62,25 @@ class Client(asyncio.Protocol):
         self.full = False
         """Whether it takes no more for now."""
         self._gone = False
+        self._loop = asyncio.get_running_loop()
+        self._heard = self._loop.time()
+        """When it was last heard of, as far as it is waited for."""
+        self._new = True
+        """It has not asked for anything yet."""
+        self._body_bytes = 0
+        """Of the request that is coming."""
 
     # -- asyncio --------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has come."""
         self._transport = transport  # type: ignore[assignment] # uvloop's has the same methods
-        if self._lane.door.knows(transport):
-            self._lane.clients.add(self)
-        else:
+        if not self._lane.door.knows(transport):
             self._turn_away(None)
+        elif self._lane.is_full():
+            self._turn_away(TOO_MANY)
+        else:
+            self._lane.clients.add(self)
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
@@ -121,6 +139,8 @@ class Client(asyncio.Protocol):
     def _read(self, data: bytes) -> None:
         if self._gone:
             return
+        if self._exchange is not None or not self._buffer:
+            self._heard = self._loop.time()
         if self._exchange is not None and not self._exchange.request_over:
             try:
                 used = self._exchange.feed(data)
@@ -129,6 +149,10 @@ class Client(asyncio.Protocol):
                 self._close()
                 return
             data = data[used:]
+            self._body_bytes += used
+            if self._lane.is_too_long(self._body_bytes):
+                self._close()  # it came in chunks, and is on its way
+                return
             if not data or self._gone:
                 return
         self._buffer = self._buffer + data if self._buffer else data
@@ -161,21 +185,28 @@ class Client(asyncio.Protocol):
         target = self._target(head) if head is not None else None
         if head is None or target is None:
             self._hand_over()
-            return
-        self._buffer = b""
-        self._begin(head, target)
-        if rest:
-            self._read(rest)
+        elif self._lane.is_too_long(head.body):
+            self._turn_away(TOO_LONG)
+        else:
+            self._buffer = b""
+            self._begin(head, target)
+            if rest:
+                self._read(rest)
 
     def _read_no_head(self) -> None:
         """What comes is none of the lane's heads: mitmproxy may know it."""
-        if self._tunnel is None and self._lane.door.asks:
+        if self._tunnel is None and self._lane.limits.head_s and len(self._buffer) > LONGEST:
+            self._turn_away(TOO_LONG_A_HEAD)
+        elif self._tunnel is None and self._lane.door.asks:
             self._turn_away(unshown(self._buffer))
         else:
             self._hand_over()
 
     def _let_in(self, raw: bytes) -> bytes | None:
         """The head without what it shows us; None if it was answered here."""
+        if self._lane.limits.head_s and len(raw) > LONGEST:
+            self._turn_away(TOO_LONG_A_HEAD)
+            return None
         shown = self._lane.door.let_in(raw)
         if is_health(raw):
             self._turn_away(healthy(raw))
@@ -206,6 +237,7 @@ class Client(asyncio.Protocol):
 
     def _begin(self, head: RequestHead, target: Target) -> None:
         reception = self._lane.reception
+        self._new, self._body_bytes = False, 0
         # A WebSocket's route is no call, and one asked for elsewhere carries none.
         is_call = not head.upgrade and target.route is not None and not target.route.socket
         tap = reception.tap(target, head.fields) if is_call else None
@@ -238,6 +270,7 @@ class Client(asyncio.Protocol):
             self._hand_over()
             return
         self._tunnel, self._connect, self._buffer = asked, raw, b""
+        self._new = False
         self._transport.write(CONNECTED)
 
     async def _lay_tunnel(self, host: str, port: int) -> None:
@@ -320,7 +353,8 @@ class Client(asyncio.Protocol):
         self._exchange = None
         if self._gone:
             return
-        if not keep_alive:
+        self._heard = self._loop.time()
+        if not keep_alive or (self._lane.retiring and not self._buffer):
             self.close(whole=whole)
             return
         self._resume("upstream")
@@ -380,6 +414,32 @@ class Client(asyncio.Protocol):
 
     # -- the end --------------------------------------------------------------
 
+    def close_if_idle(self) -> None:
+        """Close, unless something is under way, or its first request is."""
+        busy = self._new or self._is_begun() or self._exchange is not None
+        if not busy and self._laying is None:
+            self.close(whole=True)
+
+    def close_if_overdue(self, now: float) -> None:
+        """Close, if it owes us something for longer than it may."""
+        limits = self._lane.limits
+        if self._exchange is None:
+            limit = limits.head_s if self._new or self._is_begun() else limits.idle_s
+        else:
+            waits_for_us = self._exchange.request_over or self._paused
+            limit = 0.0 if waits_for_us else limits.idle_s
+        if self._far is not None or not limit or now - self._heard < limit:
+            return
+        if self._exchange is None and self._tunnel is None:
+            self._turn_away(TOO_SLOW)
+        else:
+            self.close(whole=False)
+
+    def _is_begun(self) -> bool:
+        """Whether a request has begun to come, or what leads to one."""
+        shaking_hands = self._tls is not None and not self._tls.established
+        return bool(self._buffer or self._connect or shaking_hands)
+
     def _hand_over(self) -> None:
         """Give the connection to mitmproxy, with all that has come of this request."""
         self._leave()
@@ -396,6 +456,10 @@ class Client(asyncio.Protocol):
         self._inside.data_received(received)
 
     def _turn_away(self, said: bytes | None) -> None:
+        if self._tls is not None and said is not None:
+            self.write(said)
+            self.close(whole=True)
+            return
         self._leave()
         Farewell(self._transport, said)
 

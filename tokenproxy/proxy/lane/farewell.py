@@ -66,6 +66,16 @@ def unshown(asked: bytes) -> bytes:
 
 
 UNSHOWN = "put the token into the base URL: http://HOST:PORT/~TOKEN/anthropic, …/~TOKEN/openai/v1"
+TOO_MANY = answer(
+    "503 Service Unavailable", "overloaded_error", "too many connections (--max-connections)"
+)
+TOO_LONG = answer(
+    "413 Content Too Large", "request_too_large", "the request's body is too long (--max-body)"
+)
+TOO_LONG_A_HEAD = answer(
+    "431 Request Header Fields Too Large", "request_too_large", "the request's head is too long"
+)
+TOO_SLOW = answer("408 Request Timeout", "timeout_error", "no request came in time")
 NOT_YOURS = answer(
     "403 Forbidden",
     "permission_error",

@@ -18,10 +18,17 @@ from tokenproxy.proxy.reception import Reception
 from tokenproxy.proxy.tap import Tap
 
 HTTPS_PORT = 443
+LOOK_S = 1.0
+"""How often it is looked for clients that take too long."""
 
 
 class Handler(Protocol):
     """mitmproxy, for connections that are not for the lane."""
+
+    @property
+    def count(self) -> int:
+        """How many of them it has."""
+        ...
 
     def adopt(self, transport: asyncio.Transport, received: bytes, *, answered: bool) -> None:
         """Take over a connection.
@@ -80,6 +87,8 @@ class Lane:
         self.door = door
         self.contexts = ServerContexts(leaf)
         self.clients: set[Client] = set()
+        self.retiring = False
+        self.limits = reception.limits
         self._opened = re.compile("|".join(opened), re.IGNORECASE)
         self._trusted = trusted
         self._sessions: dict[tuple[Place, bool], ssl.SSLSession] = {}
@@ -88,6 +97,30 @@ class Lane:
     def __call__(self) -> Client:
         """A protocol for a connection that has come."""
         return Client(self)
+
+    def is_full(self) -> bool:
+        """Whether there are as many connections as there may be."""
+        most = self.limits.connections
+        return bool(most) and len(self.clients) + self.handler.count >= most
+
+    def is_too_long(self, body: int | str) -> bool:
+        """Whether a request's body is; of one in chunks that shows only as it comes."""
+        most = self.limits.body_bytes
+        return bool(most) and isinstance(body, int) and body > most
+
+    async def watch(self) -> None:
+        """Close connections whose clients take too long. Never ends."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            now = asyncio.get_running_loop().time()
+            for client in list(self.clients):
+                client.close_if_overdue(now)
+
+    def retire(self) -> None:
+        """Keep no connection for further requests."""
+        self.retiring = True
+        for client in list(self.clients):
+            client.close_if_idle()
 
     def opens(self, host: str, port: int) -> bool:
         """Whether a tunnel to this place is opened, and may be laid at all."""
