@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -112,10 +113,10 @@ def test_every_step_is_in_the_journal_before_it_counts(
     seen: list[list[str]] = []
     real = ledger.append
 
-    def spy(path: Path, lines: list[bytes], *, wait_s: float) -> ledger.Mark:
+    def spy(path: Path, lines: list[bytes], **how: Any) -> ledger.Mark:
         text = (runs / "run-1" / "journal-0.jsonl").read_text()
         seen.append([line[6 : line.index('"', 6)] for line in text.splitlines()])
-        return real(path, lines, wait_s=wait_s)
+        return real(path, lines, **how)
 
     monkeypatch.setattr(ledger, "append", spy)
     account.open([start("c-1")])
@@ -135,9 +136,9 @@ def test_many_calls_are_settled_with_one_append(
     sizes: list[int] = []
     real = ledger.append
 
-    def spy(path: Path, lines: list[bytes], *, wait_s: float) -> ledger.Mark:
+    def spy(path: Path, lines: list[bytes], **how: Any) -> ledger.Mark:
         sizes.append(len(lines))
-        return real(path, lines, wait_s=wait_s)
+        return real(path, lines, **how)
 
     monkeypatch.setattr(ledger, "append", spy)
     account.open([start(f"c-{n}") for n in range(100)])
@@ -375,12 +376,12 @@ def test_a_batch_that_the_disk_cuts_in_two_is_completed(
     account._prices.load()
     refused = [2]
 
-    def cut(path: Path, lines: list[bytes], *, wait_s: float) -> ledger.Mark:
+    def cut(path: Path, lines: list[bytes], **how: Any) -> ledger.Mark:
         if refused[0]:
             written, refused[0] = refused[0], 0
-            real(path, lines[:written], wait_s=wait_s)
+            real(path, lines[:written], **how)
             raise ledger.LedgerError("No space left.", written=written)
-        return real(path, lines, wait_s=wait_s)
+        return real(path, lines, **how)
 
     real = ledger.append
     monkeypatch.setattr(ledger, "append", cut)

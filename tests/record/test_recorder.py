@@ -154,9 +154,8 @@ def test_an_opening_is_acknowledged_once_it_is_on_disk(tmp_path: Path, runs: Pat
 
 
 def test_openings_do_not_wait_for_long_bodies_nor_for_prices(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(recorder_module, "_LONG_BODY", 1)
     reading_now, go_on = threading.Event(), threading.Event()
     read: list[bytes] = []
 

@@ -22,6 +22,7 @@ import msgspec
 from tokenproxy.config import IterationEnd, RunContext
 from tokenproxy.record import journal as wal
 from tokenproxy.record import ledger as book
+from tokenproxy.record.badge import Badge, badge_of
 from tokenproxy.record.call import Call, CallEnd, CallStart, identified
 from tokenproxy.record.ended import (
     Ended,
@@ -55,7 +56,7 @@ STOPPED = "proxy_stopped"
 """Error of calls that were still open when the run was over."""
 
 LOCK_WAIT_S = 0.05
-"""How long one try to append waits. Requests wait for the thread that waits here."""
+"""How long one try to append waits. Openings do not wait for it, the ends of calls do."""
 
 SOON_S = 0.02
 RETRY_S = 1.0
@@ -75,7 +76,20 @@ class Account:
         sinks: Sequence[Sink],
         dialects: Callable[[str], Dialect],
         seen: Path | None = None,
+        meanwhile: book.Pause = time.sleep,
     ) -> None:
+        """Open a run's account, and its journal.
+
+        Args:
+            run: The iteration that all calls belong to.
+            ledger: Where rows go.
+            journal: This account's own journal, a new file.
+            sinks: Told of every call after the ledger has it.
+            dialects: Dialect by name.
+            seen: What batch results are in the ledger; None keeps nothing.
+            meanwhile: Called between the steps of long work with 0, and with seconds
+                where there is something to wait for; may open calls.
+        """
         self.tally = Tally()
         self._run = run
         self._ledger = ledger
@@ -97,7 +111,9 @@ class Account:
         """The last append failed, and not because somebody held the lock."""
         self._next_try = 0.0
         self._locked_since: float | None = None
+        self._meanwhile = meanwhile
         self._journal = self._open_journal(journal)
+        self._badge = None if self._journal is None else Badge(badge_of(self._journal.path))
 
     # -- the life of a call -------------------------------------------------
 
@@ -267,6 +283,8 @@ class Account:
         if self._journal is not None:
             self._journal.close(settled=not (left or self._abandoned))
             self._journal = None
+        if self._badge is not None:
+            self._badge.remove()
 
     def _price(self, most: int) -> None:
         """Make rows of what has ended, once prices are there."""
@@ -286,6 +304,7 @@ class Account:
                 continue
             for _, row in rows:
                 self.tally.count(row)
+            self._meanwhile(0)
 
     def _forget(self) -> None:
         """Leave to the journal what is too much for memory while the ledger refuses it."""
@@ -300,7 +319,7 @@ class Account:
         self.flush()
         lines = [line for ended in batch for line in ended.lines]
         try:
-            end = book.append(self._ledger, lines, wait_s=wait_s) if lines else None
+            end = self._write(lines, wait_s) if lines else None
         except book.LedgerBusyError as error:
             self._hopeless = False
             self._be_patient(error)
@@ -317,6 +336,11 @@ class Account:
         self._compact()
         return True
 
+    def _write(self, lines: Sequence[bytes], wait_s: float) -> book.Mark:
+        return book.append(
+            self._ledger, lines, wait_s=wait_s, pause=self._meanwhile, badge=self._badge
+        )
+
     def _settled(self, batch: Sequence[Ended], end: book.Mark | None) -> None:
         """These are in the ledger: mark them so, then tell the sinks."""
         ids = journaled(batch)
@@ -327,6 +351,7 @@ class Account:
             self._ended.popleft()
             self._seen.keep(ended.call.start.provider, counted(ended.call))
             self._tell(ended)
+            self._meanwhile(0)
 
     def _be_patient(self, error: book.LedgerError) -> None:
         now = time.monotonic()

@@ -19,20 +19,23 @@ from __future__ import annotations
 import fcntl
 import itertools
 import os
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
+from tokenproxy.record.badge import Badge
 from tokenproxy.record.lines import Line, Verification, iter_rows, tail_rows, verify
-from tokenproxy.record.lock import LedgerBusyError, LedgerError, Locked, open_locked
+from tokenproxy.record.lock import LedgerBusyError, LedgerError, Locked, Pause, open_locked
 
 __all__ = [
     "LedgerBusyError",
     "LedgerError",
     "Line",
     "Mark",
+    "Pause",
     "Verification",
     "append",
     "iter_rows",
@@ -54,20 +57,29 @@ class Mark(msgspec.Struct, frozen=True):
     """Bytes."""
 
 
-def append(path: Path, lines: Sequence[bytes], *, wait_s: float = LOCK_WAIT_S) -> Mark:
+def append(
+    path: Path,
+    lines: Sequence[bytes],
+    *,
+    wait_s: float = LOCK_WAIT_S,
+    pause: Pause = time.sleep,
+    badge: Badge | None = None,
+) -> Mark:
     """Append lines, each ending in its only newline. Returns the ledger's end after them.
 
     Args:
         path: The ledger; its directory must exist.
         lines: Encoded rows; none at all only mends what a killed writer has left.
         wait_s: How long to wait for other writers, seconds.
+        pause: What to do meanwhile: called with seconds, and back after them or before.
+        badge: Of whoever appends often.
 
     Raises:
         LedgerBusyError: Other writers did not let us in; nothing was written.
         LedgerError: The ledger cannot be written; ``written`` lines are in it.
     """
     try:
-        with open_locked(path, wait_s) as ledger:
+        with open_locked(path, wait_s, pause, badge) as ledger:
             _write(ledger, lines, path)
             status = os.fstat(ledger.fd)
             return Mark(status.st_ino, status.st_size)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tokenproxy.record import journal
+from tokenproxy.record import badge, journal
 
 LOG = "proxy.log"
 KEEP_LOG_S = 7 * 24 * 3600
@@ -39,8 +39,9 @@ def _tidy(place: Path) -> None:
     with _owned(place):
         if any(place.glob(journal.GLOB)):
             return
-        for useless in (*place.glob("*.pem"), *place.glob(journal.UNFINISHED)):
-            useless.unlink()
+        for pattern in ("*.pem", badge.GLOB, journal.UNFINISHED):
+            for useless in place.glob(pattern):
+                useless.unlink()
         log = place / LOG
         if log.exists() and (
             not log.stat().st_size or time.time() - log.stat().st_mtime > KEEP_LOG_S

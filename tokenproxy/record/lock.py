@@ -23,7 +23,7 @@ import os
 import socket
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -31,6 +31,8 @@ from pathlib import Path
 import msgspec
 
 from tokenproxy.processes import running
+from tokenproxy.record import turn
+from tokenproxy.record.badge import Badge
 
 ANCESTOR_STALE_S = 0.9
 """Age at which a lock without an owner (a directory, or not our format) counts as dead.
@@ -40,9 +42,19 @@ The ancestor itself waits half a second for it and then appends without."""
 FOREIGN_STALE_S = 60.0
 """The same for a lock file from another machine, where ``flock`` may not reach."""
 
-_FIRST_PAUSE_S = 0.0002
-_LONGEST_PAUSE_S = 0.002
-"""An append takes about 0.1 ms: who waits much longer than that sleeps while the lock is free."""
+_TURN_AFTER_S = 0.001
+"""Whoever has waited so long takes the turn, if nobody has it."""
+_COURTESY_S = 0.05
+"""How long anybody holds back for one who has the turn: that one may have been stopped."""
+
+_PAUSE_S = 0.0003
+"""Between two looks at the lock. An append takes 0.05 ms: who sleeps much longer sleeps while the
+lock is free, and many that sleep shorter are in the way of the one that has it."""
+_LONG_S, _PAUSE_LATER_S = 0.002, 0.0001
+"""Who has waited long looks more often, so that the oldest is likely to have the next turn."""
+_PAUSE_IN_TURN_S = 0.00003
+_STUCK_S, _PART_OF_WAIT, _LONGEST_PAUSE_S = 0.02, 16, 0.005
+"""From then on somebody has stopped in the middle, and pauses grow with the time waited."""
 
 
 class LedgerError(Exception):
@@ -80,24 +92,65 @@ class Locked(msgspec.Struct, frozen=True):
     None: none was killed at it."""
 
 
+type Pause = Callable[[float], object]
+"""Sleeps for so many seconds, or less."""
+
+
+class _Patience:
+    """What is left of the time that one is ready to wait."""
+
+    def __init__(self, wait_s: float, pause: Pause) -> None:
+        self._began = time.monotonic()
+        self._wait_s = wait_s
+        self._pause = pause
+
+    @property
+    def waited_s(self) -> float:
+        return time.monotonic() - self._began
+
+    def wait(self, path: Path, *, in_turn: bool = False) -> None:
+        """Pause once.
+
+        Raises:
+            LedgerBusyError: There is no time left.
+        """
+        waited = self.waited_s
+        left = self._wait_s - waited
+        if left <= 0:
+            raise LedgerBusyError(f"Another program holds the lock of the ledger ({path}).")
+        self._pause(min(_pause_s(waited, in_turn=in_turn), left))
+
+
+def _pause_s(waited_s: float, *, in_turn: bool) -> float:
+    if waited_s > _STUCK_S:
+        return min(waited_s / _PART_OF_WAIT, _LONGEST_PAUSE_S)
+    if in_turn:
+        return _PAUSE_IN_TURN_S
+    return _PAUSE_LATER_S if waited_s > _LONG_S else _PAUSE_S
+
+
 @contextmanager
-def open_locked(path: Path, wait_s: float) -> Iterator[Locked]:
+def open_locked(
+    path: Path, wait_s: float, pause: Pause = time.sleep, badge: Badge | None = None
+) -> Iterator[Locked]:
     """The ledger opened for appending, created if absent, nobody else writing.
 
     Args:
         path: The ledger; its directory must exist.
         wait_s: How long to wait for others, seconds.
+        pause: What to do between two looks at the lock.
+        badge: What to make the lock file of, where it can be.
 
     Raises:
         LedgerBusyError: The lock was not to be had in time.
         LedgerError: The ledger is no regular file.
         OSError: The ledger or its lock cannot be opened.
     """
-    deadline = time.monotonic() + wait_s
-    fd, serialized = _open_alone(path, deadline)
+    patience = _Patience(wait_s, pause)
+    fd, serialized = _open_alone(path, patience)
     try:
         lock = path.with_name(path.name + ".lock")
-        ours_from = _create(lock, fd, deadline, serialized=serialized)
+        ours_from = _create(lock, fd, patience, badge, serialized=serialized)
         try:
             yield Locked(fd, ours_from)
         finally:
@@ -109,13 +162,13 @@ def open_locked(path: Path, wait_s: float) -> Iterator[Locked]:
         os.close(fd)
 
 
-def _open_alone(path: Path, deadline: float) -> tuple[int, bool]:
+def _open_alone(path: Path, patience: _Patience) -> tuple[int, bool]:
     """Open the ledger and hold its flock. False where the file system has none."""
     while True:
         fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             _require_file(fd, path)
-            serialized = _flock(fd, path, deadline)
+            serialized = _flock(fd, path, patience)
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(fd), path.stat()):
                     return fd, serialized
@@ -131,30 +184,42 @@ def _require_file(fd: int, path: Path) -> None:
         raise LedgerError(f"The ledger {path} is not a regular file.")
 
 
-def _flock(fd: int, path: Path, deadline: float) -> bool:
-    pause = _FIRST_PAUSE_S
-    while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pause = _sleep(pause, deadline, path)
-        except OSError as error:
-            if error.errno in {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}:
-                return False
-            raise
-        else:
-            return True
+def _flock(fd: int, path: Path, patience: _Patience) -> bool:
+    ours = False
+    try:
+        while True:
+            waited = patience.waited_s
+            if ours or waited > _COURTESY_S or not turn.taken(fd):
+                try:
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    pass
+                except OSError as error:
+                    if error.errno in {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}:
+                        return False
+                    raise
+                else:
+                    return True
+            ours = ours or (waited > _TURN_AFTER_S and turn.take(fd))
+            patience.wait(path, in_turn=ours)
+    finally:
+        if ours:
+            turn.give_back(fd)
 
 
-def _create(lock: Path, fd: int, deadline: float, *, serialized: bool) -> int | None:
+def _create(
+    lock: Path, fd: int, patience: _Patience, badge: Badge | None, *, serialized: bool
+) -> int | None:
     """Take the second lock of the ledger ``fd``. Returns what :attr:`Locked.ours_from` says."""
-    pause = _FIRST_PAUSE_S
     ours_from: int | None = None
     watched: tuple[int, int] | None = None
     since = time.monotonic()
     while True:
+        ledger = os.fstat(fd)
+        # Whoever finds us dead must know where the first of the dead began.
+        end = ledger.st_size if ours_from is None else ours_from
         try:
-            lock_fd = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            _make(lock, _ourselves(ledger.st_ino, end), badge)
         except FileExistsError:
             seen = _look(lock)
             if seen is None:
@@ -163,26 +228,29 @@ def _create(lock: Path, fd: int, deadline: float, *, serialized: bool) -> int | 
                 watched, since = (seen.st_ino, seen.st_mtime_ns), time.monotonic()
             # The file's age by its own clock, or as long as we have been looking at it.
             age = max(time.time() - seen.st_mtime, time.monotonic() - since)
-            ledger = os.fstat(fd)
             holder = _holder(lock) if stat.S_ISREG(seen.st_mode) else None
             if _dead(holder, age, serialized=serialized):
                 if holder is not None and holder.inode == ledger.st_ino:
                     ours_from = holder.end
                 _break(lock, seen)
                 continue
-            pause = _sleep(pause, deadline, lock)
+            patience.wait(lock)
         else:
-            try:
-                ledger = os.fstat(fd)
-                # Whoever finds us dead must know where the first of the dead began.
-                end = ledger.st_size if ours_from is None else ours_from
-                os.write(lock_fd, msgspec.json.encode(_ourselves(ledger.st_ino, end)))
-            except OSError:
-                lock.unlink()
-                raise
-            finally:
-                os.close(lock_fd)
             return ours_from
+
+
+def _make(lock: Path, holder: Holder, badge: Badge | None) -> None:
+    says = msgspec.json.encode(holder)
+    if badge is not None and badge.link(lock, says):
+        return
+    fd = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        os.write(fd, says)
+    except OSError:
+        lock.unlink()
+        raise
+    finally:
+        os.close(fd)
 
 
 def _look(lock: Path) -> os.stat_result | None:
@@ -226,14 +294,6 @@ def _break(lock: Path, seen: os.stat_result) -> None:
                 aside.rmdir()
         else:
             aside.unlink()
-
-
-def _sleep(pause: float, deadline: float, path: Path) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise LedgerBusyError(f"Another program holds the lock of the ledger ({path}).")
-    time.sleep(min(pause, left))
-    return min(pause * 2, _LONGEST_PAUSE_S)
 
 
 def _ourselves(inode: int = 0, end: int = 0) -> Holder:

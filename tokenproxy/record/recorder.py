@@ -1,13 +1,20 @@
 """The recorder: from what the proxy sees to journal, ledger and sinks, in one thread.
 
-The proxy's event loop only puts events into a queue. The recorder's thread takes
-all that are there and works in this order:
+The proxy's event loop only hands events over. The recorder's thread has two ways
+of working:
 
-1. *Openings first*: journal and acknowledge them, because requests wait for it.
-2. The others as they came. Before each long one openings are looked for again.
-3. The latest *news* of each response that is still under way; earlier ones of the
-   same batch, and those of responses that have ended in it, are of no use any more.
-4. *Settle* the calls that ended, all with one lock and one write.
+* *Openings at once*: journaled and acknowledged, because requests wait for it. They
+  are looked for between any two steps of the rest, and while it waits for the
+  ledger's lock.
+* *The rest by turns*, at most one in ``TURN_S``. The first event after a quiet time is
+  worked off at once; what comes soon after it waits for the next turn. A turn takes
+  all that is there: the events as they came, then the latest *news* of each response
+  that is still under way (earlier ones, and those of responses that have ended, are of
+  no use any more), then all calls that ended are *settled* with one lock and one write.
+
+So one call costs its journal entries, a lock and a write, and a hundred calls at once
+cost hardly more of these, nor more waking of this thread, which the event loop would
+pay for: both share the interpreter.
 
 Settling is put off, without holding up the rest, while the price library is
 being imported (0.3 s, once) and while somebody else holds the ledger's lock.
@@ -48,8 +55,8 @@ LATE = "The recorder did not finish in time; what is missing is appended at the 
 SEEN_RESULTS = "batch-results-seen"
 """File in the state directory: see :mod:`tokenproxy.record.seen`."""
 
-_LONG_BODY = 64 * 1024
-"""Bytes of a request that takes long enough to read that others should not wait for it."""
+TURN_S = 0.004
+"""From the end of one turn to the beginning of the next."""
 
 
 class _Opened(msgspec.Struct, frozen=True):
@@ -90,8 +97,8 @@ class _Finish(msgspec.Struct, frozen=True):
     """On the monotonic clock, seconds."""
 
 
-type _Event = _Opened | _Requested | _Asked | _Passed | _Closed | Recovery | _Finish
-"""What is dealt with in order."""
+type _Event = _Requested | _Asked | _Passed | _Progressed | _Closed | Recovery | _Finish
+"""What is dealt with by turns."""
 
 
 class Recorder:
@@ -129,13 +136,19 @@ class Recorder:
             sinks=sinks,
             dialects=dialects or _routes_dialect,
             seen=None if runs is None else runs.parent / SEEN_RESULTS,
+            meanwhile=self._answer,
         )
         self._runs = runs
         self._resumed = resumed
-        self._queue: SimpleQueue[_Event | _Progressed] = SimpleQueue()
+        self._urgent: SimpleQueue[_Opened | None] = SimpleQueue()
+        """Openings; None only wakes the thread."""
         self._later: deque[_Event] = deque()
-        self._news: dict[str, _Progressed] = {}
-        """The latest of each call that was not dealt with yet."""
+        self._asleep = False
+        """The thread waits for anything to happen, not for its next turn."""
+        self._hurry = False
+        """The end has come: no turn is waited for."""
+        self._next_turn = 0.0
+        """On the monotonic clock, seconds."""
         self._finish: _Finish | None = None
         self._thread = threading.Thread(target=self._work, name="tokenproxy-recorder", daemon=True)
         self._recovery: threading.Thread | None = None
@@ -155,7 +168,7 @@ class Recorder:
 
     def opened(self, start: CallStart, ack: Callable[[], None] | None = None) -> None:
         """A request's headers have come. Our thread calls ``ack`` once it is journaled."""
-        self._queue.put(_Opened(start, ack))
+        self._urgent.put(_Opened(start, ack))
 
     def requested(self, call_id: str, body: bytes | None, encoding: str = "") -> None:
         """A request is complete.
@@ -165,23 +178,23 @@ class Recorder:
             body: As sent; None if it was not kept.
             encoding: Its ``Content-Encoding``; undone in our thread.
         """
-        self._queue.put(_Requested(call_id, body, encoding))
+        self._put(_Requested(call_id, body, encoding))
 
     def asked(self, call_id: str, request: RequestFacts) -> None:
         """A request that was read already (a WebSocket's message)."""
-        self._queue.put(_Asked(call_id, request))
+        self._put(_Asked(call_id, request))
 
     def passed(self, provider: str, server_address: str) -> None:
         """A request to a provider that is no model call went by."""
-        self._queue.put(_Passed(provider, server_address))
+        self._put(_Passed(provider, server_address))
 
     def progressed(self, call_id: str, reading: Reading) -> None:
         """News of a response; ``reading`` is a copy."""
-        self._queue.put(_Progressed(call_id, reading, time.time_ns()))
+        self._put(_Progressed(call_id, reading, time.time_ns()))
 
     def closed(self, call_id: str, end: CallEnd) -> None:
         """A call is over."""
-        self._queue.put(_Closed(call_id, end))
+        self._put(_Closed(call_id, end))
 
     def finish(self, end: IterationEnd | None, timeout_s: float = 5.0) -> Summary:
         """Settle everything, flush the sinks, stop the thread. Blocks up to ``timeout_s``.
@@ -191,30 +204,40 @@ class Recorder:
             timeout_s: Seconds; what is not done by then stays in the journal.
         """
         if self._thread.is_alive():
-            self._queue.put(_Finish(end, time.monotonic() + timeout_s))
+            self._later.append(_Finish(end, time.monotonic() + timeout_s))
+            self._hurry = True
+            self._urgent.put(None)
             self._thread.join(timeout_s)
             if self._thread.is_alive():
                 self._account.tally.warn(LATE)
         return self._account.tally.summary()
+
+    def _put(self, event: _Event) -> None:
+        self._later.append(event)
+        # Looked at after the event is there, and by the thread the other way round: one sees it.
+        if self._asleep:
+            self._asleep = False
+            self._urgent.put(None)
 
     # -- the thread -----------------------------------------------------------
 
     def _work(self) -> None:
         pause: float | None = None
         while self._finish is None:
-            self._collect(pause)
+            self._wait(pause)
             self._work_off()
             pause = None
             with self._guarded("settling"):
                 self._account.flush()
                 pause = self._account.settle()
+            self._next_turn = time.monotonic() + TURN_S
         self._wind_up(self._finish)
 
     def _wind_up(self, finish: _Finish) -> None:
         settle_by = finish.deadline - SINKS_SHARE_S
         if self._recovery is not None:
             self._recovery.join(min(max(settle_by - time.monotonic(), 0.0), RECOVERY_SHARE_S))
-        self._collect(0.0)
+        self._answer(0.0)
         self._work_off()
         with self._guarded("settling at the end"):
             self._account.close_rest()
@@ -222,19 +245,31 @@ class Recorder:
         with self._guarded("finishing"):
             self._account.finish(finish.end)
 
-    def _collect(self, wait_s: float | None) -> None:
-        """Take what is queued, waiting for a first event. Openings are dealt with at once."""
+    def _wait(self, pause_s: float | None) -> None:
+        """Answer openings until it is time for a turn, at the latest after ``pause_s``."""
+        until = None if pause_s is None else time.monotonic() + pause_s
+        while not self._hurry:
+            left = None if until is None else until - time.monotonic()
+            self._asleep = not self._later
+            if self._later:
+                self._asleep = False
+                left = self._next_turn - time.monotonic()
+            if left is not None and left <= 0:
+                break
+            self._answer(left)
+        self._asleep = False
+
+    def _answer(self, wait_s: float | None) -> None:
+        """Journal and acknowledge the openings that are there, waiting for a first one."""
+        if wait_s == 0 and self._urgent.empty():
+            return
         opened: list[_Opened] = []
         try:
-            event = self._queue.get(timeout=wait_s) if wait_s != 0 else self._queue.get_nowait()
+            event = self._urgent.get(timeout=wait_s) if wait_s != 0 else self._urgent.get_nowait()
             while True:
-                if isinstance(event, _Opened):
+                if event is not None:
                     opened.append(event)
-                elif isinstance(event, _Progressed):
-                    self._news[event.call_id] = event
-                else:
-                    self._later.append(event)
-                event = self._queue.get_nowait()
+                event = self._urgent.get_nowait()
         except Empty:
             pass
         if opened:
@@ -246,16 +281,19 @@ class Recorder:
                         event.ack()
 
     def _work_off(self) -> None:
-        while self._later:
+        news: dict[str, _Progressed] = {}
+        for _ in range(len(self._later)):
             event = self._later.popleft()
+            # After an event was taken: its call's own opening is there by now.
+            self._answer(0)
+            if isinstance(event, _Progressed):
+                news[event.call_id] = event
+                continue
             try:
                 self._handle(event)
             except Exception:
                 logger.exception("a fault in the recorder: %s", type(event).__name__)
                 self._account.tally.warn(FAULT)
-            if isinstance(event, _Requested) and len(event.body or b"") > _LONG_BODY:
-                self._collect(0.0)
-        news, self._news = self._news, {}
         for latest in news.values():
             with self._guarded("news"):
                 self._account.progress(latest.call_id, latest.reading, latest.at_ns)
@@ -274,12 +312,10 @@ class Recorder:
                 self._finish = event
             case Recovery():
                 self._account.adopt(event)
-            case _Opened():
-                self._account.open([event.start])
 
     def _recover(self, runs: Path) -> None:
         with self._guarded("recovery"):
-            self._queue.put(recover(runs))
+            self._put(recover(runs))
 
     @contextmanager
     def _guarded(self, what: str) -> Iterator[None]:

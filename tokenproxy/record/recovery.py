@@ -24,6 +24,7 @@ import msgspec
 
 from tokenproxy.config import RunContext
 from tokenproxy.record import journal, ledger
+from tokenproxy.record.badge import badge_of
 from tokenproxy.record.batch import split
 from tokenproxy.record.call import RESULTS, Call, CallEnd
 from tokenproxy.record.leftovers import abandoned, tidy
@@ -86,6 +87,7 @@ def recover(
             made = list(_settle(replay, prices, wait_s))
             recovered += made
             places.update(dict.fromkeys((one.run.run_id for one in made), path.parent))
+            badge_of(path).unlink(missing_ok=True)
             path.unlink(missing_ok=True)
             settled += 1
         except ledger.LedgerError as error:
