@@ -13,6 +13,7 @@ import pytest
 
 from tests.record.make import RUN, call, names
 from tokenproxy.record import ledger as ledger_module
+from tokenproxy.record.badge import Badge
 from tokenproxy.record.ledger import (
     LedgerBusyError,
     LedgerError,
@@ -27,13 +28,16 @@ from tokenproxy.record.row import encode
 
 WRITER = """
 import sys, pathlib, json, time
+from tokenproxy.record.badge import Badge
 from tokenproxy.record.ledger import append
 path, name, count = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+# Every other one makes its locks by linking.
+badge = Badge(path.parent / "runs" / f"{name}.badge") if int(name[1:]) % 2 else None
 print("ready", flush=True)
 sys.stdin.readline()
 for n in range(count):
     row = {"who": f"{name}-{n}", "pad": "x" * (n * 37 % 3000)}
-    append(path, [json.dumps(row).encode() + b"\\n"], wait_s=60)
+    append(path, [json.dumps(row).encode() + b"\\n"], wait_s=60, badge=badge)
     time.sleep(n % 3 / 1000)  # as calls come: else one writer is done before the next wakes up
 """
 
@@ -252,6 +256,7 @@ def test_a_disk_that_is_really_full(ledger: Path, limit: int, written: int) -> N
 
 def test_all_writers_at_once_and_every_row_whole_and_once(ledger: Path) -> None:
     ours, rows = 8, 200
+    (ledger.parent / "runs").mkdir()
     writers = [
         subprocess.Popen(
             [sys.executable, "-c", WRITER, str(ledger), f"w{n}", str(rows)],
@@ -278,7 +283,49 @@ def test_all_writers_at_once_and_every_row_whole_and_once(ledger: Path) -> None:
     assert sorted(order) == expected
     turns = sum(a.split("-")[0] != b.split("-")[0] for a, b in itertools.pairwise(order))
     assert turns > 2 * ours, "the writers did not meet"
-    assert names(ledger.parent) == [ledger.name]
+    assert names(ledger.parent) == [ledger.name, "runs"]
+
+
+ENDLESS = """
+import sys, pathlib
+from tokenproxy.record.badge import Badge
+from tokenproxy.record.ledger import append
+path, name = pathlib.Path(sys.argv[1]), sys.argv[2]
+badge = Badge(path.parent / "runs" / f"{name}.badge")
+for n in range(1_000_000):
+    line = b'{"who": "%s-%d", "pad": "%s"}\\n' % (name.encode(), n, b"x" * 500)
+    append(path, [line], badge=badge)
+    print(n, flush=True)
+"""
+
+
+def test_writers_killed_in_the_middle_lose_nothing_that_was_written(ledger: Path) -> None:
+    """Whatever moment they die at, the others go on, and what append returned for is there."""
+    (ledger.parent / "runs").mkdir()
+    acknowledged: dict[str, int] = {}
+    for turn in range(6):
+        writers = {
+            f"w{turn}{n}": subprocess.Popen(
+                [sys.executable, "-c", ENDLESS, str(ledger), f"w{turn}{n}"], stdout=subprocess.PIPE
+            )
+            for n in range(3)
+        }
+        for number, (name, writer) in enumerate(writers.items()):
+            assert writer.stdout is not None
+            for _ in range(20 + 7 * number + turn):
+                assert writer.stdout.readline()
+            writer.kill()
+            told = [int(line) for line in writer.stdout.read().split(b"\n") if line.isdigit()]
+            acknowledged[name] = max([19 + 7 * number + turn, *told])
+            writer.wait()
+            writer.stdout.close()
+    append(ledger, [b'{"who": "after"}\n'], wait_s=1)
+    found = [line.row["who"] for line in iter_rows(ledger) if line.row]
+    assert found[-1] == "after"
+    assert len(found) == len(set(found))
+    for name, last in acknowledged.items():
+        assert {f"{name}-{n}" for n in range(last + 1)} <= set(found)
+    assert names(ledger.parent) == [ledger.name, "runs"]
 
 
 def test_the_ancestor_waits_for_us_and_we_for_it(ledger: Path) -> None:
@@ -306,8 +353,14 @@ def test_a_ledger_that_cannot_be_opened_is_one_sentence(
 
 
 def test_never_unlocked(ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the lock cannot be made, nothing is written."""
+    """Where the lock cannot be made, neither way, nothing is written."""
     real = os.open
+    badge = Badge(ledger.with_name("mine.badge"))
+
+    def no_link(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "link", no_link)
 
     def no_lock(path: object, *rest: int) -> int:
         if str(path).endswith(".lock"):
@@ -316,7 +369,7 @@ def test_never_unlocked(ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(os, "open", no_lock)
     with pytest.raises(LedgerError):
-        append(ledger, [b"{}\n"])
+        append(ledger, [b"{}\n"], badge=badge)
     assert ledger.read_bytes() == b""
 
 

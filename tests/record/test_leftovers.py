@@ -30,8 +30,8 @@ def dead(runs: Path, *names: str) -> Path:
     return place
 
 
-def test_certificates_of_a_dead_run_go(runs: Path) -> None:
-    place = dead(runs, "extra.pem", "bundle.pem")
+def test_certificates_and_badges_of_a_dead_run_go(runs: Path) -> None:
+    place = dead(runs, "extra.pem", "bundle.pem", "journal-0.badge")
     tidy(runs)
     assert not place.exists()
 

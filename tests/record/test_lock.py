@@ -16,12 +16,16 @@ import pytest
 
 from tests.record.make import names
 from tokenproxy.record import lock as lock_module
+from tokenproxy.record import turn
+from tokenproxy.record.badge import Badge
 from tokenproxy.record.lock import Holder, LedgerBusyError, LedgerError, open_locked
 
 HOLD = """
 import sys, pathlib
+from tokenproxy.record.badge import Badge
 from tokenproxy.record.lock import open_locked
-with open_locked(pathlib.Path(sys.argv[1]), 5):
+badge = Badge(pathlib.Path(sys.argv[2])) if sys.argv[2:] else None
+with open_locked(pathlib.Path(sys.argv[1]), 5, badge=badge):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -37,9 +41,9 @@ def lock_of(ledger: Path) -> Path:
 
 
 @contextmanager
-def holder(ledger: Path) -> Iterator[subprocess.Popen[str]]:
+def holder(ledger: Path, *badge: Path) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(ledger)],
+        [sys.executable, "-c", HOLD, str(ledger), *badge],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -89,6 +93,98 @@ def test_a_killed_holder_is_no_holder(ledger: Path) -> None:
         with open_locked(ledger, 5):
             assert time.monotonic() - began < 1
     assert names(ledger.parent) == [ledger.name]
+
+
+def test_of_a_killed_holder_with_a_badge_the_lock_is_broken_and_the_badge_stays(
+    ledger: Path, tmp_path: Path
+) -> None:
+    badge = tmp_path / "runs" / "journal-0.badge"
+    badge.parent.mkdir()
+    with holder(ledger, badge) as process:
+        assert lock_of(ledger).samefile(badge)
+        process.kill()
+        process.wait()
+        with open_locked(ledger, 0.5):
+            assert not lock_of(ledger).samefile(badge)
+    assert names(ledger.parent) == [ledger.name, "runs"]
+    assert msgspec.json.decode(badge.read_bytes(), type=Holder).pid == process.pid
+
+
+def test_a_living_holder_with_a_badge_is_never_broken(ledger: Path, tmp_path: Path) -> None:
+    badge = tmp_path / "journal-0.badge"
+    with holder(ledger, badge) as process:
+        process.send_signal(signal.SIGSTOP)
+        age(lock_of(ledger), 3_600)
+        with pytest.raises(LedgerBusyError), open_locked(ledger, 0.3):
+            pass
+        assert lock_of(ledger).samefile(badge)
+
+
+def test_without_links_the_lock_is_a_file_as_ever(
+    ledger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with open_locked(ledger, 1, badge=Badge(tmp_path / "mine.badge")):
+        written = msgspec.json.decode(lock_of(ledger).read_bytes(), type=Holder)
+        assert written.pid == os.getpid()
+    assert names(ledger.parent) == [ledger.name]
+
+
+@pytest.mark.skipif(not turn._KNOWN, reason="this system has no turns")
+def test_who_comes_now_holds_back_for_who_has_the_turn(
+    ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.touch()
+    first = os.open(ledger, os.O_RDWR)
+    assert turn.take(first)
+    monkeypatch.setattr(lock_module, "_COURTESY_S", 60.0)
+    with pytest.raises(LedgerBusyError), open_locked(ledger, 0.05):
+        pass
+    monkeypatch.setattr(lock_module, "_COURTESY_S", 0.05)
+    with open_locked(ledger, 5):
+        """One that was stopped with it stops nobody for long."""
+    turn.give_back(first)
+    with open_locked(ledger, 0):
+        """Nobody waits: no wait at all is needed."""
+    os.close(first)
+
+
+@pytest.mark.skipif(not turn._KNOWN, reason="this system has no turns")
+def test_who_waits_long_takes_the_turn_and_leaves_it(ledger: Path) -> None:
+    seen: list[bool] = []
+    looking = os.open(ledger, os.O_RDWR | os.O_CREAT)
+    with open_locked(ledger, 1):
+
+        def pause(seconds: float) -> None:
+            time.sleep(seconds)
+            seen.append(turn.taken(looking))
+
+        with pytest.raises(LedgerBusyError), open_locked(ledger, 0.2, pause):
+            pass
+    assert seen[-1]
+    assert not turn.taken(looking)
+    os.close(looking)
+
+
+def test_pauses_never_reach_beyond_the_wait(ledger: Path) -> None:
+    slept: list[float] = []
+
+    def pause(seconds: float) -> None:
+        slept.append(seconds)
+        time.sleep(seconds)
+
+    began = time.monotonic()
+    with (
+        open_locked(ledger, 1),
+        pytest.raises(LedgerBusyError),
+        open_locked(ledger, 0.1, pause),
+    ):
+        pass
+    assert 0 < min(slept) <= max(slept) <= 0.1
+    assert sum(slept) <= time.monotonic() - began
 
 
 def test_a_living_holder_is_never_broken_however_long_it_takes(ledger: Path) -> None:

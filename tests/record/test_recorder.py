@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,7 +16,9 @@ import pytest
 from tests.record.fakes import FakeDialect, Remembering, fake_dialect
 from tests.record.make import RUN, T0, end, names, part, reading, start
 from tokenproxy.config import IterationEnd, Summary
+from tokenproxy.record import ledger
 from tokenproxy.record import recorder as recorder_module
+from tokenproxy.record.call import Call
 from tokenproxy.record.ledger import iter_rows, verify
 from tokenproxy.record.lock import open_locked
 from tokenproxy.record.recorder import FAULT, LATE, Recorder
@@ -58,6 +61,31 @@ if moment == "open":
 recorder.closed("c-0", end())
 recorder.closed("c-1", end("error"))
 time.sleep(60)
+"""
+
+
+ONE_OF_MANY = """
+import pathlib, sys, threading
+from tests.record.fakes import fake_dialect
+from tests.record.make import RUN, end, start
+from tokenproxy.record.recorder import Recorder
+import msgspec
+base, name = pathlib.Path(sys.argv[1]), sys.argv[2]
+recorder = Recorder(
+    run=msgspec.structs.replace(RUN, run_id=name),
+    ledger=base / "provider_usage.jsonl",
+    journal=base / "runs" / name / "journal-0.jsonl",
+    dialects=fake_dialect,
+)
+recorder.start()
+for n in range(int(sys.argv[3])):
+    opened = threading.Event()
+    recorder.opened(start(f"{name}-{n}"), opened.set)
+    opened.wait()
+    print(f"{name}-{n}", flush=True)
+    recorder.requested(f"{name}-{n}", b'{"model": "claude-opus-5-5"}')
+    recorder.closed(f"{name}-{n}", end())
+recorder.finish(None, 60)
 """
 
 
@@ -295,6 +323,126 @@ def test_a_recorder_killed_at_any_moment_leaves_each_call_once(
         assert (lost.completeness, lost.input_tokens) == ("partial", 3)
         assert lost.requested_model == "claude-opus-5-5"
         assert found["c-1"].completeness == "none"
+
+
+def test_of_many_recorders_some_are_killed_and_no_call_is_missing(
+    tmp_path: Path, book: Path, runs: Path
+) -> None:
+    command = [sys.executable, "-c", ONE_OF_MANY, str(tmp_path)]
+    owners = [
+        subprocess.Popen(
+            [*command, f"run-{n}", "1000000" if n % 2 else "300"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for n in range(8)
+    ]
+    acknowledged: list[str] = []
+    for number, owner in enumerate(owners[1::2]):
+        assert owner.stdout is not None
+        acknowledged += [owner.stdout.readline().strip() for _ in range(20 + 30 * number)]
+        owner.kill()
+    for number, owner in enumerate(owners):
+        acknowledged += owner.communicate()[0].split("\n")[:-1]
+        assert owner.returncode == (-signal.SIGKILL if number % 2 else 0)
+    recover(runs)
+    found = [row.call_id for row in rows(book)]
+    assert len(found) == len(set(found))
+    # The last of each that was killed may have been opened and not told of.
+    assert set(acknowledged) <= set(found)
+    assert len(set(found) - set(acknowledged)) <= 4
+    assert {row.outcome for row in rows(book) if row.run_id in ("run-0", "run-2")} == {"complete"}
+    assert [names(place) for place in runs.iterdir()] == []
+    assert names(tmp_path) == [book.name, "runs"]
+
+
+def test_what_comes_soon_waits_for_the_next_turn_and_is_settled_at_once(
+    tmp_path: Path, book: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    real = ledger.append
+
+    def spy(path: Path, lines: list[bytes], **how: Any) -> ledger.Mark:
+        sizes.append(len(lines))
+        return real(path, lines, **how)
+
+    monkeypatch.setattr(ledger, "append", spy)
+    monkeypatch.setattr(recorder_module, "TURN_S", 0.5)
+    recorder = new_recorder(tmp_path)
+    recorder._account._prices.load()
+    recorder.start()
+    for n in range(20):
+        recorder.opened(start(f"c-{n}"))
+        recorder.closed(f"c-{n}", end())
+    while not book.exists() or book.read_bytes().count(b"\n") < 20:
+        time.sleep(0.005)
+    assert len(sizes) < 5
+    recorder.finish(None)
+
+
+def test_the_end_waits_for_no_turn(
+    tmp_path: Path, book: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "TURN_S", 3_600.0)
+    recorder = new_recorder(tmp_path)
+    recorder.start()
+    for n in range(3):
+        done = threading.Event()
+        recorder.opened(start(f"c-{n}"), done.set)
+        recorder.closed(f"c-{n}", end())
+        assert done.wait(5), "nor does an opening"
+    assert recorder.finish(None).calls == 3
+    assert len(rows(book)) == 3
+
+
+def test_openings_do_not_wait_for_the_ledgers_lock(
+    tmp_path: Path, book: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    real = ledger.append
+
+    def patient(path: Path, lines: list[bytes], **how: Any) -> ledger.Mark:
+        waits.append(how["wait_s"])
+        return real(path, lines, **how | {"wait_s": 60.0})
+
+    monkeypatch.setattr(ledger, "append", patient)
+    recorder = new_recorder(tmp_path)
+    recorder._account._prices.load()
+    recorder.start()
+    with open_locked(book, 1):
+        recorder.opened(start("c-1"))
+        recorder.closed("c-1", end())
+        while not waits:
+            time.sleep(0.005)
+        done = threading.Event()
+        recorder.opened(start("c-2"), done.set)
+        assert done.wait(5)
+        assert rows(book) == []
+    assert recorder.finish(None).calls == 2
+    assert {row.call_id for row in rows(book)} == {"c-1", "c-2"}
+
+
+def test_openings_do_not_wait_for_others_to_be_told(tmp_path: Path) -> None:
+    told, go_on, done = threading.Event(), threading.Event(), threading.Event()
+    before: list[bool] = []
+
+    class Slow(Remembering):
+        def call(self, call: Call, row: Row | None) -> None:
+            super().call(call, row)
+            before.append(done.is_set())
+            told.set()
+            go_on.wait(5)
+
+    recorder = new_recorder(tmp_path, Slow())
+    for n in range(3):
+        recorder.opened(start(f"c-{n}"))
+        recorder.closed(f"c-{n}", end())
+    recorder.start()
+    assert told.wait(5)
+    recorder.opened(start("late"), done.set)
+    go_on.set()
+    recorder.finish(None)
+    assert before == [False, True, True, True]
 
 
 def test_many_threads_at_once(tmp_path: Path, book: Path) -> None:

@@ -8,6 +8,7 @@ on another file system than the lock, or there are no links, the lock is made an
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from contextlib import suppress
@@ -17,6 +18,11 @@ GLOB = "*.badge"
 
 ROOM = 512
 """Bytes of every badge, filled up with spaces."""
+
+_NO_LINKS = frozenset(
+    {errno.EXDEV, errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+)
+"""What will be no different the next time."""
 
 
 def badge_of(journal: Path) -> Path:
@@ -59,11 +65,8 @@ class Badge:
             os.link(self._path, lock)
         except FileExistsError:
             raise
-        except FileNotFoundError:
-            self.remove()
-            return False
-        except OSError:
-            self._useless = True
+        except OSError as error:
+            self._useless = error.errno in _NO_LINKS
             self.remove()
             return False
         return True
