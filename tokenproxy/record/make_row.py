@@ -213,6 +213,8 @@ def _costs(call: Call, model: str, prices: Prices) -> list[Cost | None]:
 
 
 def _total(costs: Sequence[Cost | None]) -> Decimal | None:
+    if len(costs) == 1:
+        return None if costs[0] is None else costs[0].usd
     total = Decimal(0)
     for cost in costs:
         if cost is None:

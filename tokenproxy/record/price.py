@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -96,6 +96,23 @@ class _Question(msgspec.Struct, frozen=True):
         return rules.TIER_FACTORS.get(self.seller.known, {}).get(self.tier)
 
 
+type _Asked = tuple[Seller, str, int, str | None, str | None, str | None]
+"""What a question is made of: seller, model, minute; tier, speed and geography as stated."""
+
+
+def _question(
+    seller: Seller, model: str, minute: int, tier: str | None, speed: str | None, geo: str | None
+) -> _Question:
+    return _Question(
+        seller,
+        model,
+        minute,
+        rules.tier_of(seller.known, tier),
+        speed if speed not in rules.STANDARD_SPEEDS else None,
+        geo,
+    )
+
+
 def model_to_price(provider: str, served: str, requested: str | None) -> str:
     """The name to look up for the model that served.
 
@@ -122,7 +139,8 @@ class Prices:
         self._library = ""
         self._files: tuple[tuple[str, price_file.PriceFile], ...] = ()
         """Sources and their entries, the most important first."""
-        self._cache: dict[_Question, Rates | None] = {}
+        self._snapshot_now: Callable[[], DataSnapshot] | None = None
+        self._cache: dict[_Asked, Rates | None] = {}
 
     @property
     def ready(self) -> bool:
@@ -148,6 +166,7 @@ class Prices:
             from genai_prices import data_snapshot
 
             data_snapshot.get_snapshot()
+            self._snapshot_now = data_snapshot.get_snapshot
             self._library = f"genai-prices/{genai_prices.__version__}"
         except Exception as error:
             logger.exception("the price library cannot be used")
@@ -175,13 +194,13 @@ class Prices:
         if missing == len(counts) or (missing and not lower_bound):
             return None
         rates = self._find(
-            _Question(
+            (
                 seller,
                 model,
                 # Prices change at the earliest by the minute (off-peak hours).
                 at_ns // _MINUTE_NS,
-                rules.tier_of(seller.known, part.service_tier),
-                part.speed if part.speed not in rules.STANDARD_SPEEDS else None,
+                part.service_tier,
+                part.speed,
                 part.inference_geo,
             )
         )
@@ -205,26 +224,28 @@ class Prices:
         """The library's price data, which it may replace while we run."""
         if not self.ready:
             self.load()
-        if self.broken:
+        if self.broken or self._snapshot_now is None:
             return None
-        from genai_prices import data_snapshot
-
-        snapshot = data_snapshot.get_snapshot()
+        snapshot = self._snapshot_now()
         if snapshot is not self._snapshot:
             self._snapshot = snapshot
             self._cache.clear()
         return snapshot
 
-    def _find(self, asked: _Question) -> Rates | None:
+    def _find(self, asked: _Asked) -> Rates | None:
         snapshot = self._current()
-        if snapshot is None or not asked.model:
+        if snapshot is None:
             return None
-        if asked not in self._cache:
-            if len(self._cache) >= _CACHE_LIMIT:
-                self._cache.clear()
-                self.declined.clear()
-            self._cache[asked] = self._look_up(snapshot, asked)
-        return self._cache[asked]
+        try:
+            return self._cache[asked]
+        except KeyError:
+            pass
+        if len(self._cache) >= _CACHE_LIMIT:
+            self._cache.clear()
+            self.declined.clear()
+        found = self._look_up(snapshot, _question(*asked)) if asked[1] else None
+        self._cache[asked] = found
+        return found
 
     def _look_up(self, snapshot: DataSnapshot, asked: _Question) -> Rates | None:
         names = (asked.seller.provider, asked.seller.family)

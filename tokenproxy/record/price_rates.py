@@ -174,13 +174,18 @@ def _counts(part: UsagePart) -> dict[str, int]:
     # Subsets that say more than their whole are cut to it: a stream that broke off.
     output = part.output_tokens or 0
     counts["reasoning"] = min(part.reasoning_output_tokens or 0, output)
+    if not modal:
+        counts["input"] = part.uncached_input_tokens or 0
+        counts["cache_read"] = part.cache_read_input_tokens or 0
+        counts["output"] = output - counts["reasoning"]
+        return counts
     for whole, rest, subsets in (
         ("input", part.uncached_input_tokens or 0, _INPUTS),
         ("cache_read", part.cache_read_input_tokens or 0, _READS),
         ("output", output - counts["reasoning"], _OUTPUTS),
     ):
         left = rest
-        for name in subsets if modal else ():
+        for name in subsets:
             counts[name] = taken = min(modal.get(name) or 0, left)
             left -= taken
         counts[whole] = left
