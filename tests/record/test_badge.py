@@ -22,9 +22,12 @@ def badge(tmp_path: Path) -> Badge:
 
 def test_a_lock_is_a_link_and_says_who_holds_it(tmp_path: Path, lock: Path, badge: Badge) -> None:
     assert names(tmp_path) == []
-    assert badge.link(lock, b"we")
-    assert lock.read_bytes() == b"we"
+    assert badge.link(lock, b"we, there")
+    assert lock.read_bytes().rstrip() == b"we, there"
     assert lock.stat().st_nlink == 2
+    lock.unlink()
+    assert badge.link(lock, b"we, here")
+    assert lock.read_bytes().rstrip() == b"we, here"
     lock.unlink()
     badge.remove()
     assert names(tmp_path) == []
@@ -57,7 +60,7 @@ def test_one_that_somebody_removed_is_made_again(tmp_path: Path, lock: Path, bad
     (tmp_path / "mine.badge").unlink()
     assert not badge.link(lock, b"we")
     assert badge.link(lock, b"we")
-    assert lock.read_bytes() == b"we"
+    assert lock.read_bytes().rstrip() == b"we"
 
 
 @pytest.mark.parametrize("fault", [errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK])
@@ -75,6 +78,18 @@ def test_where_there_are_no_links_it_is_given_up(
     assert not badge.link(lock, b"we")
     assert len(asked) == 1
     assert names(tmp_path) == []
+
+
+def test_a_full_disk_is_another_matter_the_next_time(
+    lock: Path, badge: Badge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        assert not badge.link(lock, b"we")
+    assert badge.link(lock, b"we")
 
 
 def test_one_that_cannot_be_made_is_no_fault(tmp_path: Path, lock: Path) -> None:

@@ -13,6 +13,10 @@ Breaking is safe because of the first lock: whoever holds it knows that no other
 tokenproxy writer is alive between 1 and 2, so a lock *file* found then is a dead
 writer's. A lock *directory* is the ancestor's, which writes no owner into it;
 it holds its lock for milliseconds, so one that has stood for seconds is dead.
+
+Who takes the second lock often makes it by linking its badge (:mod:`.badge`), in a
+tenth of the time. And ``flock`` being fair to nobody, there is a *turn* for those who
+have waited long (:mod:`.turn`). Neither changes what excludes what.
 """
 
 from __future__ import annotations

@@ -100,9 +100,8 @@ type _Asked = tuple[Seller, str, int, str | None, str | None, str | None]
 """What a question is made of: seller, model, minute; tier, speed and geography as stated."""
 
 
-def _question(
-    seller: Seller, model: str, minute: int, tier: str | None, speed: str | None, geo: str | None
-) -> _Question:
+def _question(asked: _Asked) -> _Question:
+    seller, model, minute, tier, speed, geo = asked
     return _Question(
         seller,
         model,
@@ -243,7 +242,7 @@ class Prices:
         if len(self._cache) >= _CACHE_LIMIT:
             self._cache.clear()
             self.declined.clear()
-        found = self._look_up(snapshot, _question(*asked)) if asked[1] else None
+        found = self._look_up(snapshot, _question(asked)) if asked[1] else None
         self._cache[asked] = found
         return found
 
