@@ -6,9 +6,9 @@ from typing import Literal
 
 import msgspec
 
+from benchmarks.appends import WRITERS
 from benchmarks.figures import Figure, Figures, by_cpu, by_rate
 from benchmarks.memory import CALLS
-from benchmarks.recording import WRITERS
 from benchmarks.results import Results
 
 OURS = "tokenproxy"

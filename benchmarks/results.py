@@ -9,7 +9,7 @@ import msgspec
 from benchmarks.measure import Sample
 from benchmarks.memory import Memory
 from benchmarks.reading import Read
-from benchmarks.recording import Record
+from benchmarks.record import Record
 from benchmarks.startup import Start
 
 

@@ -26,7 +26,7 @@ from benchmarks.peers.peer import Peer
 from benchmarks.peers.tokenproxy import Tokenproxy, Workers
 from benchmarks.processes import Unavailable
 from benchmarks.reading import reports
-from benchmarks.recording import record
+from benchmarks.record import record
 from benchmarks.results import Results
 from benchmarks.scenarios import SCENARIOS, Scenario
 from benchmarks.startup import start_ups

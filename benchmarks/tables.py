@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from benchmarks.appends import WRITERS
 from benchmarks.bars import EVERYDAY, LEVEL, bars
 from benchmarks.figures import Figure, Figures, Value, by_cpu, by_rate
 from benchmarks.machine import FOREIGN_LIMIT
 from benchmarks.measure import Sample
-from benchmarks.recording import WRITERS
 from benchmarks.results import Results
 from benchmarks.scenarios import SCENARIOS
 
@@ -234,6 +234,10 @@ def _records(results: Results) -> str:
     records = results.records
     values = [
         ("rows/s of one recorder", [record.rows_per_s for record in records]),
+        (
+            "rows/s of one recorder that sends telemetry",
+            [record.telemetry_rows_per_s for record in records if record.telemetry_rows_per_s],
+        ),
         (f"appends/s of {WRITERS} writers", [record.appends_per_s for record in records]),
         ("an append, p50, ms", [record.append_p50_ms for record in records]),
         ("an append, p99, ms", [record.append_p99_ms for record in records]),

@@ -56,7 +56,7 @@ SEEN_RESULTS = "batch-results-seen"
 """File in the state directory: see :mod:`tokenproxy.record.seen`."""
 
 TURN_S = 0.004
-"""From the end of one turn to the beginning of the next."""
+"""From the beginning of one turn to that of the next, at least."""
 
 
 class _Opened(msgspec.Struct, frozen=True):
@@ -225,12 +225,12 @@ class Recorder:
         pause: float | None = None
         while self._finish is None:
             self._wait(pause)
+            self._next_turn = time.monotonic() + TURN_S
             self._work_off()
             pause = None
             with self._guarded("settling"):
                 self._account.flush()
                 pause = self._account.settle()
-            self._next_turn = time.monotonic() + TURN_S
         self._wind_up(self._finish)
 
     def _wind_up(self, finish: _Finish) -> None:
