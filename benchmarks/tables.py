@@ -242,7 +242,7 @@ def _records(results: Results) -> str:
         ("an append, p50, ms", [record.append_p50_ms for record in records]),
         ("an append, p99, ms", [record.append_p99_ms for record in records]),
     ]
-    rows = [[name, shown(Figure.of(known))] for name, known in values]
+    rows = [[name, shown(Figure.of(known))] for name, known in values if known]
     return table("The ledger", ["what", "measured"], rows if records else [])
 
 
