@@ -47,6 +47,7 @@ recorder = Recorder(
     journal=base / "runs" / "run-1" / "journal-0.jsonl",
     dialects=fake_dialect,
 )
+warm, recorder._account._prices.warm = recorder._account._prices.warm, lambda: None
 recorder.start()
 opened = threading.Event()
 for n in range(3):
@@ -60,6 +61,7 @@ if moment == "open":
     stop()
 recorder.closed("c-0", end())
 recorder.closed("c-1", end("error"))
+warm()  # not before: both are settled at once
 time.sleep(60)
 """
 
@@ -291,8 +293,15 @@ def test_finishing_is_bounded_even_if_the_thread_is_stuck(tmp_path: Path) -> Non
     ],
 )
 def test_a_recorder_killed_at_any_moment_leaves_each_call_once(
-    tmp_path: Path, book: Path, runs: Path, moment: str, outcomes: dict[str, str]
+    tmp_path: Path,
+    book: Path,
+    runs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    moment: str,
+    outcomes: dict[str, str],
 ) -> None:
+    monkeypatch.setattr(recorder_module, "RECOVERY_SHARE_S", 60.0)
     command = [sys.executable, "-c", OWNER, str(tmp_path), moment]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
@@ -311,7 +320,7 @@ def test_a_recorder_killed_at_any_moment_leaves_each_call_once(
         dialects=fake_dialect,
     )
     second.start()
-    summary = second.finish(None)
+    summary = second.finish(None, timeout_s=60)
     found = {row.call_id: row for row in rows(book)}
     assert {name: row.outcome for name, row in found.items()} == outcomes
     assert len(rows(book)) == 3
