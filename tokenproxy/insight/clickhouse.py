@@ -66,6 +66,8 @@ def open_clickhouse(source: Source) -> Iterator[ClickHouseEngine]:
 class ClickHouseEngine:
     """A table of calls in ClickHouse."""
 
+    at_once = True
+
     def __init__(self, client: Client, source: Source) -> None:
         self._client = client
         self._calls = f"`{source.database}`.`{source.table}`"

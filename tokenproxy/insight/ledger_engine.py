@@ -52,6 +52,9 @@ def needed(by: Sequence[Dimension], choice: Choice) -> dict[str, str]:
 class LedgerEngine:
     """The table ``calls`` of a ledger that is open."""
 
+    at_once = False
+    """Of grouping sets, the exact quantiles of the total take longer than all else together."""
+
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._kept = [name for name in KEPT.split(", ") if name in ledger.kept]

@@ -44,6 +44,10 @@ WHOLE = (
 class Engine(Protocol):
     """Whoever holds calls and can be asked in SQL."""
 
+    at_once: bool
+    """Ask for groups and their total in one query: calls that come meanwhile are then in both or
+    in neither. Where none can come, two queries may be had in less time."""
+
     def prepare(self, zone: str) -> None:
         """Take note of the zone (its IANA name) of the next questions."""
 
@@ -119,11 +123,11 @@ class Sums(msgspec.Struct, frozen=True):
     groups: list[tuple[Any, ...]]
     """In any order."""
     total: tuple[Any, ...] | None
-    """The totals over all groups; None if nothing was chosen."""
+    """The totals over all groups; None if nothing was chosen, or it was not asked for."""
 
 
 def sums(engine: Engine, by: Sequence[Dimension], choice: Choice, *, by_model: bool) -> Sums:
-    """Ask for the groups and their total in one go.
+    """Ask for the groups, and for their total if the engine is asked for both at once.
 
     Args:
         engine: Whom to ask.
@@ -138,9 +142,14 @@ def sums(engine: Engine, by: Sequence[Dimension], choice: Choice, *, by_model: b
         f"{query.value_of(one)} AS {name}, " for one, name in zip(by, names, strict=True)
     )
     where = " AND ".join(query.conditions(choice)) or "true"
-    grouped = f"GROUP BY GROUPING SETS (({', '.join(names)}), ())" if by else ""
+    is_total, grouped = "1", ""
+    if by and engine.at_once:
+        is_total = f"grouping({names[0]})"
+        grouped = f"GROUP BY GROUPING SETS (({', '.join(names)}), ())"
+    elif by:
+        is_total, grouped = "0", f"GROUP BY {', '.join(names)}"
     sql = f"""
-        SELECT {f"grouping({names[0]})" if by else "1"} AS is_total, {keys} count(*) AS calls,
+        SELECT {is_total} AS is_total, {keys} count(*) AS calls,
           count(*) FILTER (WHERE NOT coalesce(success, false)) AS failed,
           count(*) FILTER (WHERE unpriced) AS without_price,
           count(*) FILTER (WHERE incomplete) AS lower_bounds,
@@ -154,8 +163,8 @@ def sums(engine: Engine, by: Sequence[Dimension], choice: Choice, *, by_model: b
         WHERE {where} {grouped}
     """  # noqa: S608 - our own words; values are parameters
     groups, totals = [], []
-    for is_total, *record in engine.ask(sql, query.parameters):
-        if is_total:
+    for of_all, *record in engine.ask(sql, query.parameters):
+        if of_all:
             totals.append(tuple(record[len(by) :]))
         else:
             groups.append(tuple(record))
