@@ -142,11 +142,18 @@ def _files(results: Results) -> list[Bar]:
             measured=Figure.of(record.append_p99_ms for record in results.records),
         ),
         Bar(
-            text="report over a million rows", way="at most",
-            bar=2, unit=" s", measured=Figure.of(read.seconds for read in results.reads),
+            text="report over a million rows, all of them read", way="at most",
+            bar=2, unit=" s", measured=Figure.of(read.cold.seconds for read in results.reads),
         ),
         Bar(
-            text="its memory", way="at most",
-            bar=300, unit=" MB", measured=Figure.of(read.peak_mb for read in results.reads),
+            text="the third one, of columns that the second kept", way="at most",
+            bar=2, unit=" s", measured=Figure.of(read.warm.seconds for read in results.reads),
+        ),
+        Bar(
+            text="their memory", way="at most", bar=300, unit=" MB",
+            measured=Figure.of(
+                max(one.peak_mb for one in (read.cold, read.keeping, read.warm))
+                for read in results.reads
+            ),
         ),
     ]  # fmt: skip

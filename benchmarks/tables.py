@@ -247,13 +247,23 @@ def _records(results: Results) -> str:
 
 
 def _reads(results: Results) -> str:
+    reads = results.reads
+    looks = {
+        "the first: reads all": [read.cold for read in reads],
+        "the second: keeps columns": [read.keeping for read in reads],
+        "the third: reads these": [read.warm for read in reads],
+    }
     rows = [
         [
-            f"{results.reads[0].rows:,} rows, {number(results.reads[0].megabytes)} MB",
-            shown(Figure.of(read.seconds for read in results.reads)),
-            shown(Figure.of(read.peak_mb for read in results.reads)),
-            shown(Figure.of(read.jq_s for read in results.reads)),
+            name,
+            shown(Figure.of(one.seconds for one in took)),
+            shown(Figure.of(one.cpu_s for one in took)),
+            shown(Figure.of(one.peak_mb for one in took)),
         ]
-        for _ in results.reads[:1]
+        for name, took in looks.items()
     ]
-    return table("Reports", ["ledger", "report, s", "its memory, MB", "jq, one sum, s"], rows)
+    if any(read.jq_s is not None for read in reads):
+        rows.append(["jq, one sum", shown(Figure.of(read.jq_s for read in reads)), "", ""])
+    of = f"{reads[0].rows:,} rows, {number(reads[0].megabytes)} MB" if reads else ""
+    head = ["report", "s", "s of CPU", "memory, MB"]
+    return table(f"Reports over {of}", head, rows if reads else [])

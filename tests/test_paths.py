@@ -139,3 +139,8 @@ def test_the_short_way_to_our_directories_leads_where_platformdirs_does(
     ):
         short = paths._usual(variable, below)
         assert short is None or short == getattr(theirs, name)
+
+
+def test_the_cache_is_with_the_state_where_that_is_named(tmp_path: Path) -> None:
+    assert paths.cache_dir({"TOKENPROXY_STATE_DIR": str(tmp_path)}) == tmp_path / "cache"
+    assert paths.cache_dir({}).name == "tokenproxy"

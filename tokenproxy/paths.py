@@ -55,6 +55,27 @@ def make_private(directory: Path) -> None:
             place.mkdir(mode=0o700, exist_ok=True)
 
 
+def cache_dir(env: Mapping[str, str] | None = None) -> Path:
+    """Our directory for what can be made anew; it may not be there yet.
+
+    ``cache`` in ``TOKENPROXY_STATE_DIR``, else the user's cache directory.
+
+    Args:
+        env: As of :func:`state_dir`.
+
+    Raises:
+        OSError: There is no such place.
+    """
+    if (os.environ if env is None else env).get(STATE_DIR_VARIABLE):
+        return state_dir(env) / "cache"
+    import platformdirs
+
+    try:
+        return platformdirs.user_cache_path("tokenproxy", appauthor=False)
+    except RuntimeError as error:  # no HOME, and no account to ask
+        raise OSError(errno.ENOENT, str(error), "~") from None
+
+
 def config_file(env: Mapping[str, str] | None = None) -> Path | None:
     """The user's configuration: ``TOKENPROXY_CONFIG``, or ``config.toml`` in their directory.
 

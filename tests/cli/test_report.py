@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,19 @@ def test_a_story_of_broken_utf8_is_found_as_it_was_recorded(cli: Cli, ledger: Pa
     write(ledger, [row("a", story_id="a\ufffd"), row("b")])
     ended = cli("report", "--by", "story", "--story", "a\udcff", "--json", "--ledger", str(ledger))
     assert json.loads(ended.out)["total"]["calls"] == 1
+
+
+def test_the_cache_is_off_or_cleared(
+    cli: Cli, ledger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tokenproxy.insight.column_cache.SMALL", 1)
+    write(ledger, [row("a"), row("b")])
+    os.utime(ledger, (1_700_000_000, 1_700_000_000))
+    kept = tmp_path / "state" / "cache" / "ledgers"
+    first = cli("report", "--ledger", str(ledger), "--cache", "off")
+    assert not kept.exists()
+    assert {cli("report", "--ledger", str(ledger)) for _ in range(3)} == {first}
+    assert list(kept.rglob("*.parquet"))
+    monkeypatch.setenv("TOKENPROXY_REPORT_CACHE", "clear")
+    assert cli("report", "--ledger", str(ledger)) == first
+    assert not kept.exists()

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.insight.rows import RUN, Row, failed, legacy, row, write
-from tokenproxy.insight.query import COLUMNS, LedgerError
+from tokenproxy.insight.columns import COLUMNS
+from tokenproxy.insight.query import LedgerError
 from tokenproxy.insight.rows import Stored, Wanted, columns, open_rows
 
 REPO = Path(__file__).parents[2]

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -15,13 +16,23 @@ import typer
 
 from tokenproxy.cli.failure import Failure
 from tokenproxy.cli.ledgers import UTC_HELP, default_ledger, say
+from tokenproxy.insight.column_cache import clear
 from tokenproxy.insight.ledger_engine import needed
 from tokenproxy.insight.period import local_zone, parse_moment
 from tokenproxy.insight.query import LedgerError, open_ledger
 from tokenproxy.insight.question import DIMENSIONS, Choice, Dimension, dimension
 from tokenproxy.insight.report import Report, ask_report, make_report
+from tokenproxy.paths import cache_dir
 
 SOURCE_VARIABLE = "TOKENPROXY_REPORT_SOURCE"
+
+
+class Caching(StrEnum):
+    """What to do with the columns that are kept of large ledgers."""
+
+    ON = "on"
+    OFF = "off"
+    CLEAR = "clear"
 
 
 def report(
@@ -74,6 +85,13 @@ def report(
         bool, typer.Option("--csv", envvar="TOKENPROXY_REPORT_CSV", help="Print CSV.")
     ] = False,
     utc: Annotated[bool, typer.Option("--utc", help=UTC_HELP)] = False,
+    cache: Annotated[
+        Caching,
+        typer.Option(
+            help="Keep columns of large ledgers, so that the next report need not read all of it; "
+            "off: neither use nor make them; clear: remove those of all ledgers first."
+        ),
+    ] = Caching.ON,
 ) -> None:
     """Add up the ledger: calls, tokens, money and time by any dimension."""
     if as_json and as_csv:
@@ -98,18 +116,23 @@ def report(
     if place is not None:
         made, nothing = _of_source(place, dimensions, choice, zone), "no calls match"
     else:
-        made, nothing = _of_ledger(ledger or default_ledger(), dimensions, choice, zone)
+        files = ledger or default_ledger()
+        made, nothing = _of_ledger(files, dimensions, choice, zone, _kept(cache))
     _print(made, as_json=as_json, as_csv=as_csv)
     if not made.total.calls and nothing:
         say(nothing)
 
 
 def _of_ledger(
-    files: Sequence[Path], dimensions: Sequence[Dimension], choice: Choice, zone: ZoneInfo
+    files: Sequence[Path],
+    dimensions: Sequence[Dimension],
+    choice: Choice,
+    zone: ZoneInfo,
+    kept: Path | None,
 ) -> tuple[Report, str]:
     """The report, and what to say if it is empty."""
     try:
-        with open_ledger(files, needed(dimensions, choice)) as opened:
+        with open_ledger(files, needed(dimensions, choice), kept) as opened:
             for skipped in opened.skipped:
                 say(str(skipped))
             made = make_report(opened, dimensions, choice, zone.key)
@@ -118,6 +141,19 @@ def _of_ledger(
     if not files:
         return made, ""
     return made, "no calls match" if opened.rows else f"no calls in {', '.join(opened.files)} yet"
+
+
+def _kept(cache: Caching) -> Path | None:
+    """Where columns are kept, if any are."""
+    try:
+        directory = cache_dir()
+        if cache is Caching.CLEAR:
+            clear(directory)
+    except OSError as error:
+        if cache is Caching.CLEAR:
+            raise Failure(f"the cache cannot be removed: {error}") from None
+        return None
+    return directory if cache is Caching.ON else None
 
 
 def _of_source(url: str, dimensions: Sequence[Dimension], choice: Choice, zone: ZoneInfo) -> Report:

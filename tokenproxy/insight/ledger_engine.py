@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tokenproxy.insight.query import COLUMNS, SPENT, STARTED, Ledger
+from tokenproxy.insight.columns import COLUMNS
+from tokenproxy.insight.query import SPENT, STARTED, Ledger
 from tokenproxy.insight.question import Choice, Dimension, tells_models
 from tokenproxy.insight.sums import INCOMPLETE, KEPT, TOKENS, UNPRICED, USED
 
@@ -45,7 +46,8 @@ def needed(by: Sequence[Dimension], choice: Choice) -> dict[str, str]:
     if any(one.label is not None for one in asked):
         keep["labels"] = "labels"
     for one in asked:
-        keep |= {name: name for name in re.findall(r"\w+", one.expression) if name in COLUMNS}
+        words = re.findall(r"\w+", re.sub("'.*?'", "", one.expression))
+        keep |= {name: name for name in words if name in COLUMNS}
     return keep | _OF_PARTS if tells_models(asked) else keep
 
 

@@ -27,47 +27,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import msgspec
 
+from tokenproxy.insight.cached_lines import append_cached
+from tokenproxy.insight.column_cache import open_cache
+from tokenproxy.insight.columns import COLUMNS
+
 if TYPE_CHECKING:
     import duckdb
-
-COLUMNS = {
-    "timestamp": "VARCHAR",
-    "story_id": "VARCHAR",
-    "iteration": "BIGINT",
-    "provider": "VARCHAR",
-    "model": "VARCHAR",
-    "complexity": "BIGINT",
-    "input_tokens": "BIGINT",
-    "output_tokens": "BIGINT",
-    "cost_usd": "DOUBLE",
-    "latency_ms": "DOUBLE",
-    "success": "BOOLEAN",
-    "fallback_used": "BOOLEAN",
-    "error": "VARCHAR",
-    "run_id": "VARCHAR",
-    "call_id": "VARCHAR",
-    "outcome": "VARCHAR",
-    "completeness": "VARCHAR",
-    "operation": "VARCHAR",
-    "session_id": "VARCHAR",
-    "agent_id": "VARCHAR",
-    "agent_type": "VARCHAR",
-    "request_class": "VARCHAR",
-    "uncached_input_tokens": "BIGINT",
-    "cache_read_input_tokens": "BIGINT",
-    "cache_creation_input_tokens": "BIGINT",
-    "reasoning_output_tokens": "BIGINT",
-    "status_code": "BIGINT",
-    "ttft_ms": "DOUBLE",
-    "provider_cost_usd": "DOUBLE",
-    "project": "VARCHAR",
-    "labels": "MAP(VARCHAR, VARCHAR)",
-    "client": "VARCHAR",
-    "parts": "STRUCT(model VARCHAR, billable BOOLEAN, input_tokens BIGINT, output_tokens BIGINT,"
-    " uncached_input_tokens BIGINT, cache_read_input_tokens BIGINT,"
-    " cache_creation_input_tokens BIGINT, reasoning_output_tokens BIGINT, cost_usd DOUBLE)[]",
-}
-"""Key of the ledger row -> DuckDB type. All that any question needs; ``usage`` is not read."""
 
 SPENT = "coalesce(provider_cost_usd, cost_usd)"
 """SQL over ``calls``: what a call adds to a sum of money, as ``Row.spent_usd``."""
@@ -129,13 +94,17 @@ class Ledger(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def open_ledger(files: Sequence[Path], keep: Mapping[str, str] | None = None) -> Iterator[Ledger]:
+def open_ledger(
+    files: Sequence[Path], keep: Mapping[str, str] | None = None, cache: Path | None = None
+) -> Iterator[Ledger]:
     """Read the files, oldest first where they are one ledger rotated.
 
     Args:
         files: To be added up.
         keep: Name -> SQL over ``COLUMNS``: what to keep of a call. Default: all of them as
             they are, and ``started``.
+        cache: Where the beginnings of large ledgers are kept
+            (:mod:`tokenproxy.insight.column_cache`); None: read all of them.
 
     Raises:
         LedgerError: A file is missing or cannot be read.
@@ -145,16 +114,17 @@ def open_ledger(files: Sequence[Path], keep: Mapping[str, str] | None = None) ->
     keep = {**_OWN, **(keep or _ALL)}
     with tempfile.TemporaryDirectory(prefix="tokenproxy-", ignore_cleanup_errors=True) as spill:
         config = {"temp_directory": spill}
+        kept = None if cache is None else (cache, Path(spill))
         if not any(file.is_fifo() for file in files):  # which could not be read again
             config["memory_limit"] = MEMORY
         connection = connect(config=config)
         try:
             try:
                 try:
-                    ledger = _load(connection, files, keep)
+                    ledger = _load(connection, files, keep, kept)
                 except duckdb.OutOfMemoryException:
                     connection.execute("RESET memory_limit; DROP TABLE IF EXISTS raw")
-                    ledger = _load(connection, files, keep)
+                    ledger = _load(connection, files, keep, kept)
             except duckdb.Error as error:
                 raise LedgerError(f"The ledger cannot be read: {first_line(error)}") from error
             yield ledger
@@ -179,7 +149,10 @@ def connect(
 
 
 def _load(
-    connection: duckdb.DuckDBPyConnection, files: Sequence[Path], keep: Mapping[str, str]
+    connection: duckdb.DuckDBPyConnection,
+    files: Sequence[Path],
+    keep: Mapping[str, str],
+    cache: tuple[Path, Path] | None,
 ) -> Ledger:
     """Read into ``raw``; ``calls`` are its rows, or where some stand twice those that count."""
     words = set(re.findall(r"\w+", " ".join(keep.values())))
@@ -190,7 +163,8 @@ def _load(
         f" FROM (SELECT {', '.join(f'NULL::{kind} AS {name}' for name, kind in COLUMNS.items())})"
         " LIMIT 0"
     )
-    skipped = read_lines(connection, files, columns, f"{kept}, NOT ({is_empty(columns)}) AS is_row")
+    kept += f", NOT ({is_empty(columns)}) AS is_row"
+    skipped = read_lines(connection, files, columns, kept, cache)
     (twice,) = connection.execute(
         # Equal ids have equal hashes. Should different ones too, they are looked at in vain.
         "SELECT count(call_id) <> count(DISTINCT hash(call_id)) FILTER (call_id IS NOT NULL)"
@@ -223,6 +197,7 @@ def read_lines(
     files: Sequence[Path],
     columns: Mapping[str, str],
     keep: str = "",
+    cache: tuple[Path, Path] | None = None,
 ) -> list[Skipped]:
     """Read the files' lines into the table ``raw``. A line that is no row is told.
 
@@ -233,6 +208,7 @@ def read_lines(
         keep: SQL over ``columns`` of what the table has. The last must be ``is_row``: false for
             a line that is no row. Default: ``columns`` as they are; such a line then leaves an
             empty record (:func:`is_empty`).
+        cache: Where the beginnings of ledgers are kept, and a directory for the time being.
 
     Raises:
         LedgerError: A file is missing or cannot be read.
@@ -243,7 +219,8 @@ def read_lines(
             raise LedgerError(f"The ledger {file} is not a regular file.")
         check_readable(file)
         before = _count(connection, "SELECT count(*) FROM raw")
-        _append(connection, file, columns, keep or "*")
+        if cache is None or not _append_cached(connection, file, columns, keep, cache):
+            _append(connection, file, columns, keep or "*")
         no_row = "NOT is_row" if keep else is_empty(columns)
         unread = connection.execute(
             f"SELECT rowid - ? FROM raw WHERE rowid >= ? AND {no_row} ORDER BY rowid",  # noqa: S608 - our own words
@@ -279,6 +256,21 @@ def check_readable(file: Path) -> None:
         raise LedgerError(f"{file} is a directory: name the ledger file itself") from None
     except OSError as error:
         raise LedgerError(f"The ledger {file} cannot be read: {error.strerror}") from None
+
+
+def _append_cached(
+    connection: duckdb.DuckDBPyConnection,
+    file: Path,
+    columns: Mapping[str, str],
+    keep: str,
+    cache: tuple[Path, Path],
+) -> bool:
+    """As :func:`_append`, from what is kept of the file; False if that is nothing."""
+    if not file.is_file() or file.suffix == ".gz":
+        return False
+    directory, room = cache
+    with open_cache(directory, file) as kept:
+        return kept is not None and append_cached(connection, kept, columns, keep or "*", room)
 
 
 def _append(

@@ -143,7 +143,7 @@ def _number(name: str, value: Any) -> Any:
     if isnan(value):
         return None
     if name == "cost_usd":
-        return round(value, 12)
+        return float(f"{round(value, 12):.15g}")  # a double holds no more of a large sum
     # Milliseconds to the microsecond. A value between two often ends in half a microsecond,
     # give or take an engine's noise; without the noise it is rounded the same for each.
     return round(round(value * 1000, 3)) / 1000
