@@ -20,6 +20,8 @@ PLAIN: list[tuple[list[str], dict[str, str]]] = [
     (["--mode", "reverse", "--ledger", "--odd", "--no-summary", "--", "true"], {}),
     (["--fail-open", "--client-telemetry", "--inject-include-usage", "--", "true"], {}),
     (["--story=a=b", "--", "true"], {"TOKENPROXY_STORY_ID": "other"}),
+    (["--label", "a=b", "--label=c=d=e", "--route", "h.example=http://u", "--", "true"], {}),
+    (["--label=", "--label", "-x", "--", "true"], {"TOKENPROXY_LABELS": "k=v"}),
     (["--", "true"], {"TOKENPROXY_STORY_ID": "é", "TOKENPROXY_ITERATION": "7"}),
     (
         ["--", "true"],
@@ -37,7 +39,7 @@ OTHERS: list[tuple[list[str], dict[str, str]]] = [
     (["--story=", "--", "true"], {}),
     (["--story", "a", "--story", "b", "--", "true"], {}),
     (["--nonsense", "--", "true"], {}),
-    (["--label", "a=b", "--", "true"], {}),
+    (["--label", "--", "true"], {}),
     (["--iteration", "-1", "--", "true"], {}),
     (["--iteration", "٣", "--", "true"], {}),
     (["--iteration", "9" * 16, "--", "true"], {}),

@@ -32,6 +32,8 @@ _SWITCHES = {
     "--no-summary": ("no_summary", "TOKENPROXY_NO_SUMMARY"),
     "--fail-open": ("fail_open", "TOKENPROXY_FAIL_OPEN"),
 }
+_LISTS = {"--route": "route", "--label": "label"}
+"""Options that may be repeated; :func:`start` checks what they say and reads their variables."""
 _LONGEST = {"iteration": 15, "complexity": 15, "capture_days": 3}
 """Digits of a number that cannot be too large."""
 _NUMBERS = tuple(_LONGEST)
@@ -41,7 +43,7 @@ def plain(words: Sequence[str], env: Mapping[str, str]) -> dict[str, Any] | None
     """Keywords of :func:`start` if the words behind ``run`` are plain.
 
     Args:
-        words: ``[OPTION [VALUE]]... -- COMMAND...``; each option once.
+        words: ``[OPTION [VALUE]]... -- COMMAND...``; each option once, lists' as often as you like.
         env: Where options that are not given may be.
 
     Returns:
@@ -58,12 +60,13 @@ def plain(words: Sequence[str], env: Mapping[str, str]) -> dict[str, Any] | None
             found[_SWITCHES[word][0]] = True
         elif name in _VALUES and name not in given:
             given[name] = value if equals else next(rest, "")
+        elif name in _LISTS:
+            found.setdefault(_LISTS[name], []).append(value if equals else next(rest, ""))
         else:
             return None
     found["command"] = list(rest)
-    if any(env.get(variable) for _, variable in _SWITCHES.values()):
-        return None
-    if not found["command"] or not all(given.values()):
+    switched = any(env.get(variable) for _, variable in _SWITCHES.values())
+    if switched or not found["command"] or not all(given.values()):
         return None
     for name, (keyword, variable) in _VALUES.items():
         text = given.get(name) or env.get(variable)

@@ -35,7 +35,8 @@ RESTARTS = 5
 WITHIN_S = 60.0
 """Older deaths are forgotten: one that dies once an hour serves a run of a day to its end."""
 START_S = 30.0
-"""Time for a start; it takes 0.6 s, and much more where Python's files come over a network."""
+"""Time for a start. It takes a fraction of a second, but where Python's files come over a network
+much more."""
 
 
 class Answer(msgspec.Struct, frozen=True):

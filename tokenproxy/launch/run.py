@@ -4,7 +4,7 @@ The order is the point:
 
 1. What can be refused is refused before anything is disturbed: a command that
    does not exist, options, the ledger.
-2. The proxy process starts importing (0.6 s) while we make the run's CA.
+2. The proxy process starts importing while we make the run's CA.
 3. The command starts at once if the proxy has come up before as installed here,
    else when it is ready. Connections wait in the listening socket's backlog.
 4. When the command has ended: the proxy settles the account, we say one line,
