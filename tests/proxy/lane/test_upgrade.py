@@ -147,6 +147,18 @@ def test_frames_that_come_with_the_request_for_the_upgrade() -> None:
     assert end.outcome == "complete"
 
 
+def test_frames_that_come_with_the_answer() -> None:
+    first, rest = ANSWER[:70], ANSWER[70:]
+    with (
+        agreeing(lambda connection, _: connection.sendall(rest), AGREED % b"" + first) as url,
+        Proxy(routes={HOST: url}) as proxy,
+        upgraded(proxy) as client,
+    ):
+        assert read_all(client) == ANSWER
+        ((_, end),) = proxy.recorder.wait()
+    assert (end.outcome, end.reading.response_id) == ("complete", "resp_1")
+
+
 @pytest.mark.parametrize("by", ["client", "provider"])
 def test_what_is_no_frame_passes_and_is_not_read(by: str, caplog: pytest.LogCaptureFixture) -> None:
     garbage = b"\xf3 this is no frame" * 100
@@ -278,6 +290,48 @@ def test_what_waits_for_the_journal_is_sent_in_order() -> None:
         assert client.recv(1) == b"x"
         proxy.recorder.wait(2)
     assert came[0] - began > 0.14
+
+
+def test_what_waits_when_the_account_is_closed_is_not_sent() -> None:
+    seen: list[bytes] = []
+
+    with (
+        agreeing(lambda connection, got: seen.append(got + read_all(connection))) as url,
+        Proxy(routes={HOST: url}) as proxy,
+        upgraded(proxy) as client,
+    ):
+        proxy.recorder.ack_delay_s = 0.15
+        client.sendall(ASKS)
+        wait_until(lambda: bool(proxy.recorder.starts))
+        proxy.close_account()
+        with contextlib.suppress(ConnectionResetError):
+            assert read_all(client) == b""
+        ((_, end),) = proxy.recorder.wait()
+    assert seen == [b""]
+    assert end.outcome == "lost"
+
+
+def test_after_a_refusal_the_connection_goes_on() -> None:
+    request = b"POST /openai/v1/responses HTTP/1.1\r\nHost: x\r\ncontent-length: 2\r\n\r\n{}"
+    refusal = b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\n{}"
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+    def serve(connection: socket.socket, got: bytes) -> None:
+        while not got.endswith(b"{}"):
+            got += connection.recv(65536)
+        connection.sendall(answer)
+
+    with (
+        agreeing(serve, refusal) as url,
+        Proxy(routes={HOST: url}) as proxy,
+        socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client,
+    ):
+        client.sendall(asking())
+        assert read_exactly(client, len(refusal)) == refusal
+        client.sendall(request)
+        assert read_exactly(client, len(answer)) == answer
+        ended = proxy.recorder.wait(2)
+    assert [end.status_code for _, end in ended] == [426, 200]
 
 
 def test_a_client_that_leaves_while_its_message_waits() -> None:

@@ -76,9 +76,7 @@ class Relay:
         """Bytes from the client: all of them are ours."""
         if self._listener is not None:
             if self._reception.closed:
-                # What is asked for now could not be accounted for, so it must not go on.
-                self._end()
-                self._client.close(whole=False)
+                self._stop()
                 return len(data)
             if self._listener.from_client(data, self._go_on):
                 if not self._waits:
@@ -95,12 +93,20 @@ class Relay:
         self._waits -= 1
         if self._waits or self._over:
             return
+        if self._reception.closed:
+            self._stop()
+            return
         held, self._held = b"".join(self._held), []
         if not self._full:
             self._client.resume_reading()
         self._upstream.write(held)  # last: it may ask the client to wait
         if "client" in self._halves:
             self._upstream.write_eof()
+
+    def _stop(self) -> None:
+        """What is asked for now could not be accounted for, so it must not go on."""
+        self._end()
+        self._client.close(whole=False)
 
     def client_sends_no_more(self) -> bool:
         """The client has closed its half; whether its other half goes on."""
