@@ -3,206 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.e2e.bench import wait_until
 from tests.proxy.harness import Proxy
+from tests.proxy.lane.sockets import (
+    AGREED,
+    ASKS,
+    HOST,
+    MASK,
+    agreeing,
+    asking,
+    read_exactly,
+    upgraded,
+)
 from tests.proxy.lane.test_hard_cases import read_all
 from tests.proxy.lane.test_tunnels import trusting, tunnel
 from tests.simulator.sockets import Client as Socket
 from tests.simulator.test_websocket import create
-from tests.wire.framing.test_websocket import CLOSE, FINAL, PING, TEXT, frame
-from tests.wire.strategies import chunked, cuts
+from tests.wire.framing.test_websocket import CLOSE, FINAL, TEXT, frame
 from tokenproxy.proxy.handover import Handover
 from tokenproxy.simulator import tls
 from tokenproxy.simulator.server import Simulator
-
-HOST = "api.openai.com"
-AGREED = (
-    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Accept: x\r\n%s\r\n"
-)
-MASK = b"\x01\x02\x03\x04"
-ASKS = frame(FINAL | TEXT, json.dumps(create()).encode(), MASK)
-BEGUN = {"type": "response.created", "response": {"id": "resp_1", "model": "gpt-6-sol"}}
-DONE = {
-    "type": "response.completed",
-    "response": {
-        "id": "resp_1", "status": "completed", "model": "gpt-6-sol",
-        "usage": {"input_tokens": 12, "output_tokens": 42, "total_tokens": 54},
-    },
-}  # fmt: skip
-ANSWER = b"".join(frame(FINAL | TEXT, json.dumps(event).encode()) for event in (BEGUN, DONE))
-
-
-def asking(path: bytes = b"/v1/responses") -> bytes:
-    return (
-        b"GET %s HTTP/1.1\r\nHost: api.openai.com\r\nConnection: keep-alive, Upgrade\r\n"
-        b"Upgrade: WebSocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x\r\n\r\n" % path
-    )
-
-
-@contextmanager
-def agreeing(
-    serve: Callable[[socket.socket, bytes], object], agreed: bytes = AGREED % b""
-) -> Iterator[str]:
-    """A provider that agrees to one upgrade; ``serve`` gets what has come behind it. Its URL."""
-
-    def accept(listener: socket.socket) -> None:
-        connection, _ = listener.accept()
-        connection.settimeout(10)
-        with connection:
-            got = b""
-            while b"\r\n\r\n" not in got:
-                got += connection.recv(65536)
-            connection.sendall(agreed)
-            serve(connection, got.partition(b"\r\n\r\n")[2])
-
-    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as pool:
-        served = pool.submit(accept, listener)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        served.result(10)
-
-
-def upgraded(proxy: Proxy, behind: bytes = b"") -> socket.socket:
-    """A connection that the provider has agreed to."""
-    client = socket.create_connection(("127.0.0.1", proxy.port), timeout=10)
-    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    client.sendall(asking() + behind)
-    got = b""
-    while not got.endswith(b"\r\n\r\n"):
-        got += client.recv(1)
-    assert got.startswith(b"HTTP/1.1 101 ")
-    return client
-
-
-def read_exactly(connection: socket.socket, size: int) -> bytes:
-    got = bytearray()
-    while len(got) < size and (piece := connection.recv(size - len(got))):
-        got += piece
-    return bytes(got)
-
-
-SAID = ASKS + frame(TEXT, b"a", MASK) + frame(FINAL | PING, b"p", MASK) + frame(FINAL, b"b", MASK)
-TOLD = frame(FINAL | PING, b"q") + ANSWER[:50], ANSWER[50:] + frame(FINAL | CLOSE, b"\x03\xe8by")
-
-
-@settings(max_examples=20)
-@given(st.data())
-def test_bytes_pass_as_they_are(data: st.DataObject) -> None:
-    told = b"".join(TOLD)
-    said_cuts, told_cuts = data.draw(cuts(len(SAID))), data.draw(cuts(len(told)))
-    seen: list[bytes] = []
-
-    def serve(connection: socket.socket, got: bytes) -> None:
-        seen.append(got + read_exactly(connection, len(SAID) - len(got)))
-        for piece in chunked(told, told_cuts):
-            connection.sendall(piece)
-        connection.shutdown(socket.SHUT_WR)
-        seen.append(read_all(connection))
-
-    with (
-        agreeing(serve) as url,
-        Proxy(routes={HOST: url}) as proxy,
-        upgraded(proxy) as client,
-    ):
-        for piece in chunked(SAID, said_cuts):
-            client.sendall(piece)
-        assert read_all(client) == told
-        client.sendall(b"last words")  # to a side that still listens
-        client.shutdown(socket.SHUT_WR)
-        ((start, end),) = proxy.recorder.wait()
-    assert seen == [SAID, b"last words"]
-    assert (end.outcome, end.status_code, end.reading.response_id) == ("complete", 101, "resp_1")
-    assert proxy.recorder.asks[start.call_id].model == create()["model"]
-    assert end.request_bytes == len(json.dumps(create()))
-    assert end.response_bytes == len(json.dumps(BEGUN) + json.dumps(DONE))
-
-
-def test_frames_that_come_with_the_request_for_the_upgrade() -> None:
-    def serve(connection: socket.socket, got: bytes) -> None:
-        assert got + read_exactly(connection, len(ASKS) - len(got)) == ASKS
-        connection.sendall(ANSWER)
-        read_all(connection)
-
-    with (
-        agreeing(serve) as url,
-        Proxy(routes={HOST: url}) as proxy,
-        upgraded(proxy, behind=ASKS) as client,
-    ):
-        assert read_exactly(client, len(ANSWER)) == ANSWER
-        ((_, end),) = proxy.recorder.wait()
-    assert end.outcome == "complete"
-
-
-def test_frames_that_come_with_the_answer() -> None:
-    first, rest = ANSWER[:70], ANSWER[70:]
-    with (
-        agreeing(lambda connection, _: connection.sendall(rest), AGREED % b"" + first) as url,
-        Proxy(routes={HOST: url}) as proxy,
-        upgraded(proxy) as client,
-    ):
-        assert read_all(client) == ANSWER
-        ((_, end),) = proxy.recorder.wait()
-    assert (end.outcome, end.reading.response_id) == ("complete", "resp_1")
-
-
-@pytest.mark.parametrize("by", ["client", "provider"])
-def test_what_is_no_frame_passes_and_is_not_read(by: str, caplog: pytest.LogCaptureFixture) -> None:
-    garbage = b"\xf3 this is no frame" * 100
-    said = garbage if by == "client" else b""
-    told = garbage if by == "provider" else b""
-
-    def serve(connection: socket.socket, got: bytes) -> None:
-        size = len(ASKS + said + ASKS)
-        assert got + read_exactly(connection, size - len(got)) == ASKS + said + ASKS
-        connection.sendall(told)
-        connection.sendall(ANSWER)
-        assert read_all(connection) == b"bye"
-
-    with (
-        agreeing(serve) as url,
-        Proxy(routes={HOST: url}) as proxy,
-        upgraded(proxy) as client,
-    ):
-        for piece in (ASKS, said, ASKS):
-            client.sendall(piece)
-            time.sleep(0.05)
-        assert read_exactly(client, len(told + ANSWER)) == told + ANSWER
-        client.sendall(b"bye")
-        client.close()
-        ends = proxy.recorder.wait(1 if by == "client" else 2)
-    outcomes = ["complete"] if by == "client" else ["aborted", "aborted"]
-    assert [end.outcome for _, end in ends] == outcomes
-    assert "not read further: what came is no frame" in caplog.text
-
-
-def test_an_extension_that_nobody_knows_is_not_read(caplog: pytest.LogCaptureFixture) -> None:
-    def serve(connection: socket.socket, got: bytes) -> None:
-        assert got + read_exactly(connection, len(ASKS) - len(got)) == ASKS
-        connection.sendall(ANSWER)
-
-    with (
-        agreeing(serve, AGREED % b"Sec-WebSocket-Extensions: x-own\r\n") as url,
-        Proxy(routes={HOST: url}) as proxy,
-        upgraded(proxy) as client,
-    ):
-        client.sendall(ASKS)
-        assert read_all(client) == ANSWER
-    assert proxy.recorder.starts == {}
-    assert "not read further: it uses x-own" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -264,51 +93,6 @@ def test_who_does_not_read_is_not_read_for() -> None:
         go_on.set()
         client.sendall(much[given:])
         assert read_all(client) == b""  # the provider has it all
-
-
-def test_what_waits_for_the_journal_is_sent_in_order() -> None:
-    pings = frame(FINAL | PING, b"p", MASK) * 3
-    came: list[float] = []
-
-    def serve(connection: socket.socket, got: bytes) -> None:
-        size = len(ASKS + ASKS + pings)
-        got += read_exactly(connection, size - len(got))
-        came.append(time.monotonic())
-        assert got == ASKS + ASKS + pings
-        connection.sendall(b"x")
-
-    with (
-        agreeing(serve) as url,
-        Proxy(routes={HOST: url}) as proxy,
-        upgraded(proxy) as client,
-    ):
-        proxy.recorder.ack_delay_s = 0.15
-        began = time.monotonic()
-        for piece in (ASKS + ASKS[:20], ASKS[20:], pings):
-            client.sendall(piece)
-            time.sleep(0.01)
-        assert client.recv(1) == b"x"
-        proxy.recorder.wait(2)
-    assert came[0] - began > 0.14
-
-
-def test_what_waits_when_the_account_is_closed_is_not_sent() -> None:
-    seen: list[bytes] = []
-
-    with (
-        agreeing(lambda connection, got: seen.append(got + read_all(connection))) as url,
-        Proxy(routes={HOST: url}) as proxy,
-        upgraded(proxy) as client,
-    ):
-        proxy.recorder.ack_delay_s = 0.15
-        client.sendall(ASKS)
-        wait_until(lambda: bool(proxy.recorder.starts))
-        proxy.close_account()
-        with contextlib.suppress(ConnectionResetError):
-            assert read_all(client) == b""
-        ((_, end),) = proxy.recorder.wait()
-    assert seen == [b""]
-    assert end.outcome == "lost"
 
 
 def test_after_a_refusal_the_connection_goes_on() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from typing import Protocol
 
@@ -12,6 +13,8 @@ from tokenproxy.proxy.lane.head import RequestHead, ResponseHead
 from tokenproxy.proxy.lane.listener import Listener
 from tokenproxy.proxy.lane.relay import Near, Relay
 from tokenproxy.proxy.reception import Reception
+
+logger = logging.getLogger(__name__)
 
 
 class Upgrader(Asker, Near, Protocol):
@@ -67,9 +70,15 @@ class Upgrade(Exchange):
             relay.received(rest)
 
     def _listener(self, head: ResponseHead) -> Listener | None:
-        tap = self._reception.socket_tap(self._target, self._head.fields, head.fields)
-        if tap is None:
-            return None
+        """Who hears what the connection carries; None if that is no calls."""
         extensions = head.fields.get("sec-websocket-extensions", "")
-        call_soon = asyncio.get_running_loop().call_soon
-        return Listener(tap, extensions, self._target.server_address, call_soon)
+        address = self._target.server_address
+        try:
+            tap = self._reception.socket_tap(self._target, self._head.fields, head.fields)
+            if tap is None:
+                return None
+            return Listener(tap, extensions, address, asyncio.get_running_loop().call_soon)
+        except Exception:
+            # Invariant 1: a fault of ours never harms the connection. It leaves no rows.
+            logger.exception("a WebSocket to %s is not read", address)
+            return None

@@ -1,0 +1,237 @@
+"""What is heard of a WebSocket in the lane, and that hearing it changes nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.e2e.bench import wait_until
+from tests.proxy.harness import Proxy
+from tests.proxy.lane.sockets import (
+    AGREED,
+    ANSWER,
+    ASKS,
+    BEGUN,
+    DONE,
+    HOST,
+    MASK,
+    SAID,
+    TOLD,
+    agreeing,
+    read_exactly,
+    upgraded,
+)
+from tests.proxy.lane.test_hard_cases import read_all
+from tests.simulator.test_websocket import create
+from tests.wire.framing.test_websocket import FINAL, PING, frame
+from tests.wire.strategies import chunked, cuts
+from tokenproxy.wire.framing.websocket import FrameReader
+from tokenproxy.wire.openai.websocket import ResponsesSocket
+
+
+@settings(max_examples=20)
+@given(st.data())
+def test_bytes_pass_as_they_are(data: st.DataObject) -> None:
+    told = b"".join(TOLD)
+    said_cuts, told_cuts = data.draw(cuts(len(SAID))), data.draw(cuts(len(told)))
+    seen: list[bytes] = []
+
+    def serve(connection: socket.socket, got: bytes) -> None:
+        seen.append(got + read_exactly(connection, len(SAID) - len(got)))
+        for piece in chunked(told, told_cuts):
+            connection.sendall(piece)
+        connection.shutdown(socket.SHUT_WR)
+        seen.append(read_all(connection))
+
+    with (
+        agreeing(serve) as url,
+        Proxy(routes={HOST: url}) as proxy,
+        upgraded(proxy) as client,
+    ):
+        for piece in chunked(SAID, said_cuts):
+            client.sendall(piece)
+        assert read_all(client) == told
+        client.sendall(b"last words")  # to a side that still listens
+        client.shutdown(socket.SHUT_WR)
+        ((start, end),) = proxy.recorder.wait()
+    assert seen == [SAID, b"last words"]
+    assert (end.outcome, end.status_code, end.reading.response_id) == ("complete", 101, "resp_1")
+    assert proxy.recorder.asks[start.call_id].model == create()["model"]
+    assert end.request_bytes == len(json.dumps(create()))
+    assert end.response_bytes == len(json.dumps(BEGUN) + json.dumps(DONE))
+
+
+def test_frames_that_come_with_the_request_for_the_upgrade() -> None:
+    def serve(connection: socket.socket, got: bytes) -> None:
+        assert got + read_exactly(connection, len(ASKS) - len(got)) == ASKS
+        connection.sendall(ANSWER)
+        read_all(connection)
+
+    with (
+        agreeing(serve) as url,
+        Proxy(routes={HOST: url}) as proxy,
+        upgraded(proxy, behind=ASKS) as client,
+    ):
+        assert read_exactly(client, len(ANSWER)) == ANSWER
+        ((_, end),) = proxy.recorder.wait()
+    assert end.outcome == "complete"
+
+
+def test_frames_that_come_with_the_answer() -> None:
+    first, rest = ANSWER[:70], ANSWER[70:]
+    with (
+        agreeing(lambda connection, _: connection.sendall(rest), AGREED % b"" + first) as url,
+        Proxy(routes={HOST: url}) as proxy,
+        upgraded(proxy) as client,
+    ):
+        assert read_all(client) == ANSWER
+        ((_, end),) = proxy.recorder.wait()
+    assert (end.outcome, end.reading.response_id) == ("complete", "resp_1")
+
+
+@pytest.mark.parametrize("by", ["client", "provider"])
+def test_what_is_no_frame_passes_and_is_not_read(by: str, caplog: pytest.LogCaptureFixture) -> None:
+    garbage = b"\xf3 this is no frame" * 100
+    said = garbage if by == "client" else b""
+    told = garbage if by == "provider" else b""
+
+    def serve(connection: socket.socket, got: bytes) -> None:
+        size = len(ASKS + said + ASKS)
+        assert got + read_exactly(connection, size - len(got)) == ASKS + said + ASKS
+        connection.sendall(told)
+        connection.sendall(ANSWER)
+        assert read_all(connection) == b"bye"
+
+    with (
+        agreeing(serve) as url,
+        Proxy(routes={HOST: url}) as proxy,
+        upgraded(proxy) as client,
+    ):
+        for piece in (ASKS, said, ASKS):
+            client.sendall(piece)
+            time.sleep(0.05)
+        assert read_exactly(client, len(told + ANSWER)) == told + ANSWER
+        client.sendall(b"bye")
+        client.close()
+        ends = proxy.recorder.wait(1 if by == "client" else 2)
+    outcomes = ["complete"] if by == "client" else ["aborted", "aborted"]
+    assert [end.outcome for _, end in ends] == outcomes
+    assert "not read further: what came is no frame" in caplog.text
+
+
+def test_an_extension_that_nobody_knows_is_not_read(caplog: pytest.LogCaptureFixture) -> None:
+    def serve(connection: socket.socket, got: bytes) -> None:
+        assert got + read_exactly(connection, len(ASKS) - len(got)) == ASKS
+        connection.sendall(ANSWER)
+
+    with (
+        agreeing(serve, AGREED % b"Sec-WebSocket-Extensions: x-own\r\n") as url,
+        Proxy(routes={HOST: url}) as proxy,
+        upgraded(proxy) as client,
+    ):
+        client.sendall(ASKS)
+        assert read_all(client) == ANSWER
+    assert proxy.recorder.starts == {}
+    assert "not read further: it uses x-own" in caplog.text
+
+
+@pytest.mark.parametrize("faulty", [ResponsesSocket, FrameReader])
+def test_a_fault_of_ours_before_the_first_message_harms_nothing(
+    faulty: type, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    def serve(connection: socket.socket, got: bytes) -> None:
+        assert got + read_exactly(connection, len(ASKS) - len(got)) == ASKS
+        connection.sendall(ANSWER)
+
+    monkeypatch.setattr(faulty, "__init__", fail)
+    with (
+        agreeing(serve) as url,
+        Proxy(routes={HOST: url}) as proxy,
+        upgraded(proxy) as client,
+    ):
+        client.sendall(ASKS)
+        assert read_all(client) == ANSWER
+    assert proxy.recorder.starts == {}
+    assert "a WebSocket to api.openai.com is not read" in caplog.text
+
+
+@pytest.mark.parametrize("by", ["client", "provider"])
+def test_a_fault_of_our_frame_reader_harms_nothing(
+    by: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    feed = FrameReader.feed
+
+    def fail(reader: FrameReader, data: bytes) -> object:
+        if (data == ASKS) == (by == "client"):
+            raise RuntimeError("a fault of ours")
+        return feed(reader, data)
+
+    def serve(connection: socket.socket, got: bytes) -> None:
+        assert got + read_exactly(connection, len(ASKS) - len(got)) == ASKS
+        connection.sendall(ANSWER)
+
+    monkeypatch.setattr(FrameReader, "feed", fail)
+    with (
+        agreeing(serve) as url,
+        Proxy(routes={HOST: url}) as proxy,
+        upgraded(proxy) as client,
+    ):
+        client.sendall(ASKS)
+        assert read_all(client) == ANSWER
+        ((_, end),) = proxy.recorder.wait()
+    assert end.outcome == ("complete" if by == "client" else "truncated")
+    assert "not read further" in caplog.text
+
+
+def test_what_waits_for_the_journal_is_sent_in_order() -> None:
+    pings = frame(FINAL | PING, b"p", MASK) * 3
+    came: list[float] = []
+
+    def serve(connection: socket.socket, got: bytes) -> None:
+        size = len(ASKS + ASKS + pings)
+        got += read_exactly(connection, size - len(got))
+        came.append(time.monotonic())
+        assert got == ASKS + ASKS + pings
+        connection.sendall(b"x")
+
+    with (
+        agreeing(serve) as url,
+        Proxy(routes={HOST: url}) as proxy,
+        upgraded(proxy) as client,
+    ):
+        proxy.recorder.ack_delay_s = 0.15
+        began = time.monotonic()
+        for piece in (ASKS + ASKS[:20], ASKS[20:], pings):
+            client.sendall(piece)
+            time.sleep(0.01)
+        assert client.recv(1) == b"x"
+        proxy.recorder.wait(2)
+    assert came[0] - began > 0.14
+
+
+def test_what_waits_when_the_account_is_closed_is_not_sent() -> None:
+    seen: list[bytes] = []
+
+    with (
+        agreeing(lambda connection, got: seen.append(got + read_all(connection))) as url,
+        Proxy(routes={HOST: url}) as proxy,
+        upgraded(proxy) as client,
+    ):
+        proxy.recorder.ack_delay_s = 0.15
+        client.sendall(ASKS)
+        wait_until(lambda: bool(proxy.recorder.starts))
+        proxy.close_account()
+        with contextlib.suppress(ConnectionResetError):
+            assert read_all(client) == b""
+        ((_, end),) = proxy.recorder.wait()
+    assert seen == [b""]
+    assert end.outcome == "lost"
