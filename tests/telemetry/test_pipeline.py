@@ -379,6 +379,19 @@ def test_a_limit_that_is_no_number_costs_the_spans_only(
         assert receiver.total("tokenproxy.calls") == 7
 
 
+def test_a_certificate_that_is_not_there_costs_its_signal_only(tmp_path: Path) -> None:
+    with OtlpReceiver() as receiver:
+        env = environment(
+            receiver,
+            OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="https://127.0.0.1:1/v1/traces",
+            OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE="/not/there.pem",
+        )
+        assert play(env, tmp_path) == (
+            ("telemetry: traces are off for this run: /not/there.pem: No such file or directory"),
+        )
+        assert receiver.total("tokenproxy.calls") == 7
+
+
 def test_the_console_is_standard_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     env = {"OTEL_TRACES_EXPORTER": "console", "OTEL_METRICS_EXPORTER": "console"}
     assert play(env, tmp_path) == ()

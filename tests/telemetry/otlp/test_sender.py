@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import logging
 import socket
+import ssl
 import threading
 import time
 import zlib
@@ -12,6 +14,10 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from tests.telemetry.otlp.collector import DROP, HANG, OK, Collector, answer
 from tokenproxy.simulator.tls import throwaway
@@ -262,11 +268,46 @@ def test_a_collector_behind_tls_is_trusted_by_its_authority(tmp_path: Path) -> N
         assert unknown._delivery.verdict.endswith("did not answer")
 
 
+def self_signed(directory: Path) -> tuple[Path, Path]:
+    """A client's certificate and its key, in files of their own."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a client")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    clear = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    certificate, secret = directory / "client.pem", directory / "client.key"
+    certificate.write_bytes(made.public_bytes(pem))
+    secret.write_bytes(key.private_bytes(pem, *clear))
+    return certificate, secret
+
+
+def test_a_collector_that_wants_to_know_its_clients_is_shown_a_certificate(tmp_path: Path) -> None:
+    certificates, (certificate, key) = throwaway(tmp_path), self_signed(tmp_path)
+    trust = certificates.context()
+    trust.verify_mode = ssl.CERT_REQUIRED
+    trust.load_verify_locations(certificate)
+    with Collector(trust=trust) as collector:
+        ours = {"CERTIFICATE": str(certificates.ca), "TIMEOUT": "500"}
+        assert not opened(collector, "https", **ours).send(BODY)
+        own = {"CLIENT_CERTIFICATE": str(certificate), "CLIENT_KEY": str(key)}
+        assert opened(collector, "https", **ours, **own).send(BODY)
+    assert len(collector.taken) == 1
+
+
 @pytest.mark.parametrize("name", ["CERTIFICATE", "CLIENT_CERTIFICATE"])
 def test_a_file_that_is_none_is_said_at_once(name: str, tmp_path: Path) -> None:
     garbage = tmp_path / "garbage.pem"
     garbage.write_text("no certificate")
     with Collector() as collector:
         for path in (tmp_path / "missing.pem", garbage):
-            with pytest.raises(OSError, match=r".+"):
+            with pytest.raises(OSError, match=rf"^{path}: \S"):
                 opened(collector, "https", **{name: str(path)})

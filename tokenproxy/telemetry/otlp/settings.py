@@ -49,15 +49,22 @@ class Settings(msgspec.Struct, frozen=True):
         """What TLS connections are made with.
 
         Raises:
-            OSError: A file cannot be read, or is no certificate or key (``ssl.SSLError``).
+            OSError: A file cannot be read, or is no certificate or key; it says which.
         """
         named = self.certificate
-        if named is not None and Path(named).is_dir():
-            made = ssl.create_default_context(capath=named)
-        else:
-            made = ssl.create_default_context(cafile=named)
+        try:
+            if named is not None and Path(named).is_dir():
+                made = ssl.create_default_context(capath=named)
+            else:
+                made = ssl.create_default_context(cafile=named)
+        except OSError as error:
+            raise OSError(f"{named}: {error.strerror or error}") from error
         if self.client_certificate is not None:
-            made.load_cert_chain(self.client_certificate, self.client_key)
+            try:
+                made.load_cert_chain(self.client_certificate, self.client_key)
+            except OSError as error:
+                files = " and ".join(filter(None, (self.client_certificate, self.client_key)))
+                raise OSError(f"{files}: {error.strerror or error}") from error
         return made
 
 
