@@ -6,7 +6,7 @@ the limit all the same is passed over to its end and counted.
 
 from __future__ import annotations
 
-from tokenproxy.wire.framing.jsonbody import LIMIT, JsonBody
+from tokenproxy.wire.framing.jsonbody import LIMIT, RAW_LIMIT, JsonBody
 
 
 class LineReader:
@@ -20,17 +20,25 @@ class LineReader:
         self.oversized = 0
         """Lines passed over because they exceeded the limit."""
         self._limit = limit
+        self._small = min(RAW_LIMIT, limit)
         self._line = JsonBody(limit)
+        self._begun = False
+        """There is something of an unfinished line, or of one that is not small."""
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Take the next bytes; return the lines that they complete."""
         lines: list[bytes] = []
         start = 0
         while (end := chunk.find(b"\n", start)) >= 0:
-            self._line.feed(chunk[start:end])
-            self._finish(lines)
+            if self._begun or end - start > self._small:
+                self._line.feed(chunk[start:end])
+                self._finish(lines)
+            elif line := chunk[start:end].strip():
+                lines.append(line)
             start = end + 1
-        self._line.feed(chunk[start:])
+        if start < len(chunk):
+            self._begun = True
+            self._line.feed(chunk[start:])
         return lines
 
     def close(self) -> list[bytes]:
@@ -46,3 +54,4 @@ class LineReader:
         elif line:
             lines.append(line)
         self._line = JsonBody(self._limit)
+        self._begun = False
