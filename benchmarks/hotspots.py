@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -83,7 +84,7 @@ class Sampler:
 
 def main() -> None:
     if place := os.environ.get(PLACE):
-        _serve(Path(place))
+        (_work if "--control-fd" in sys.argv else _serve)(Path(place))
         return
     words = sys.argv[1:]
     scenario = SCENARIOS[words[0] if words else "everyday"]
@@ -128,16 +129,28 @@ def _sampled(upstream: Upstream, work: Path, name: str, streams: int, seconds: f
     return msgspec.json.decode(place.read_bytes(), type=Samples)
 
 
-def _serve(place: Path) -> None:
-    """Be ``tokenproxy serve`` and sample oneself from the first call on."""
+def _serve(_place: Path) -> None:
+    """Be ``tokenproxy serve``, whose worker samples itself."""
     from tokenproxy.cli.main import main as tokenproxy
+    from tokenproxy.launch import serving
+    from tokenproxy.launch.proxy_process import Proxy
+
+    command = (sys.executable, "-m", "benchmarks.hotspots")
+    vars(serving).update(Proxy=partial(Proxy, command=command))
+    tokenproxy()
+
+
+def _work(place: Path) -> None:
+    """Be the worker, and sample oneself."""
+    from tokenproxy.proxy.process import main as work
 
     sampler = Sampler()
     sampler.start()
     try:
-        tokenproxy()
+        status = work()
     finally:
         place.write_bytes(msgspec.json.encode(sampler.samples()))
+    os._exit(status)  # as the real one: an exporter's threads may wait for long
 
 
 def _show(samples: Samples) -> None:
