@@ -78,10 +78,9 @@ def fuzz(target: str, seconds: int, *, keep: bool = False) -> Outcome:
         )  # fmt: skip
         broke = [path.read_bytes() for path in sorted(broken.iterdir())]
         if keep and not done.returncode:
-            least = work / "least"
-            least.mkdir()
-            _run(target, "-merge=1", str(least), str(found))
-            corpus.keep(target, [path.read_bytes() for path in least.iterdir()])
+            # libFuzzer adds an input only if it leads further than all before it.
+            new = [path for path in found.iterdir() if not path.name.startswith("known-")]
+            corpus.keep(target, [*corpus.kept(target), *(path.read_bytes() for path in new)])
         elif broke and target != PLANTED:
             corpus.keep(target, [*corpus.kept(target), *broke])
         return Outcome(

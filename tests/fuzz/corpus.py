@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -14,9 +15,9 @@ from tests.fuzz.targets import CHOICES, CONTENT_TYPES, OPERATIONS, STATUSES
 from tests.wire.cases import Case, all_cases
 
 KEPT: Final = Path(__file__).with_name("corpus")
-LONGEST: Final = 2048
+LONGEST: Final = 512
 """Bytes of an input that is kept."""
-MOST: Final = 150
+MOST: Final = 40
 """Inputs that are kept of a target; the shortest."""
 
 _SEEDS: Final = {
@@ -29,6 +30,11 @@ _SEEDS: Final = {
     ],
     "framing.permessage": [b"permessage-deflate; client_no_context_takeover; x=1, y"],
     "lane.connect": [b"CONNECT api.anthropic.com:443 HTTP/1.1\r\nHost: a\r\n\r\n"],
+    "framing.websocket": [
+        bytes(CHOICES) + b"\x81\x02{}\x01\x01a\x80\x01b\x89\x00\x88\x02\x03\xe8",
+        bytes(CHOICES) + b"\x81\x82abcd\x1a\x1f\x82\x7e\x00\x7e" + b"x" * 126,
+        b"\1" + bytes(CHOICES - 1) + b"\xc1\x04\xaa\xae\x05\x00",
+    ],
     "ledger": [b'{"timestamp":"t","provider":"p","model":"m","cost_usd":.5}\n{"a":1}\n\n{"b":'],
     "journal": [b'{"t":"closed","ids":["a"]}\n{"t":"told","ids":["a"]}\n'],
     "prices": [b'[[prices]]\nmodel = "a"\ninput_mtok = 1\noutput_mtok = 2\nfrom = 2025-01-01\n'],
@@ -37,10 +43,64 @@ _SEEDS: Final = {
 }
 
 
+def _lines(*messages: object) -> bytes:
+    """Messages of a WebSocket; those of the client are in a list of their own."""
+    return b"\n".join(
+        b">" + json.dumps(one[0]).encode() if isinstance(one, list) else json.dumps(one).encode()
+        for one in messages
+    )
+
+
+_RESPONSES: Final = _lines(
+    [{"type": "response.create", "model": "gpt-6-sol", "input": "Hello?"}],
+    {"type": "response.created", "response": {"id": "r", "status": "in_progress"}},
+    {"type": "response.output_text.delta", "item_id": "m", "delta": "Good "},
+    {
+        "type": "response.completed",
+        "response": {
+            "id": "r", "model": "gpt-6-sol", "status": "completed",
+            "usage": {
+                "input_tokens": 5, "output_tokens": 6, "total_tokens": 11,
+                "input_tokens_details": {"cached_tokens": 2},
+            },
+        },
+    },
+    [{"type": "response.create", "model": "gpt-6-sol", "stream_id": "a"}],
+    {"type": "error", "status": 429, "stream_id": "a", "error": {"type": "x", "code": "y"}},
+)  # fmt: skip
+_SPOKEN: Final = _lines(
+    {"type": "session.created", "session": {"model": "gpt-realtime-2"}},
+    [{"type": "session.update", "session": {"input_audio_transcription": {"model": "w"}}}],
+    [{"type": "response.create"}],
+    {"type": "response.created", "response": {"id": "r"}},
+    {
+        "type": "response.done",
+        "response": {"id": "r", "status": "completed", "usage": {"input_tokens": 5,
+                     "output_tokens": 6, "total_tokens": 11}},
+    },
+    {
+        "type": "conversation.item.input_audio_transcription.completed", "item_id": "i",
+        "usage": {"type": "duration", "seconds": 3},
+    },
+)  # fmt: skip
+_LIVE: Final = _lines(
+    [{"setup": {"model": "models/gemini-3.8-live"}}],
+    {"setupComplete": {}},
+    [{"clientContent": {"turns": [{"role": "user"}], "turnComplete": True}}],
+    {"serverContent": {"modelTurn": {"parts": [{"inlineData": {"data": "AAAA"}}]}}},
+    {
+        "usageMetadata": {"promptTokenCount": 5, "responseTokenCount": 6, "totalTokenCount": 11},
+        "serverContent": {"turnComplete": True},
+    },
+)  # fmt: skip
+
+
 def seeds(target: str) -> Iterator[bytes]:
     """Inputs made from the cases of every provider."""
     yield from _SEEDS.get(target, [])
     kind, _, name = target.partition(".")
+    if kind == "socket":
+        yield {"google.live": _LIVE, "openai.realtime": _SPOKEN}.get(name, _RESPONSES)
     for case in all_cases():
         if kind == "request" and name == case.dialect:
             yield case.request
