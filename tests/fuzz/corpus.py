@@ -30,11 +30,6 @@ _SEEDS: Final = {
     ],
     "framing.permessage": [b"permessage-deflate; client_no_context_takeover; x=1, y"],
     "lane.connect": [b"CONNECT api.anthropic.com:443 HTTP/1.1\r\nHost: a\r\n\r\n"],
-    "framing.websocket": [
-        bytes(CHOICES) + b"\x81\x02{}\x01\x01a\x80\x01b\x89\x00\x88\x02\x03\xe8",
-        bytes(CHOICES) + b"\x81\x82abcd\x1a\x1f\x82\x7e\x00\x7e" + b"x" * 126,
-        b"\1" + bytes(CHOICES - 1) + b"\xc1\x04\xaa\xae\x05\x00",
-    ],
     "ledger": [b'{"timestamp":"t","provider":"p","model":"m","cost_usd":.5}\n{"a":1}\n\n{"b":'],
     "journal": [b'{"t":"closed","ids":["a"]}\n{"t":"told","ids":["a"]}\n'],
     "prices": [b'[[prices]]\nmodel = "a"\ninput_mtok = 1\noutput_mtok = 2\nfrom = 2025-01-01\n'],
