@@ -76,7 +76,7 @@ class Account:
         sinks: Sequence[Sink],
         dialects: Callable[[str], Dialect],
         seen: Path | None = None,
-        meanwhile: book.Pause = time.sleep,
+        meanwhile: book.Pause | None = None,
     ) -> None:
         """Open a run's account, and its journal.
 
@@ -88,7 +88,7 @@ class Account:
             dialects: Dialect by name.
             seen: What batch results are in the ledger; None keeps nothing.
             meanwhile: Called between the steps of long work with 0, and with seconds
-                where there is something to wait for; may open calls.
+                where there is something to wait for; may open calls. Default: only waits.
         """
         self.tally = Tally()
         self._run = run
@@ -111,7 +111,7 @@ class Account:
         """The last append failed, and not because somebody held the lock."""
         self._next_try = 0.0
         self._locked_since: float | None = None
-        self._meanwhile = meanwhile
+        self._meanwhile = meanwhile or _only_wait
         self._journal = self._open_journal(journal)
         self._badge = None if self._journal is None else Badge(badge_of(self._journal.path))
 
@@ -431,3 +431,8 @@ class Account:
             f"The journal cannot be written ({error.strerror or type(error).__name__}):"
             " calls would be missing if tokenproxy were killed."
         )
+
+
+def _only_wait(seconds: float) -> None:
+    if seconds:
+        time.sleep(seconds)
