@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.record.make import RUN, T0, call, end, names, reading, start
+from tokenproxy.record import journal as journal_module
+from tokenproxy.record import lock
 from tokenproxy.record.journal import (
     Asked,
     Closed,
@@ -21,6 +27,7 @@ from tokenproxy.record.journal import (
     Replay,
     Seen,
     Told,
+    disown,
     own_dead,
 )
 from tokenproxy.record.ledger import Mark
@@ -280,3 +287,77 @@ def test_a_journal_that_cannot_be_begun_is_not_left(
     with pytest.raises(OSError, match="No space"):
         Journal(path, HEADER)
     assert names(path.parent) == []
+
+
+@pytest.fixture
+def without_flock(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+
+
+@pytest.mark.usefixtures("without_flock")
+def test_without_locks_the_owner_is_known_by_its_process(path: Path) -> None:
+    mine = Journal(path, HEADER)
+    write(mine, Opened(start=start("c1")))
+    assert own_dead(path) is None, "it lives"
+    mine.rewrite([HEADER, Opened(start=start("c2"))])
+    assert own_dead(path) is None
+    assert names(path.parent) == [path.name, f"{path.name}.owner"]
+    os.close(mine._fd)  # as if it were killed
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    owner = path.with_name(f"{path.name}.owner")
+    dead = msgspec.structs.replace(lock._ourselves(), pid=gone.pid)
+    owner.write_bytes(msgspec.json.encode(dead))
+    fd = own_dead(path)
+    assert fd is not None
+    assert own_dead(path) is None, "one alone settles it"
+    path.unlink()
+    disown(fd, path)
+    assert names(path.parent) == []
+
+
+@pytest.mark.usefixtures("without_flock")
+@pytest.mark.parametrize(
+    ("owner", "dead"),
+    [
+        ({"boot": "another"}, True),
+        ({"boot": "another", "host": "another"}, False),
+    ],
+)
+def test_without_locks_an_owner_of_before_the_machines_start_is_dead(
+    path: Path, owner: dict[str, str], dead: bool
+) -> None:
+    journal = Journal(path, HEADER)
+    os.close(journal._fd)
+    other = msgspec.structs.replace(lock._ourselves(), **owner)
+    path.with_name(f"{path.name}.owner").write_bytes(msgspec.json.encode(other))
+    fd = own_dead(path)
+    assert (fd is not None) is dead
+    if fd is not None:
+        disown(fd, path)
+
+
+@pytest.mark.usefixtures("without_flock")
+def test_without_locks_a_journal_that_was_settled_meanwhile_is_left(path: Path) -> None:
+    journal = Journal(path, HEADER)
+    journal.close(settled=False)
+    fd = os.open(path, os.O_RDONLY)
+    path.unlink()
+    assert not journal_module._own(fd, path)
+    os.close(fd)
+    assert names(path.parent) == []
+
+
+@pytest.mark.usefixtures("without_flock")
+def test_without_locks_an_owner_that_says_nothing_is_dead_in_time(path: Path) -> None:
+    Journal(path, HEADER).close(settled=False)
+    owner = path.with_name(f"{path.name}.owner")
+    owner.touch()
+    assert own_dead(path) is None
+    os.utime(owner, (1, 1))
+    fd = own_dead(path)
+    assert fd is not None
+    disown(fd, path)

@@ -34,14 +34,16 @@ class RunDir:
             self.path.mkdir(mode=0o700, exist_ok=True)
             with contextlib.suppress(FileNotFoundError):
                 fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-                fcntl.flock(fd, fcntl.LOCK_EX)
+                # Where the file system has no locks, nobody tidies up either.
+                with contextlib.suppress(OSError):
+                    fcntl.flock(fd, fcntl.LOCK_EX)
                 if self.path.exists():
                     return fd
                 os.close(fd)  # tidied away before it was ours
 
     def others_have_journals(self) -> bool:
         """Whether some other run is under way, or has left calls that are to be settled."""
-        journals = self.path.parent.glob("*/journal-*")
+        journals = self.path.parent.glob("*/journal-*.jsonl")
         return any(journal.parent != self.path for journal in journals)
 
     def close(self, *, keep_log: bool) -> None:

@@ -55,6 +55,9 @@ KEPT_UNSETTLED = 10_000
 STOPPED = "proxy_stopped"
 """Error of calls that were still open when the run was over."""
 
+APPENDED_LATER = "The next start of tokenproxy appends the calls it lacks."
+NOT_KEPT = "The journal cannot be written either: calls of this run are lost."
+
 LOCK_WAIT_S = 0.05
 """How long one try to append waits. Openings do not wait for it, the ends of calls do."""
 
@@ -112,8 +115,12 @@ class Account:
         self._next_try = 0.0
         self._locked_since: float | None = None
         self._meanwhile = meanwhile or _only_wait
-        self._journal = self._open_journal(journal)
-        self._badge = None if self._journal is None else Badge(badge_of(self._journal.path))
+        self._gaps = False
+        """The journal lacks records that the disk did not take."""
+        self._next_heal = 0.0
+        self._journal_path = journal
+        self._badge: Badge | None = None
+        self._journal = self._open_journal()
 
     # -- the life of a call -------------------------------------------------
 
@@ -247,6 +254,8 @@ class Account:
 
     def settle(self, *, wait_s: float = LOCK_WAIT_S) -> float | None:
         """Append what has ended. Returns when to come again, in seconds; None: nothing waits."""
+        if self._gaps and time.monotonic() >= self._next_heal:
+            self._heal()
         while True:
             self._price(BATCH)
             if not self._ended:
@@ -271,8 +280,11 @@ class Account:
         """Tell the sinks that the run is over, and give up the journal."""
         left = list(self._ended)
         if left or self._abandoned:
+            if self._gaps:
+                self._heal()
             trouble = self._trouble or f"The ledger {self._ledger} lacks some calls."
-            self.tally.warn(f"{trouble} The next start of tokenproxy appends the calls it lacks.")
+            kept = self._journal is not None and not self._gaps
+            self.tally.warn(f"{trouble} {APPENDED_LATER if kept else NOT_KEPT}")
         for ended in left:
             self._tell(ended)
         if left and self._journal is not None:
@@ -384,19 +396,41 @@ class Account:
             try:
                 self._journal.flush()
             except OSError as error:
+                self._gaps = True
+                self._next_heal = time.monotonic() + RETRY_S
                 self._warn_of_journal(error)
 
-    def _open_journal(self, path: Path) -> wal.Journal | None:
+    def _heal(self) -> None:
+        """Write a journal without gaps. Only between two steps: all that counts must be told."""
+        self._next_heal = time.monotonic() + RETRY_S
+        if self._abandoned:
+            return
         try:
-            return wal.Journal(path, self._header())
+            if self._journal is None:
+                self._journal = self._make_journal()
+            self._journal.rewrite(self._records())
+        except OSError:
+            return
+        self._gaps = False
+
+    def _open_journal(self) -> wal.Journal | None:
+        try:
+            return self._make_journal()
         except OSError as error:
+            self._gaps = True
             self._warn_of_journal(error)
             return None
 
+    def _make_journal(self) -> wal.Journal:
+        made = wal.Journal(self._journal_path, self._header())
+        self._badge = Badge(badge_of(made.path))
+        return made
+
     def _header(self) -> wal.Header:
-        return wal.Header(
-            run=self._run, ledger=str(self._ledger.absolute()), mark=book.mark(self._ledger)
-        )
+        # A batch of which the ledger has some results already lies across its end.
+        whole = all(len(ended.lines) == len(ended.rows) for ended in self._ended)
+        mark = book.mark(self._ledger) if whole else wal.NOWHERE
+        return wal.Header(run=self._run, ledger=str(self._ledger.absolute()), mark=mark)
 
     def _note(self, start: CallStart, record: wal.Record) -> None:
         # Counting tokens leaves no row, so there is nothing to lose.

@@ -10,7 +10,8 @@ Rules:
   not be in the ledger: look there) or as closed (nothing to do).
 * The owner holds ``flock`` on the file for life. Who gets that lock knows that
   the owner is dead, and may settle the account: see
-  :mod:`tokenproxy.record.recovery`.
+  :mod:`tokenproxy.record.recovery`. Where the file system has no locks, a file
+  beside it names the owner's process.
 * ``open`` is preceded by a mark of the ledger's end at that time (in ``run`` or
   ``closed``): a call's row, if there is one, lies behind it.
 """
@@ -22,6 +23,7 @@ import itertools
 import logging
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, ClassVar
 
@@ -31,6 +33,7 @@ from tokenproxy.config import RunContext
 from tokenproxy.record.call import Call, CallStart, identified
 from tokenproxy.record.ledger import Mark
 from tokenproxy.record.lineage import Link
+from tokenproxy.record.lock import NO_FLOCK, take_by_name
 from tokenproxy.record.row import UNENCODABLE, encode_lines
 from tokenproxy.wire.usage import Reading, RequestFacts
 
@@ -40,6 +43,7 @@ FORMAT = 1
 GLOB = "journal-*.jsonl"
 UNFINISHED = "journal-*.jsonl*.new"
 """What is left where a rewriting owner was killed: the journal itself is still there."""
+OWNERS = "journal-*.owner"
 
 NOWHERE = Mark()
 
@@ -173,21 +177,24 @@ class Journal:
     def rewrite(self, records: Iterable[Record]) -> None:
         """Begin anew with only these records, replacing the file at one stroke.
 
-        A standing gateway closes calls for weeks; only those not yet closed matter.
+        A standing gateway closes calls for weeks; only those not yet closed matter. And a
+        journal that a full disk has left with gaps is whole again.
 
         Raises:
             OSError: The old journal goes on.
         """
         self._compact_at = self._size + self.COMPACT_BYTES
+        self._waiting = []  # what they tell is in ``records``
         data = self._encode(list(records))
         fresh, fd = _create_owned(self.path.with_name(f"{self.path.name}.new"))
         try:
             _write_all(fd, data)
             fresh.rename(self.path)
         except OSError:
-            os.close(fd)
             fresh.unlink(missing_ok=True)
+            disown(fd, fresh)
             raise
+        _owners_name(fresh).unlink(missing_ok=True)
         # The old file has no name any more: whoever gets its lock now sees that and leaves.
         os.close(self._fd)
         self._fd, self._size, self._torn = fd, len(data), False
@@ -203,14 +210,14 @@ class Journal:
         if settled:
             self.path.unlink(missing_ok=True)
         fd, self._fd = self._fd, _NO_FILE
-        os.close(fd)
+        disown(fd, self.path)
 
 
 def own_dead(path: Path) -> int | None:
     """Become the owner of a journal whose owner is dead.
 
     Returns:
-        The open file, to be closed by the caller; None if the owner lives, or
+        The open file, to be given up by :func:`disown`; None if the owner lives, or
         somebody else has settled the journal meanwhile.
     """
     try:
@@ -221,6 +228,12 @@ def own_dead(path: Path) -> int | None:
         return fd
     os.close(fd)
     return None
+
+
+def disown(fd: int, path: Path) -> None:
+    """Be its owner no more."""
+    os.close(fd)
+    _owners_name(path).unlink(missing_ok=True)
 
 
 class Pending:
@@ -320,6 +333,25 @@ def _own(fd: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(fd), path.stat())
     except (BlockingIOError, FileNotFoundError):
         return False
+    except OSError as error:
+        if error.errno not in NO_FLOCK:
+            raise
+    return _own_by_name(fd, path)
+
+
+def _own_by_name(fd: int, path: Path) -> bool:
+    name = _owners_name(path)
+    if not take_by_name(name):
+        return False
+    with suppress(FileNotFoundError):
+        if os.path.samestat(os.fstat(fd), path.stat()):
+            return True
+    name.unlink(missing_ok=True)
+    return False
+
+
+def _owners_name(path: Path) -> Path:
+    return path.with_name(f"{path.name}.owner")
 
 
 def _write_all(fd: int, data: bytes) -> None:

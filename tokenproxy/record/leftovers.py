@@ -39,7 +39,7 @@ def _tidy(place: Path) -> None:
     with _owned(place):
         if any(place.glob(journal.GLOB)):
             return
-        for pattern in ("*.pem", badge.GLOB, journal.UNFINISHED):
+        for pattern in ("*.pem", badge.GLOB, journal.UNFINISHED, journal.OWNERS):
             for useless in place.glob(pattern):
                 useless.unlink()
         log = place / LOG

@@ -46,6 +46,9 @@ The ancestor itself waits half a second for it and then appends without."""
 FOREIGN_STALE_S = 60.0
 """The same for a lock file from another machine, where ``flock`` may not reach."""
 
+NO_FLOCK = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+"""What a file system says that has no locks, NFS without its lock daemon among them."""
+
 _TURN_AFTER_S = 0.001
 """Whoever has waited so long takes the turn, if nobody has it."""
 _COURTESY_S = 0.05
@@ -188,6 +191,9 @@ def _require_file(fd: int, path: Path) -> None:
         raise LedgerError(f"The ledger {path} is not a regular file.")
 
 
+NO_FLOCK = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+"""What a file system says that has no locks, NFS without its lock daemon among them."""
+
 def _flock(fd: int, path: Path, patience: _Patience) -> bool:
     ours = False
     try:
@@ -255,6 +261,38 @@ def _make(lock: Path, holder: Holder, badge: Badge | None) -> None:
         raise
     finally:
         os.close(fd)
+
+
+def take_by_name(name: Path) -> bool:
+    """Take a lock file for long, where there is no flock. False if a living process has it.
+
+    One of another machine is taken for alive: nobody here can know.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    while True:
+        try:
+            fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except FileExistsError:
+            seen, holder = _look(name), _holder(name)
+            if seen is None:
+                continue
+            if holder is None:  # killed before it could say who it was, or about to say so
+                dead = time.time() - seen.st_mtime > ANCESTOR_STALE_S
+            elif holder.boot == _boot():
+                dead = not running(holder.pid)
+            else:
+                dead = holder.host == socket.gethostname()
+            if not dead:
+                return False
+            _break(name, seen)
+        else:
+            try:
+                os.write(fd, msgspec.json.encode(_ourselves()))
+            finally:
+                os.close(fd)
+            return True
 
 
 def _look(lock: Path) -> os.stat_result | None:

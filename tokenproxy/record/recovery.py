@@ -96,7 +96,7 @@ def recover(
             logger.exception("journal %s cannot be settled", path)
             problems.append(f"The journal {path} cannot be settled ({type(error).__name__}).")
         finally:
-            os.close(fd)
+            journal.disown(fd, path)
     if settled and prices.problem is not None:
         problems.append(prices.problem)
     # Between a proxy's death and its successor there is no journal, but a living launcher.
