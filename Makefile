@@ -9,7 +9,7 @@ ifneq ($(shell $(PY) -c '' 2>/dev/null && cat .venv/.installed 2>/dev/null),$(CU
 .venv/.installed: FORCE
 endif
 
-.PHONY: help install demo test test-real test-stack stack-up stack-down lint types check framings mutants fuzz providers bench soak lock clean FORCE
+.PHONY: help install demo test test-real test-stack stack-up stack-down lint types check framings mutants fuzz faults providers bench soak lock clean FORCE
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -63,6 +63,9 @@ fuzz: install ## every parser under bytes that coverage leads to, ten minutes (A
 
 mutants: install ## break each rule of counting, and see that a test of its trap fails
 	@$(PY) -m tests.mutants
+
+faults: install ## kill everything at every step, and hold the account against the API's own log
+	@$(PY) -m tests.faults --json tests/faults/last.json $(ARGS)
 
 providers: install ## make the table in docs/providers.md anew
 	@$(PY) -m tests.wire.provider_table --write

@@ -194,6 +194,7 @@ def _require_file(fd: int, path: Path) -> None:
 NO_FLOCK = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 """What a file system says that has no locks, NFS without its lock daemon among them."""
 
+
 def _flock(fd: int, path: Path, patience: _Patience) -> bool:
     ours = False
     try:

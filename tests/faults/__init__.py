@@ -1,0 +1,1 @@
+"""Kills of everything, at every step, and the account after each: ``make faults``."""

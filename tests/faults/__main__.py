@@ -1,0 +1,82 @@
+"""Kill everything at every step, and hold the account against the API's own log.
+
+    python -m tests.faults
+    python -m tests.faults --quick --jobs 2
+    python -m tests.faults --from tests/faults/last.json
+
+Prints a line a fault; the status is 1 where a row was lost, doubled, torn or wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import signal
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from tests.faults import plan
+from tests.faults.reckoning import Outcome, merged
+from tests.faults.table import back, table
+
+SHOWN = 40
+"""Problems that are printed."""
+
+
+def main() -> int:
+    """Try all; the exit status."""
+    options = _options()
+    if options.source:
+        kept = msgspec.json.decode(options.source.read_bytes(), type=list[Outcome])
+        return _show(kept)
+    # Told to end: by way of the pool, which ends its processes.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    jobs = plan.quick() if options.quick else plan.full()
+    begun = time.monotonic()
+    outcomes: list[Outcome] = []
+    with multiprocessing.get_context("fork").Pool(options.jobs, maxtasksperchild=1) as pool:
+        for number, one in enumerate(pool.imap(_do, jobs, chunksize=1), 1):
+            outcomes.append(one)
+            note = "" if one.sound else "  NOT SOUND"
+            sys.stderr.write(f"{number}/{len(jobs)} {one.fault}: {one.kills} kills{note}\n")
+    kept = merged(outcomes)
+    if options.json:
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(kept)) + b"\n")
+    status = _show(kept)
+    sys.stderr.write(f"{time.monotonic() - begun:.0f} s\n")
+    return status
+
+
+def _do(job: plan.Job) -> Outcome:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return job()
+
+
+def _show(outcomes: list[Outcome]) -> int:
+    sys.stdout.write(f"{table(outcomes)}\n\n{back(outcomes)}\n")
+    problems = [f"{one.fault}: {problem}" for one in outcomes for problem in one.problems]
+    for problem in problems[:SHOWN]:
+        sys.stdout.write(f"- {problem}\n")
+    return 0 if all(one.sound for one in outcomes) else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        "python -m tests.faults",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--quick", action="store_true", help="each fault at some of its steps")
+    parser.add_argument("--jobs", type=int, default=4, help="faults tried at once (default 4)")
+    parser.add_argument("--json", type=Path, help="keep the outcomes in this file")
+    parser.add_argument(
+        "--from", dest="source", type=Path, metavar="FILE", help="show what such a file holds"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
