@@ -148,3 +148,33 @@ def test_taking_apart_what_is_deep_is_bounded() -> None:
 def test_lone_surrogates(text: bytes, mended: bytes) -> None:
     assert mend_surrogates(text) == mended
     json.loads(b'"' + mended + b'"').encode()
+
+
+ITEMS = st.lists(
+    st.sampled_from(
+        [
+            b"{}",
+            b'{"name":"a"}',
+            b'{"name":3}',
+            b"null",
+            b"7",
+            b"[1]",
+            b'"x"',
+            b'{"name":"\\ud800"}',
+        ]
+    ),
+    max_size=4,
+)
+
+
+@given(ITEMS)
+def test_items_are_decoded_together_as_one_by_one(items: list[bytes]) -> None:
+    data = b" [" + b" , ".join(items) + b"]"
+    together = OUTER.decode_items(data)
+    assert list(together) == [OUTER.decode(item) for item in items]
+    assert list(OUTER.decode_items(msgspec.Raw(data))) == list(together)
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b'"[]"', b"null", b"[", b"[{]", b"[" * 5000])
+def test_what_is_no_array_has_no_items(data: bytes) -> None:
+    assert list(OUTER.decode_items(data)) == []

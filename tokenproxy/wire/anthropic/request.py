@@ -54,8 +54,7 @@ def _last_tool_results(messages: msgspec.Raw) -> tuple[ToolResult, ...]:
     ``system`` behind the user's.
     """
     found: list[ToolResult] = []
-    for raw in reversed(array_items(messages) or []):
-        turn = TURN.decode(raw)
+    for turn in reversed(TURN.decode_items(messages)):
         if turn is None or turn.role == "assistant":
             break
         found[:0] = _tool_results(turn.content)
@@ -64,8 +63,7 @@ def _last_tool_results(messages: msgspec.Raw) -> tuple[ToolResult, ...]:
 
 def _tool_results(content: msgspec.Raw) -> list[ToolResult]:
     found: list[ToolResult] = []
-    for item in array_items(content) or []:
-        block = BLOCK.decode(item)
+    for block in BLOCK.decode_items(content):
         identity = word(block.tool_use_id) if block is not None else None
         if block is not None and block.type == "tool_result" and identity is not None:
             found.append(ToolResult(identity, is_error=block.is_error or False))
