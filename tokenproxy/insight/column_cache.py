@@ -44,8 +44,10 @@ KEPT = {name: kind for name, kind in COLUMNS.items() if name not in _OTHERS}
 """Key of a row -> DuckDB type: what a report can ask for, and no more."""
 
 _SAMPLES, _SAMPLE, _END = 64, 4096, 65_536
-_FRESH_NS = 2_000_000_000
-"""A file touched this shortly before it was looked at may be touched again in the same tick."""
+_SECOND_NS = 1_000_000_000
+_TICK_NS, _COARSE_NS = 50_000_000, 2 * _SECOND_NS
+"""A file touched this shortly before it was looked at may be touched again within the same time
+stamp; the second one where stamps are of whole seconds."""
 _LOOK = "look.json"
 
 
@@ -139,7 +141,7 @@ def _open(stack: contextlib.ExitStack, directory: Path, file: Path) -> Cache | N
     now = Look(
         schema=_schema(), path=path, device=status.st_dev, inode=status.st_ino,
         size=status.st_size,
-        mtime_ns=status.st_mtime_ns if time.time_ns() - status.st_mtime_ns > _FRESH_NS else 0,
+        mtime_ns=_settled(status.st_mtime_ns),
     )  # fmt: skip
     known = _read(own / _LOOK)
     if known is not None and _is_same(fd, known, now):
@@ -154,6 +156,12 @@ def _open(stack: contextlib.ExitStack, directory: Path, file: Path) -> Cache | N
     make_private(own)
     _write(own / _LOOK, msgspec.json.encode(now))
     return None
+
+
+def _settled(mtime_ns: int) -> int:
+    """The time stamp, if another touch would have changed it; else 0."""
+    stamp = _TICK_NS if mtime_ns % _SECOND_NS else _COARSE_NS
+    return mtime_ns if time.time_ns() - mtime_ns > stamp else 0
 
 
 def _is_same(fd: int, known: Look, now: Look) -> bool:
