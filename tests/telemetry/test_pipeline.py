@@ -159,7 +159,7 @@ def test_the_user_s_temporality_and_histograms(tmp_path: Path) -> None:
         assert {point.temporality for point in receiver.metrics} == {"delta"}
 
 
-def test_headers_and_compression_are_the_sdk_s_to_read(
+def test_headers_and_compression_are_the_user_s(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with OtlpReceiver() as receiver:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tokenproxy.telemetry import switch
 from tokenproxy.telemetry.otlp.fit import fits
+from tokenproxy.telemetry.otlp.settings import settings
 
 BASE = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
 BUCKETS = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"
@@ -77,3 +81,20 @@ def test_the_everyday_case_is_ours(more: dict[str, str]) -> None:
 )
 def test_the_rest_is_the_sdks(more: dict[str, str]) -> None:
     assert not fits(BASE | more)
+
+
+PIECES = st.sampled_from(
+    ["http", "HTTPS", "unix", "://", ":", "/", "//", "[", "]", "::1", "@", "host", "1", "99999",
+     "?", "#", "%", "%00", " ", "\n", "\N{EURO SIGN}", "\udcff", "*", "."]
+)  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=8).map("".join), st.lists(PIECES, max_size=4).map("".join))
+def test_any_endpoint_is_judged_and_what_fits_can_be_sent_to(endpoint: str, other: str) -> None:
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "http_proxy": other, "no_proxy": other}
+    if fits(env):
+        for signal in switch.SIGNALS:
+            found = settings(env, signal)
+            assert found.host
+            assert 0 < found.port < 65536
+            assert found.path.startswith("/")

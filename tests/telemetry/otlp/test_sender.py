@@ -104,6 +104,13 @@ def test_what_may_not_be_is_not(status: str) -> None:
     )
 
 
+def test_what_a_collector_says_is_fit_for_a_terminal() -> None:
+    with Collector([answer("400 \x1b[31mno\x07 " + "x" * 1000)]) as collector:
+        sender = opened(collector)
+        assert not sender.send(BODY)
+    assert sender._delivery.refusal == "400 [31mno " + "x" * 189
+
+
 def test_six_tries_are_made_and_the_last_answer_is_said() -> None:
     with Collector([answer("503 Service Unavailable")]) as collector:
         sender = opened(collector)

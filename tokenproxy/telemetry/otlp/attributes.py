@@ -94,7 +94,7 @@ class AttributeWriter:
                     self._names.clear()
                 self._names[name] = key
         except (OverflowError, TypeError) as error:
-            logger.warning("attribute %r is not told: %s", name, error)
+            logger.debug("attribute %r is not told: %s", name, error)  # in every call, maybe
             return b""
         size = varint(len(told))
         return self._tag + varint(len(key) + len(size) + len(told)) + key + size + told

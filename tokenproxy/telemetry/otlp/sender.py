@@ -32,6 +32,9 @@ AGAIN: Final = frozenset({429, 502, 503, 504})
 LARGEST: Final = 64 * 1024 * 1024
 """Bytes of a request before it is compressed: the SDK's limit. A larger one is dropped."""
 
+LONGEST_WORDS: Final = 200
+"""Characters of a collector's own that are told."""
+
 _OK, _REDIRECT = 200, 300
 _GZIP: Final = 31
 """zlib's word for a window of 32 kB in gzip's wrapping."""
@@ -95,7 +98,7 @@ class Sender:
                 if _OK <= answer.status < _REDIRECT:
                     self._tell_rejected(answer)
                     return True, None
-                refusal = f"{answer.status} {answer.reason}".strip()
+                refusal = _words(f"{answer.status} {answer.reason}")
                 logger.debug("Failed to export %s: %s", self._delivery.what, refusal)
                 if answer.status not in AGAIN:
                     return False, refusal
@@ -128,8 +131,13 @@ class Sender:
         if found.count or found.reason:
             logger.warning(
                 "the collector at %s did not take %d of the %s: %s",
-                self._delivery.address, found.count, self._delivery.what, found.reason,
+                self._delivery.address, found.count, self._delivery.what, _words(found.reason),
             )  # fmt: skip
+
+
+def _words(answered: str) -> str:
+    """A collector's words, fit for a terminal."""
+    return "".join(each for each in answered if each.isprintable())[:LONGEST_WORDS].strip()
 
 
 def _packed(body: bytes, compression: str) -> bytes:
