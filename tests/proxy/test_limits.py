@@ -14,6 +14,9 @@ import pytest
 
 from tests.e2e.bench import BODY
 from tests.proxy.harness import Proxy
+from tests.proxy.raw_socket import RawServer
+from tests.proxy.test_websocket import echo
+from tests.simulator.sockets import Client as Socket
 from tokenproxy.config import Limits
 from tokenproxy.proxy.lane import farewell
 from tokenproxy.proxy.lane import lane as lane_module
@@ -100,6 +103,22 @@ def test_a_body_that_says_it_is_too_long(lane: bool) -> None:
         assert rest(client).startswith(b"HTTP/1.1 413 ")
         assert sim.requests == []
         assert proxy.recorder.starts == {}
+
+
+@pytest.mark.parametrize("limit", [{"idle_s": 0.3}, {"body_bytes": 2000}], ids=str)
+def test_a_websocket_is_no_request(limit: dict[str, float]) -> None:
+    """It may be silent as long as its ends like, and carry as much."""
+    with RawServer(echo) as server:
+        proxy = Proxy(
+            upstreams={"openai": server.url + "/v1"},
+            gateway=True,
+            limits=Limits(**limit),  # type: ignore[arg-type] # by name
+        )
+        with proxy, Socket(proxy, "/openai/v1/responses") as client:
+            for _ in range(3):
+                client.send({"type": "session.update", "x": "y" * 900})
+                assert client.message()["type"] == "session.update"
+                time.sleep(0.4)
 
 
 @BOTH

@@ -139,6 +139,9 @@ class Client(asyncio.Protocol):
     def _read(self, data: bytes) -> None:
         if self._gone:
             return
+        if isinstance(self._exchange, Relay):
+            self._exchange.feed(data)  # no request, so no bound of one holds
+            return
         if self._exchange is not None or not self._buffer:
             self._heard = self._loop.time()
         if self._exchange is not None and not self._exchange.request_over:
@@ -426,7 +429,9 @@ class Client(asyncio.Protocol):
         if self._exchange is None:
             limit = limits.head_s if self._new or self._is_begun() else limits.idle_s
         else:
-            waits_for_us = self._exchange.request_over or self._paused
+            # The two ends of a WebSocket know themselves how long they may say nothing.
+            is_relay = isinstance(self._exchange, Relay)
+            waits_for_us = is_relay or self._exchange.request_over or self._paused
             limit = 0.0 if waits_for_us else limits.idle_s
         if self._far is not None or not limit or now - self._heard < limit:
             return
