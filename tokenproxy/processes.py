@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+STOPPED = ("T", "t")
+"""States: by a signal, or by a debugger."""
+ENDED = ("Z", "X")
+"""Not waited for yet, or just gone."""
+
 
 def running(pid: int) -> bool:
     """Whether a process of that id runs, whoever it belongs to.
@@ -18,8 +23,16 @@ def running(pid: int) -> bool:
         return False
     except PermissionError:
         pass
+    return state(pid) not in ENDED
+
+
+def state(pid: int) -> str | None:
+    """A process's state as the kernel has it, one letter; None if it is gone or not to be seen.
+
+    Nothing is to be seen but on Linux.
+    """
     try:
         status = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
-        return True  # no such file system, or not for us to see
-    return status.rpartition(b") ")[2][:1] not in b"ZX"
+        return None
+    return status.rpartition(b") ")[2][:1].decode()

@@ -30,7 +30,8 @@ import msgspec
 
 from tests.faults.reckoning import Outcome, read_strictly
 from tokenproxy.processes import running
-from tokenproxy.record import ledger
+from tokenproxy.record import ledger, lock
+from tokenproxy.record.badge import Badge
 from tokenproxy.record.lock import Locked
 from tokenproxy.record.recovery import find_calls
 
@@ -128,6 +129,7 @@ def contended(writers: int, rows: int, pause_s: float, root: Path) -> Outcome:
     if counted.keys() - expected:
         outcome.problems.append(f"rows that nobody wrote: {counted.keys() - expected}")
     ledger.append(book, [])  # what the next start would do
+    lock.tidy(book)
     left = [path.name for path in root.glob("provider_usage.jsonl.lock*")]
     outcome.problems += [f"left behind: {name}" for name in left]
     return outcome
@@ -171,9 +173,12 @@ def _write(book: Path, shared: Shared, at: int, rows: int) -> None:
     since = ledger.Mark(book.stat().st_ino, shared[shared.writers + at])
     if find_calls(book, {under_way}, since):
         shared[at] += 1
+    # Half of them link their locks, as recorders do; the others make them, as recovery does.
+    badge = Badge(book.with_name(f"w{at}-{os.getpid()}.badge")) if at % 2 else None
     for number in range(shared[at], rows):
         row = {"call_id": f"w{at}-{number}", "pad": "x" * (number * 37 % 3000)}
-        end = ledger.append(book, [json.dumps(row).encode() + b"\n"], wait_s=WAIT_S)
+        line = json.dumps(row).encode() + b"\n"
+        end = ledger.append(book, [line], wait_s=WAIT_S, badge=badge)
         shared[at], shared[shared.writers + at] = number + 1, end.size
 
 

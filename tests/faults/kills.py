@@ -114,7 +114,9 @@ def stopped(*, received: bool, every: int = 1) -> Outcome:
             if who == run.command:  # the launcher stops with it, as a shell wants to see it
                 wait_for(lambda: state(run.process.pid) == "T", "the launcher does not stop")
             time.sleep(STOPPED_S)
-            run.hit(run.process.pid if who == run.command else who, signal.SIGCONT)
+            # And goes on with it, whichever of the two is continued.
+            both = (run.process.pid, run.command)
+            run.hit(both[number // 3 % 2] if who == run.command else who, signal.SIGCONT)
             here.whole(run, call)
             here.whole(run, run.ask())
         here.ended(run)

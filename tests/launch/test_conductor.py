@@ -7,10 +7,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from tests.launch.harness import SUBJECT, WAIT_S, Launch, stopped, until
+from tokenproxy.launch import witness
 from tokenproxy.launch.conductor import Conductor
 from tokenproxy.launch.signals import Inbox
 from tokenproxy.launch.witness import Witness
@@ -41,8 +42,9 @@ def counting(launch: Launch, *names: str, **popen: Any) -> Iterator[Counting]:
     try:
         yield Counting(process)
     finally:
-        os.killpg(process.pid, signal.SIGCONT)
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has ended
+            os.killpg(process.pid, signal.SIGCONT)
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate(timeout=WAIT_S)
 
 
@@ -118,6 +120,38 @@ def test_a_stopped_command_stops_us_and_continuing_us_continues_it(launch: Make)
             until(lambda: stopped(run.process.pid), "us to stop too")
             os.kill(run.process.pid, signal.SIGCONT)
             until(lambda times=times: run.counts() == f"SIGCONT={times}")  # type: ignore[misc] # the loop's value
+
+
+def test_a_command_that_is_continued_alone_continues_us(launch: Make) -> None:
+    """Whoever stops and continues the command alone (cpulimit does) knows nothing of us."""
+    with counting(launch(), "SIGCONT") as run:
+        for _ in range(2):
+            os.kill(run.child, signal.SIGSTOP)
+            until(lambda: stopped(run.process.pid), "us to stop too")
+            os.kill(run.child, signal.SIGCONT)
+            until(lambda: not stopped(run.process.pid), "us to go on")
+
+
+def test_a_command_that_is_killed_while_it_is_stopped(launch: Make) -> None:
+    with counting(launch(), "SIGCONT") as run:
+        os.kill(run.child, signal.SIGSTOP)
+        until(lambda: stopped(run.process.pid), "us to stop too")
+        os.kill(run.child, signal.SIGKILL)
+        until(lambda: run.process.poll() is not None, "us to end")
+        assert run.process.returncode == 128 + signal.SIGKILL
+
+
+def test_stopping_us_alone_is_not_undone(launch: Make) -> None:
+    """After a command's stop too: it is watched only so long."""
+    with counting(launch(), "SIGCONT") as run:
+        os.kill(run.child, signal.SIGSTOP)
+        until(lambda: stopped(run.process.pid), "us to stop too")
+        os.kill(run.process.pid, signal.SIGCONT)
+        until(lambda: run.counts() == "SIGCONT=1")
+        os.kill(run.process.pid, signal.SIGSTOP)
+        time.sleep(3 * witness.WATCH_S)
+        assert stopped(run.process.pid)
+        os.kill(run.process.pid, signal.SIGCONT)
 
 
 def test_the_waiting_parent_sees_a_stop_and_a_signal_as_its_own(launch: Make) -> None:

@@ -31,6 +31,8 @@ if die == "before append":
     ledger.append = killed
 if die == "after append":
     pathlib.Path.unlink = killed  # the lock's too: this one leaves the lock behind as well
+if die == "breaking":
+    os.rmdir = killed
 if die == "before deletion":
     append = ledger.append
     def then_die(*args, **kwargs):
@@ -216,6 +218,23 @@ def test_a_recovery_killed_at_any_moment_leaves_each_row_once(
     assert sorted(row.call_id for row in rows(book)) == ["c-1", "c-2"]
     assert names(runs / "run-1") == []
     assert not book.with_name(f"{book.name}.lock").exists(), "in the way of the ancestor's writers"
+
+
+def test_a_recovery_killed_while_it_breaks_a_lock_leaves_nothing_for_ever(
+    runs: Path, book: Path, die: Die, prices: Prices
+) -> None:
+    die(wal.Opened(start=start("c-1")))
+    stale = book.with_name(f"{book.name}.lock")
+    stale.mkdir()
+    os.utime(stale, (1, 1))
+    killed = subprocess.run(
+        [sys.executable, "-c", RECOVER, str(runs), "breaking"], capture_output=True, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert any(".lock.dead-" in name for name in names(book.parent))
+    recover(runs, prices)
+    assert [row.call_id for row in rows(book)] == ["c-1"]
+    assert names(book.parent) == [book.name, runs.name]
 
 
 def test_many_recoverers_at_once_append_each_row_once(runs: Path, book: Path, die: Die) -> None:

@@ -30,6 +30,7 @@ from tokenproxy.launch.child import Child
 from tokenproxy.launch.proxy_process import Proxy
 from tokenproxy.launch.signals import ENDING, STOPPING, Inbox
 from tokenproxy.launch.witness import Witness
+from tokenproxy.processes import STOPPED, state
 
 
 class Conductor:
@@ -101,10 +102,21 @@ class Conductor:
                 later.discard(signal.SIGCHLD)
                 stopped_by = self._reap()
                 if stopped_by is not None:
-                    self._inbox.stop_ourselves(stopped_by)
-                    later = (later | self._inbox.take()) - STOPPING
-                    self._witness.forget(STOPPING)
+                    later = self._stop_too(stopped_by, later)
             numbers = later
+
+    def _stop_too(self, number: int, came: set[int]) -> set[int]:
+        """Stop as the command has. Returns what is to be dealt with once we are continued."""
+        pid = self.child.pid if self.child is not None else 0
+        with self._witness.watching(pid):
+            self._inbox.stop_ourselves(number)
+        came = (came | self._inbox.take()) - STOPPING
+        self._witness.forget(STOPPING)
+        if signal.SIGCONT in came and state(pid) not in (*STOPPED, None):
+            # It goes on already. Continued once more, it might miss its next stop.
+            self._witness.saw({signal.SIGCONT})
+            came.discard(signal.SIGCONT)
+        return came
 
     def _for_us(self, numbers: set[int]) -> None:
         for number in sorted(numbers):

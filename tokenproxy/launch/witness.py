@@ -9,23 +9,33 @@ terminal may go to a session's leader only.
 
 So there is a third process in the group that does nothing but block every signal.
 When one comes to us, we ask it: what is pending there was sent to the group.
+
+It has a second use. We stop when the command does, and who is stopped sees nothing:
+neither that somebody has continued the command alone, nor that it was killed. The
+witness sees it, and continues us.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import time
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
 from tokenproxy.launch.signals import CAUGHT, STOPPING
+from tokenproxy.processes import STOPPED, state
 
 ANSWER_S = 0.5
 SETTLE_S = 0.001
 """How long the kernel may take between two members of a group; it takes microseconds."""
 UNCLAIMED_S = 0.5
+WATCH_S = 0.1
+"""How often it looks at a command that has stopped."""
+_PID_SIZE = 8
 _SIZE = 9
 """Bytes of an answer: one bit a signal, numbers 1 to 64."""
 
@@ -54,11 +64,12 @@ class Witness:
             OSError: No process is to be had.
         """
         ours, theirs = socket.socketpair()
+        launcher = os.getpid()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, CAUGHT)
         try:
             self.pid = os.fork()
             if self.pid == 0:
-                _stand_by(theirs)
+                _stand_by(theirs, launcher)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
@@ -84,6 +95,20 @@ class Witness:
             seen |= numbers & STOPPING
         self.forget(numbers)
         return seen
+
+    @contextlib.contextmanager
+    def watching(self, pid: int) -> Iterator[None]:
+        """While we are stopped because process ``pid`` is: continue us if it goes on, or ends."""
+        self._tell(pid)
+        try:
+            yield
+        finally:
+            self._tell(0)
+
+    def _tell(self, watched: int) -> None:
+        if self._sock is not None:
+            with contextlib.suppress(OSError):
+                self._sock.sendall(b"w" + watched.to_bytes(_PID_SIZE))
 
     def forget(self, numbers: AbstractSet[int]) -> None:
         """These will not be claimed any more."""
@@ -116,7 +141,7 @@ class Witness:
         self._unclaimed = kept | new
 
 
-def _stand_by(sock: socket.socket) -> None:
+def _stand_by(sock: socket.socket, launcher: int) -> None:
     """The witness's whole life: in the forked process, every signal blocked. Never returns."""
     try:
         signal.set_wakeup_fd(-1)
@@ -127,11 +152,32 @@ def _stand_by(sock: socket.socket) -> None:
             if int(name) != sock.fileno():
                 with contextlib.suppress(OSError):
                     os.close(int(name))
-        while sock.recv(1):
-            pending = signal.sigpending()
-            for number in pending:
-                while number in signal.sigpending():  # real-time signals queue
-                    signal.sigwait({number})
-            sock.sendall(sum(1 << number for number in pending).to_bytes(_SIZE))
+        _serve(sock, launcher)
     finally:
         os._exit(0)
+
+
+def _serve(sock: socket.socket, launcher: int) -> None:
+    watched = 0
+    while True:
+        if watched and not select.select([sock], [], [], WATCH_S)[0]:
+            if state(launcher) in STOPPED and state(watched) not in STOPPED:
+                os.kill(launcher, signal.SIGCONT)
+                watched = 0
+            continue
+        word = sock.recv(1)
+        if word == b"?":
+            sock.sendall(_taken().to_bytes(_SIZE))
+        elif word:
+            watched = int.from_bytes(sock.recv(_PID_SIZE, socket.MSG_WAITALL))
+        else:
+            return
+
+
+def _taken() -> int:
+    """What is pending, as bits, and is not any more."""
+    pending = signal.sigpending()
+    for number in pending:
+        while number in signal.sigpending():  # real-time signals queue
+            signal.sigwait({number})
+    return sum(1 << number for number in pending)

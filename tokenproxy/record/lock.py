@@ -49,6 +49,8 @@ FOREIGN_STALE_S = 60.0
 NO_FLOCK = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 """What a file system says that has no locks, NFS without its lock daemon among them."""
 
+_ASIDE = ".dead-"
+
 _TURN_AFTER_S = 0.001
 """Whoever has waited so long takes the turn, if nobody has it."""
 _COURTESY_S = 0.05
@@ -325,7 +327,7 @@ def _break(lock: Path, seen: os.stat_result) -> None:
     it is first moved aside, which is atomic, and looked at again; if it is not
     the one that was found dead, it goes back.
     """
-    aside = lock.with_name(f"{lock.name}.dead-{os.getpid()}-{time.monotonic_ns()}")
+    aside = lock.with_name(f"{lock.name}{_ASIDE}{os.getpid()}-{time.monotonic_ns()}")
     with suppress(FileNotFoundError):
         lock.rename(aside)
         moved = aside.lstat()
@@ -337,6 +339,15 @@ def _break(lock: Path, seen: os.stat_result) -> None:
                 aside.rmdir()
         else:
             aside.unlink()
+
+
+def tidy(path: Path) -> None:
+    """Remove what a writer left that was killed while it broke the lock of the ledger ``path``."""
+    for aside in path.parent.glob(f"{path.name}.lock{_ASIDE}*"):
+        pid = aside.name.rpartition(_ASIDE)[2].partition("-")[0]
+        if pid.isdigit() and not running(int(pid)):
+            with suppress(OSError):
+                aside.rmdir() if aside.is_dir() else aside.unlink()
 
 
 def _ourselves(inode: int = 0, end: int = 0) -> Holder:
