@@ -72,9 +72,16 @@ def call(url: str) -> list[str]:
     return curl(f"{url}/anthropic/v1/messages")
 
 
-def rows(engine: Engine, image: str, volume: str) -> list[dict[str, Any]]:
-    """The ledger in a volume, read by another container; every line must be whole."""
-    words = ("--rm", "--network=none", *HARDENED, *limits(), volume, "--entrypoint=cat")
+def rows(engine: Engine, image: str, volume: str, *user: str) -> list[dict[str, Any]]:
+    """The ledger in a volume, read by another container; every line must be whole.
+
+    Args:
+        engine: Runs it.
+        image: Has ``cat``.
+        volume: An option that mounts it.
+        user: An option that says whose the ledger is: nobody else can read it.
+    """
+    words = ("--rm", "--network=none", *HARDENED, *limits(), volume, *user, "--entrypoint=cat")
     text = engine("run", *words, image, "provider_usage.jsonl").stdout
     assert text.endswith("\n")
     return [json.loads(line) for line in text.splitlines()]

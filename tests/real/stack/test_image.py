@@ -159,7 +159,7 @@ def test_it_records_and_its_end_leaves_a_whole_ledger(
         with serving(engine, image, *options) as again:
             assert again.said[2] == authority, "clients keep their trust in it"
             assert again.stop() == 0
-    found = rows(engine, image, volume)
+    found = rows(engine, image, volume, *user)
     assert [row["outcome"] for row in found] == ["complete"] * 3 + ["lost"]
     assert all(row["input_tokens"] > 0 for row in found[:3])
 
