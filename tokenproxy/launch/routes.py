@@ -80,8 +80,12 @@ def check_url(url: str, what: str) -> str:
 
 
 def without_login(text: str) -> str:
-    """``text`` to be shown: what may be a URL's user and password is left out."""
-    return re.sub(r"//[^/@]*@", "//", text)
+    """``text`` to be shown: what may be a secret of a URL is left out.
+
+    A user and a password; and what is below the host, for gateways (ours too) may take
+    their token there.
+    """
+    return re.sub(r"(//[^/?#]*[/?#])[^\s'\"]+", r"\1…", re.sub(r"//[^/@]*@", "//", text))
 
 
 def is_host(host: str) -> bool:

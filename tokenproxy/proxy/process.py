@@ -9,6 +9,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -53,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if len(arguments) != 2 or arguments[0] != "--control-fd":  # noqa: PLR2004 - a flag and its value
         print("tokenproxy.proxy is started by `tokenproxy run`", file=sys.stderr)  # noqa: T201 - log
         return 2
+    bound_ourselves()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
     control = Control(socket.socket(fileno=int(arguments[1])))
     try:
@@ -73,6 +75,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     control.send(Answer(summary=summary))
     return 0
+
+
+def bound_ourselves() -> None:
+    """Leave no core behind, which would hold keys; take the connections that may come."""
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
+    if files != resource.RLIM_INFINITY and files < enough:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, most))
+
+
+FILES = 16_384
+"""Descriptors: two a connection that is served; many systems allow 1,024 unless asked."""
 
 
 def run_loop[T](main: Coroutine[Any, Any, T]) -> T:
