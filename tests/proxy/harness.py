@@ -120,6 +120,8 @@ class Proxy:
         self._closed = False
         self.clients: Collection[object] = ()
         """Connections that the lane has."""
+        self.leaving: Collection[object] = ()
+        """Those that it has turned away."""
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
@@ -135,6 +137,7 @@ class Proxy:
                 lane=self._lane,
             )
             self.clients = gateway._lane.clients
+            self.leaving = gateway._lane.leaving
             await gateway.start(self._listener)
             self._close = lambda: asyncio.run_coroutine_threadsafe(gateway.stop(0), loop).result(5)
             self._ready.set()

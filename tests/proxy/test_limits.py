@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.e2e.bench import BODY
+from tests.e2e.bench import BODY, wait_until
 from tests.proxy.harness import Proxy
 from tests.proxy.raw_socket import RawServer
 from tests.proxy.test_websocket import echo
@@ -254,10 +254,7 @@ def test_those_that_are_turned_away_are_few(monkeypatch: pytest.MonkeyPatch) -> 
         for client in more:
             assert rest(client).startswith(b"HTTP/1.1 503 ")
             client.close()
-        deadline = time.monotonic() + 10
-        while farewell.Farewell._open and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert farewell.Farewell._open == 0
+        wait_until(lambda: not proxy.leaving)
 
 
 # -- health -------------------------------------------------------------------------------
@@ -306,14 +303,16 @@ def answer(connection: ssl.SSLSocket, host: str) -> int:
     return int(connection.recv(65536).split()[1])
 
 
-def answer_h2(connection: ssl.SSLSocket, host: str) -> int:
+def answer_h2(connection: ssl.SSLSocket, host: str, *more: tuple[str, str]) -> int:
+    import h2.config
     import h2.connection
     import h2.events
 
-    h2c = h2.connection.H2Connection()
+    config = h2.config.H2Configuration(validate_outbound_headers=False)
+    h2c = h2.connection.H2Connection(config)
     h2c.initiate_connection()
     fields = [(":method", "POST"), (":path", "/v1/messages"), (":scheme", "https"),
-              (":authority", host), ("content-length", str(len(ASK)))]  # fmt: skip
+              (":authority", host), *more, ("content-length", str(len(ASK)))]  # fmt: skip
     h2c.send_headers(1, fields)
     h2c.send_data(1, ASK, end_stream=True)
     connection.sendall(h2c.data_to_send())
@@ -339,6 +338,32 @@ def test_another_host_inside_a_tunnel(inside: tuple[Simulator, ssl.SSLSocket], h
     """Big networks lead a request by its Host field, whatever server the tunnel was for."""
     sim, connection = inside
     assert answer(connection, host) == 403
+    assert sim.requests == []
+
+
+def test_two_hosts_inside_a_tunnel(inside: tuple[Simulator, ssl.SSLSocket]) -> None:
+    sim, connection = inside
+    if connection.selected_alpn_protocol() == "h2":
+        status = answer_h2(connection, "api.anthropic.com", ("host", "elsewhere.example"))
+    else:
+        asked = request("/v1/messages", "host: elsewhere.example")
+        connection.sendall(asked.replace(b"host: h", b"host: api.anthropic.com"))
+        status = int(connection.recv(65536).split()[1])
+    assert status in (400, 403)
+    assert sim.requests == []
+
+
+def test_a_websocket_to_another_host_inside_a_tunnel(
+    inside: tuple[Simulator, ssl.SSLSocket],
+) -> None:
+    sim, connection = inside
+    if connection.selected_alpn_protocol() == "h2":
+        return
+    fields = ("connection: Upgrade", "upgrade: websocket", "sec-websocket-version: 13",
+              "sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==")  # fmt: skip
+    asked = request("/v1/messages", *fields, body=b"").replace(b"POST", b"GET")
+    connection.sendall(asked.replace(b"host: h", b"host: elsewhere.example"))
+    assert connection.recv(65536).split()[1] == b"403"
     assert sim.requests == []
 
 

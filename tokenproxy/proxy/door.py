@@ -43,7 +43,7 @@ _SHOWN_IN = re.compile(rb"\r\n(proxy-authorization|x-tokenproxy-token):([^\r\n]*
 _STATUS = re.compile(rb"\nPPid:\t(\d+)\n(?:[^\n]*\n)*?Uid:\t\d+\t(\d+)\t")
 """Of ``/proc/PID/status``: the parent, and the user by whose rights it acts."""
 _LINE = re.compile(rb"([A-Z]+ (?:http://[^/ ]*)?)(/~[^ ]*)")
-"""Up to the path that begins with a secret."""
+"""Up to a path that may begin with the secret, and that."""
 _STEP = re.compile(rb"/~([^/?]*)")
 
 
@@ -119,10 +119,9 @@ class Door:
         shown = [_password(field[1], field[2]) for field in _SHOWN_IN.finditer(head)]
         head = _SHOWN_IN.sub(b"", head)
         line = _LINE.match(head)
-        if line is not None:
-            step, path = _first_step(line[2])
-            shown.append(step)
-            head = line[1] + path + head[line.end() :]
+        path = self._below_secret(line[2]) if line is not None else None
+        if line is not None and path is not None:
+            return line[1] + path + head[line.end() :]
         return head if self._is_shown(shown) else None
 
     def let_in_request(self, path: str, fields: MutableMapping[str, str]) -> str | None:
@@ -135,27 +134,30 @@ class Door:
         Returns:
             The path without the secret; None if it is shown nowhere.
         """
-        step, rest = _first_step(path.encode("utf-8", "surrogateescape"))
-        shown = [step]
+        shown = []
         for name in ("proxy-authorization", TOKEN_HEADER):
             if name in fields:
                 value = fields.pop(name).encode("utf-8", "surrogateescape")
                 shown.append(_password(name.encode(), value))
-        return rest.decode("utf-8", "surrogateescape") if self._is_shown(shown) else None
+        below = self._below_secret(path.encode("utf-8", "surrogateescape"))
+        if below is not None:
+            return below.decode("utf-8", "surrogateescape")
+        return path if self._is_shown(shown) else None
+
+    def _below_secret(self, path: bytes) -> bytes | None:
+        """A path without the secret that it begins with; None if it begins with another step.
+
+        Others may begin so too: ``/~alice`` is a user's page on many a server.
+        """
+        found = _STEP.match(path)
+        if found is None or not self._is_shown([found[1]]):
+            return None
+        rest = path[found.end() :]
+        return rest if rest.startswith(b"/") else b"/" + rest
 
     def _is_shown(self, candidates: Iterable[bytes]) -> bool:
         secret = self._secret or b""
         return any(hmac.compare_digest(one, secret) for one in candidates)
-
-
-def _first_step(path: bytes) -> tuple[bytes, bytes]:
-    """The secret that a path begins with, b"" if it does not; and the path behind it."""
-    if not path.startswith(b"/~"):
-        return b"", path
-    found = _STEP.match(path)
-    assert found is not None  # noqa: S101 - it matches whatever begins so
-    rest = path[found.end() :]
-    return found[1], rest if rest.startswith(b"/") else b"/" + rest
 
 
 def _password(name: bytes, value: bytes) -> bytes:

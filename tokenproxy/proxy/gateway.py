@@ -118,6 +118,7 @@ class Gateway:
             self._server.close()
         await self._reception.idle(drain_s)
         self._reception.close()
+        self._lane.close()
         await asyncio.sleep(0)  # the taps end in the loop's next turn
         await self._handover.stop()
 

@@ -145,7 +145,8 @@ class Observer:
     def _permits(self, flow: http.HTTPFlow) -> bool:
         """Whether a client may go there, by whatever name it says that it does."""
         request, host = flow.request, flow.request.host
-        names = (request.host_header, request.authority or None, flow.client_conn.sni)
+        said = request.headers.get_all("host")
+        names = (*said, request.authority or None, flow.client_conn.sni)
         return self._reception.permits(host, request.port) and all(
             self._reception.permits_name(name, host) for name in names if name is not None
         )

@@ -466,7 +466,7 @@ class Client(asyncio.Protocol):
             self.close(whole=True)
             return
         self._leave()
-        Farewell(self._transport, said)
+        Farewell(self._transport, said, self._lane.leaving)
 
     def _close(self) -> None:
         self._leave()

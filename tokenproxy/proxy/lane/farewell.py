@@ -87,30 +87,28 @@ NOT_YOURS = answer(
 class Farewell(asyncio.Protocol):
     """Has the connection from then on: what still comes is left unread."""
 
-    _open = 0
-
-    def __init__(self, transport: asyncio.Transport, said: bytes | None) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, said: bytes | None, leaving: set[Farewell]
+    ) -> None:
         """Take it over.
 
         Args:
             transport: The client's.
+            leaving: All that are about to leave; this one is among them until it has.
             said: A whole response; None: as soon as something has come, that the port is not
                 for this user, unless it asks for our health.
         """
         self._transport = transport
         self._said = said
-        self._counted = False
+        self._leaving = leaving
         transport.set_protocol(self)
-        if Farewell._open >= MOST:
-            if said is not None:
-                transport.write(said)
-            transport.close()
-            return
-        Farewell._open += 1
-        self._counted = True
-        self._end = asyncio.get_running_loop().call_later(LINGER_S, transport.abort)
+        full = len(leaving) >= MOST
+        leaving.add(self)
+        self._end = asyncio.get_running_loop().call_later(LINGER_S, self.abort)
         if said is not None:
             self._say(said)
+        if full:
+            transport.close()
 
     def data_received(self, data: bytes) -> None:
         """What it asked for, or the rest of it."""
@@ -120,9 +118,12 @@ class Farewell(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
         del exc
-        if self._counted:
-            Farewell._open -= 1
-            self._end.cancel()
+        self._leaving.discard(self)
+        self._end.cancel()
+
+    def abort(self) -> None:
+        """It has had time enough."""
+        self._transport.abort()
 
     def _say(self, said: bytes) -> None:
         self._said = said

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from tokenproxy.proxy.door import Door
 from tokenproxy.proxy.lane.client import Client
+from tokenproxy.proxy.lane.farewell import Farewell
 from tokenproxy.proxy.lane.trust import Leaf, ServerContexts, client_context
 from tokenproxy.proxy.lane.upstream import Place, Upstream
 from tokenproxy.proxy.reception import Reception
@@ -87,6 +88,7 @@ class Lane:
         self.door = door
         self.contexts = ServerContexts(leaf)
         self.clients: set[Client] = set()
+        self.leaving: set[Farewell] = set()
         self.retiring = False
         self.limits = reception.limits
         self._opened = re.compile("|".join(opened), re.IGNORECASE)
@@ -115,6 +117,11 @@ class Lane:
             now = asyncio.get_running_loop().time()
             for client in list(self.clients):
                 client.close_if_overdue(now)
+
+    def close(self) -> None:
+        """Wait for nobody who was turned away."""
+        for farewell in list(self.leaving):
+            farewell.abort()
 
     def retire(self) -> None:
         """Keep no connection for further requests."""
