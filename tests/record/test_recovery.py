@@ -220,6 +220,18 @@ def test_a_recovery_killed_at_any_moment_leaves_each_row_once(
     assert not book.with_name(f"{book.name}.lock").exists(), "in the way of the ancestor's writers"
 
 
+def test_a_ledger_rotated_between_the_write_and_the_next_start(
+    runs: Path, book: Path, die: Die, prices: Prices
+) -> None:
+    there, missing = call(start("c-1"), end()), call(start("c-2"), end())
+    ledger.append(book, [b'{"call_id":"c-0"}\n'])
+    die(*(wal.Ended(call=one) for one in (there, missing)))
+    ledger.append(book, [encode(make_row(there, RUN, None))])
+    book.rename(book.with_name("rotated"))
+    assert [one.row.call_id for one in recover(runs, prices).recovered] == ["c-2"]
+    assert [row.call_id for row in rows(book)] == ["c-2"]
+
+
 def test_a_recovery_killed_while_it_breaks_a_lock_leaves_nothing_for_ever(
     runs: Path, book: Path, die: Die, prices: Prices
 ) -> None:
@@ -341,6 +353,28 @@ class TestFindCalls:
         beyond = ledger.Mark(ledger.mark(book).inode, 10_000)
         assert find_calls(book, {"a-1"}, other) == {"a-1"}
         assert find_calls(book, {"a-1"}, beyond) == {"a-1"}
+
+    def test_a_file_that_was_rotated_away_is_read_behind_its_mark(self, book: Path) -> None:
+        ledger.append(book, [b'{"call_id":"old-1"}\n'])
+        first = ledger.mark(book)
+        ledger.append(book, [b'{"call_id":"a-1"}\n'])
+        book.rename(book.with_name("rotated"))
+        wanted = {"old-1", "a-1", "b-2"}
+        assert find_calls(book, wanted, first) == {"a-1"}
+        ledger.append(book, [b'{"call_id":"b-2"}\n'])
+        assert find_calls(book, wanted, first) == {"a-1", "b-2"}
+        assert find_calls(book, wanted, first, ledger.mark(book)) == {"a-1", "b-2"}
+        assert find_calls(book, wanted, ledger.mark(book)) == set()
+
+    def test_a_linked_ledger_is_rotated_where_it_lies(self, book: Path, tmp_path: Path) -> None:
+        real = tmp_path / "elsewhere" / "usage.jsonl"
+        real.parent.mkdir()
+        book.symlink_to(real)
+        real.touch()
+        mark = ledger.mark(book)
+        ledger.append(book, [b'{"call_id":"a-1"}\n'])
+        real.rename(real.with_name("usage.1"))
+        assert find_calls(book, {"a-1"}, mark) == {"a-1"}
 
     def test_no_ledger_has_no_calls(self, book: Path) -> None:
         assert find_calls(book, {"a-1"}, ledger.Mark()) == set()

@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -123,23 +123,45 @@ def lost(pending: journal.Pending, error: str = LOST, ended_ns: int | None = Non
     )
 
 
-def find_calls(path: Path, call_ids: Collection[str], since: ledger.Mark) -> set[str]:
-    """Those of ``call_ids`` that have a whole row in the ledger behind ``since``.
+def find_calls(path: Path, call_ids: Collection[str], *since: ledger.Mark) -> set[str]:
+    """Those of ``call_ids`` that have a whole row in the ledger behind the earliest of ``since``.
+
+    A file beside it that has been the ledger at one of these marks (it was rotated) is read too.
 
     Raises:
         OSError: The ledger is there and cannot be read.
     """
+    begins: dict[int, int] = {}
+    for mark in since:
+        begins[mark.inode] = min(mark.size, begins.get(mark.inode, mark.size))
+    found: set[str] = set()
+    with suppress(FileNotFoundError):
+        begin = begins.pop(path.stat().st_ino, 0)
+        # With marks in other files: what lies behind these may be anywhere in this one.
+        found |= _find(path, call_ids, 0 if begins else begin)
+    for old, begin in _rotated(path, begins):
+        found |= _find(old, call_ids, begin)
+    return found
+
+
+def _rotated(path: Path, begins: Mapping[int, int]) -> Iterator[tuple[Path, int]]:
+    """Other files of the ledger's directory that have one of these inodes, and its value."""
+    if not begins:
+        return
+    with suppress(OSError):
+        for other in os.scandir(path.resolve().parent):
+            if other.inode() in begins and other.is_file(follow_symlinks=False):
+                yield Path(other.path), begins[other.inode()]
+
+
+def _find(path: Path, call_ids: Collection[str], begin: int) -> set[str]:
+    """Those that have a whole row in a file, from a byte on."""
     wanted = {call_id.encode() for call_id in call_ids}
     found: set[str] = set()
-    try:
-        file = path.open("rb")
-    except FileNotFoundError:
-        return found
-    with file:
-        status = os.fstat(file.fileno())
-        # Another file of that name (rotated, cut off): the mark means nothing there.
-        if status.st_ino == since.inode and status.st_size >= since.size:
-            file.seek(since.size)
+    with path.open("rb") as file:
+        # Cut off meanwhile: the place means nothing any more.
+        if os.fstat(file.fileno()).st_size >= begin:
+            file.seek(begin)
         for line in file:
             hits = wanted.intersection(_CALL_ID.findall(line))
             if hits and line.endswith(b"\n") and (call_id := _call_id(line)) in call_ids:
@@ -176,7 +198,7 @@ def _settle(replay: journal.Replay, prices: Prices, wait_s: float) -> Iterable[R
     ids = {one.row.call_id for one in made}
     marks = {pending.mark for pending in replay.pending.values()}
     try:
-        there = find_calls(path, ids, _earliest(marks))
+        there = find_calls(path, ids, *marks)
     except OSError as error:
         raise ledger.LedgerError(f"The ledger {path} cannot be read: {error.strerror}.") from error
     lock.tidy(path)
@@ -196,10 +218,3 @@ def _calls(pending: journal.Pending) -> Iterable[Call]:
     if call is None:
         return [lost(pending)] if pending.start.kind == "inference" else []
     return split(call) if call.start.kind in RESULTS else [call]
-
-
-def _earliest(marks: Collection[ledger.Mark]) -> ledger.Mark:
-    """The mark that all calls' rows lie behind; of different files, none."""
-    if len({mark.inode for mark in marks}) != 1:
-        return ledger.Mark()
-    return min(marks, key=lambda mark: mark.size)
