@@ -8,6 +8,7 @@ repeated scalars are packed, as Google's own encoders do it.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import Final
 
 VARINT: Final = 0
@@ -60,3 +61,48 @@ def text(field: bytes, words: str) -> bytes:
         UnicodeEncodeError: It holds half of a surrogate pair.
     """
     return message(field, words.encode()) if words else b""
+
+
+_WIDTHS: Final = {FIXED64: 8, FIXED32: 4}
+
+
+def fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """(number, value) of a message's fields: a varint's number, of all others the bytes.
+
+    Raises:
+        IndexError: It ends too early.
+        ValueError: A wire type that there is not.
+    """
+    at = 0
+    while at < len(data):
+        head, at = read_varint(data, at)
+        kind = head & 7
+        if kind == VARINT:
+            value, at = read_varint(data, at)
+            yield head >> 3, value
+            continue
+        if kind == LEN:
+            size, at = read_varint(data, at)
+        elif kind in _WIDTHS:
+            size = _WIDTHS[kind]
+        else:
+            raise ValueError(head)
+        if at + size > len(data):
+            raise IndexError(size)
+        yield head >> 3, data[at : at + size]
+        at += size
+
+
+def read_varint(data: memoryview, at: int) -> tuple[int, int]:
+    """The number at a place, and the place behind it.
+
+    Raises:
+        IndexError: It ends too early.
+    """
+    number = shift = 0
+    while True:
+        byte = data[at]
+        number |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80 or shift > 63:  # noqa: PLR2004 - seven bits a byte, 64 in all
+            return number, at

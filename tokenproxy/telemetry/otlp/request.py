@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from tokenproxy.telemetry.otlp.attributes import AttributeWriter
-from tokenproxy.telemetry.otlp.protobuf import LEN, message, tag, text
+from tokenproxy.telemetry.otlp.protobuf import LEN, fields, message, tag, text
 
 _FIRST, _SECOND, _THIRD = tag(1, LEN), tag(2, LEN), tag(3, LEN)
 
@@ -51,9 +51,9 @@ class Rejected(msgspec.Struct, frozen=True):
 def rejected(answer: bytes) -> Rejected:
     """What an answer says of that; nothing if it says nothing, or is no such message."""
     try:
-        for field, partial in _fields(memoryview(answer)):
+        for field, partial in fields(memoryview(answer)):
             if field == 1 and isinstance(partial, memoryview):
-                found = dict(_fields(partial))
+                found = dict(fields(partial))
                 count, reason = found.get(1, 0), found.get(2, b"")
                 return Rejected(
                     count if isinstance(count, int) else 0,
@@ -62,36 +62,3 @@ def rejected(answer: bytes) -> Rejected:
     except (IndexError, ValueError):
         pass
     return Rejected()
-
-
-def _fields(data: memoryview) -> Iterable[tuple[int, int | memoryview]]:
-    """(number, value) of the varints and of what has a length.
-
-    Raises:
-        IndexError: It ends too early.
-        ValueError: A wire type that these messages do not have.
-    """
-    at = 0
-    while at < len(data):
-        head, at = _varint(data, at)
-        value, at = _varint(data, at)
-        match head & 7:
-            case 0:
-                yield head >> 3, value
-            case 2:
-                if at + value > len(data):
-                    raise IndexError(value)
-                yield head >> 3, data[at : at + value]
-                at += value
-            case _:
-                raise ValueError(head)
-
-
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    number = shift = 0
-    while True:
-        byte = data[at]
-        number |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80 or shift > 63:  # noqa: PLR2004 - seven bits a byte, 64 in all
-            return number, at
