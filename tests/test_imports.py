@@ -19,8 +19,8 @@ ROOMS = {
     "record": {"wire"},
     "telemetry": {"wire", "record"},
     "proxy": {"wire", "record", "telemetry"},
-    # The start-up path: types and tables, never the proxy; telemetry's switch and instance
-    # numbers, never its pipeline.
+    # The start-up path: types and tables, never the proxy; telemetry's switch, instance
+    # numbers and spool, never its pipeline.
     "launch": {
         "wire.providers",
         "wire.endpoints",
@@ -29,6 +29,7 @@ ROOMS = {
         "record.price_file",
         "telemetry.switch",
         "telemetry.instance",
+        "telemetry.spool",
     },
     "insight": {"record.ledger", "record.row"},
     "simulator": set(),

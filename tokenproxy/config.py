@@ -106,6 +106,8 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Ask for the usage of streams where their clients left it open."""
     capture_days: float | None = None
     """Bodies are kept, for so many days; None: not at all."""
+    otel_spool: str | None = None
+    """Absolute path of the directory for telemetry that cannot be delivered."""
     generation: int = 0
     """Counts restarts of the proxy within a run; each has its own journal."""
     drain_s: float = 2.0

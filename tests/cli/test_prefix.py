@@ -21,6 +21,8 @@ PLAIN: list[tuple[list[str], dict[str, str]]] = [
     (["--fail-open", "--client-telemetry", "--inject-include-usage", "--", "true"], {}),
     (["--story=a=b", "--", "true"], {"TOKENPROXY_STORY_ID": "other"}),
     (["--label", "a=b", "--label=c=d=e", "--route", "h.example=http://u", "--", "true"], {}),
+    (["--otel-spool", "a b", "--", "true"], {}),
+    (["--", "true"], {"TOKENPROXY_OTEL_SPOOL": "/s"}),
     (["--label=", "--label", "-x", "--", "true"], {"TOKENPROXY_LABELS": "k=v"}),
     (["--", "true"], {"TOKENPROXY_STORY_ID": "é", "TOKENPROXY_ITERATION": "7"}),
     (

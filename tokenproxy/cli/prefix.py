@@ -24,6 +24,7 @@ _VALUES = {
     "--mode": ("mode", "TOKENPROXY_MODE"),
     "--ledger": ("ledger", "TOKENPROXY_LEDGER"),
     "--capture-days": ("capture_days", "TOKENPROXY_CAPTURE_DAYS"),
+    "--otel-spool": ("otel_spool", "TOKENPROXY_OTEL_SPOOL"),
 }
 _SWITCHES = {
     "--inject-include-usage": ("inject_include_usage", "TOKENPROXY_INJECT_INCLUDE_USAGE"),
@@ -101,6 +102,7 @@ def start(
     label: Sequence[str] | None = None,
     inject_include_usage: bool = False,
     client_telemetry: bool = False,
+    otel_spool: str | None = None,
     capture: bool = False,
     capture_days: int = 7,
     no_summary: bool = False,
@@ -131,6 +133,7 @@ def start(
                 fail_open=fail_open,
                 inject_include_usage=inject_include_usage,
                 client_telemetry=client_telemetry,
+                otel_spool=otel_spool,
                 capture_days=capture_days if capture else None,
             ),
             env,

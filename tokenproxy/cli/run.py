@@ -16,6 +16,7 @@ from tokenproxy.cli.shared import (
     LabelOption,
     LedgerOption,
     RouteOption,
+    SpoolOption,
 )
 
 
@@ -77,6 +78,7 @@ def run(
             help="Turn on the command's own telemetry too, to the collector that ours goes to.",
         ),
     ] = False,
+    otel_spool: SpoolOption = None,
     no_summary: Annotated[
         bool,
         typer.Option(
@@ -115,6 +117,7 @@ def run(
         capture=capture,
         capture_days=capture_days,
         client_telemetry=client_telemetry,
+        otel_spool=otel_spool,
         no_summary=no_summary,
         fail_open=fail_open,
     )

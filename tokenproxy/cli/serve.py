@@ -19,6 +19,7 @@ from tokenproxy.cli.shared import (
     LabelOption,
     LedgerOption,
     RouteOption,
+    SpoolOption,
 )
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def serve(
     inject_include_usage: InjectOption = False,
     capture: CaptureOption = False,
     capture_days: CaptureDaysOption = CAPTURED_DAYS,
+    otel_spool: SpoolOption = None,
 ) -> None:
     """Be a shared gateway that records the calls of many commands.
 
@@ -133,6 +135,7 @@ def serve(
         ),
         inject_include_usage=inject_include_usage,
         capture_days=capture_days if capture else None,
+        otel_spool=otel_spool,
     )
     listeners = _listen(listen, workers, allow_remote=allow_remote)
     try:

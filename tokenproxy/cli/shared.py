@@ -24,6 +24,16 @@ LabelOption = Annotated[
         help="Kept on each row. Repeatable; also TOKENPROXY_LABELS, comma-separated.",
     ),
 ]
+SPOOL_VARIABLE = "TOKENPROXY_OTEL_SPOOL"
+SpoolOption = Annotated[
+    str | None,
+    typer.Option(
+        "--otel-spool",
+        metavar="DIR",
+        envvar=SPOOL_VARIABLE,
+        help="Keep telemetry that cannot be delivered there, for `tokenproxy otel replay`.",
+    ),
+]
 CAPTURED_DAYS = 7
 CaptureOption = Annotated[
     bool,

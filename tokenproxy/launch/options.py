@@ -30,6 +30,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     fail_open: bool = False
     inject_include_usage: bool = False
     client_telemetry: bool = False
+    otel_spool: str | None = None
+    """Directory for telemetry that cannot be delivered."""
     capture_days: float | None = None
     """Keep the calls' bodies, for so many days."""
 

@@ -39,6 +39,8 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """The ledger if the user named it."""
     client_telemetry: bool = False
     """Whether the command's own telemetry is to be turned on."""
+    spool: Path | None = None
+    """For telemetry that cannot be delivered."""
 
 
 def prepare(options: RunOptions, env: Mapping[str, str]) -> Prepared:
@@ -76,7 +78,30 @@ def prepare(options: RunOptions, env: Mapping[str, str]) -> Prepared:
         state=state,
         named_ledger=str(ledger) if named else None,
         client_telemetry=client_telemetry,
+        spool=spool_directory(options.otel_spool, cwd),
     )
+
+
+def spool_directory(named: str | None, cwd: Path) -> Path | None:
+    """Where telemetry is kept that cannot be delivered; made if it is not there.
+
+    Raises:
+        UsageError: Nothing can be kept there.
+    """
+    if not named:
+        return None
+    from tokenproxy.telemetry import spool
+
+    path = cwd / named
+    if _text(str(path)) != str(path):
+        raise UsageError("the path of the telemetry spool is not UTF-8")
+    try:
+        spool.prepare(path)
+    except OSError as error:
+        raise UsageError(
+            f"nothing can be kept in --otel-spool {path}: {error.strerror}; name another directory"
+        ) from None
+    return path
 
 
 def asks_telemetry(options: RunOptions, outer: OuterRun, env: Mapping[str, str]) -> bool:
@@ -193,6 +218,7 @@ def proxy_config(
         upstream_ca=upstream_ca,
         inject_include_usage=given.options.inject_include_usage,
         capture_days=given.options.capture_days,
+        otel_spool=str(given.spool) if given.spool else None,
         drain_s=DRAIN_S,
     )
 

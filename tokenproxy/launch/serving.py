@@ -14,7 +14,7 @@ from tokenproxy.launch import options
 from tokenproxy.launch.admission import for_gateway, is_loopback, read_token
 from tokenproxy.launch.gateway_authority import gateway_authority
 from tokenproxy.launch.plan import make_plan
-from tokenproxy.launch.prepare import check_prices
+from tokenproxy.launch.prepare import check_prices, spool_directory
 from tokenproxy.launch.proxy_process import Proxy
 from tokenproxy.launch.run_dir import RunDir, check_ledger
 from tokenproxy.launch.trust import write_upstream_trust
@@ -40,6 +40,8 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     inject_include_usage: bool = False
     capture_days: int | None = None
     """How long captured bodies are kept; None: none are."""
+    otel_spool: str | None = None
+    """Directory for telemetry that cannot be delivered."""
 
 
 class Serving:
@@ -63,6 +65,7 @@ class Serving:
         )
         self.ledger = paths.ledger_path(asked.ledger, env, paths.working_directory(env))
         check_ledger(self.ledger)
+        self._spool = spool_directory(asked.otel_spool, paths.working_directory(env))
         self._state = paths.state_dir(env)
         self._authority, self.certificate = gateway_authority(self._state, self._plan.hosts)
         self.token = self._token()
@@ -118,6 +121,7 @@ class Serving:
             only_opened=not is_loopback(listener),
             inject_include_usage=self._asked.inject_include_usage,
             capture_days=self._asked.capture_days,
+            otel_spool=str(self._spool) if self._spool else None,
         )
         return Worker(Proxy(listener, run_dir.path, self._env), config, run_dir)
 

@@ -102,12 +102,13 @@ def run_loop[T](main: Coroutine[Any, Any, T]) -> T:
 
 
 def open_sinks(config: ProxyConfig, env: Mapping[str, str]) -> list[Sink]:
-    """Telemetry if an endpoint is configured; otherwise nothing is imported."""
-    if not switch.enabled(env):
+    """Telemetry if an endpoint or a spool is configured; otherwise nothing is imported."""
+    spool = Path(config.otel_spool) if config.otel_spool else None
+    if not switch.enabled(env) and not (spool and switch.any_spooled(env)):
         return []
     from tokenproxy.telemetry.pipeline import open_telemetry
 
-    return [open_telemetry(env, config.run)]
+    return [open_telemetry(env, config.run, spool=spool)]
 
 
 def open_captures(config: ProxyConfig) -> Captures | None:

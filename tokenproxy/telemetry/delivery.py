@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 from tokenproxy.telemetry.switch import split
 
@@ -20,6 +21,8 @@ class Delivery:
         self.endpoint = endpoint
         self.delivered = 0
         self.failed = 0
+        self.kept = 0
+        """Of those that failed: what waits in the spool."""
         self.under_way = 0
         self.late = False
         """Time was up before all was exported: an export may not even have begun."""
@@ -32,14 +35,15 @@ class Delivery:
         with self._lock:
             self.under_way += 1
 
-    def end(self, *, delivered: bool, refusal: str | None = None) -> None:
-        """It is over."""
+    def end(self, *, delivered: bool, refusal: str | None = None, kept: bool = False) -> None:
+        """It is over; what was not delivered may be kept for later."""
         with self._lock:
             self.under_way -= 1
             if delivered:
                 self.delivered += 1
             else:
                 self.failed += 1
+                self.kept += kept
                 self.refusal = refusal or self.refusal
 
     @property
@@ -52,9 +56,16 @@ class Delivery:
     @property
     def lost(self) -> str | None:
         """``spans`` or ``some spans`` if not everything arrived, else None."""
-        if not (self.failed or self.under_way or self.late):
+        if not (self.failed > self.kept or self.under_way or self.late):
             return None
-        return f"some {self.what}" if self.delivered else self.what
+        return f"some {self.what}" if self.delivered or self.kept else self.what
+
+    @property
+    def waiting(self) -> str | None:
+        """The same of what was not lost but kept; None if nothing was."""
+        if not self.kept:
+            return None
+        return f"some {self.what}" if self.delivered or self.lost else self.what
 
     @property
     def verdict(self) -> str:
@@ -63,13 +74,17 @@ class Delivery:
         return f"the collector at {self.address} {answered}"
 
 
-def sentences(deliveries: Sequence[Delivery]) -> tuple[str, ...]:
+def sentences(deliveries: Sequence[Delivery], spool: Path | None = None) -> tuple[str, ...]:
     """One sentence a collector that did not take everything; none if all arrived."""
-    lost: dict[str, list[str]] = {}
+    later = f"are kept in {spool} for `tokenproxy otel replay`"
+    found: dict[str, dict[str, list[str]]] = {}
     for delivery in deliveries:
-        if delivery.lost is not None:
-            lost.setdefault(delivery.verdict, []).append(delivery.lost)
+        fates = {"were not delivered": delivery.lost, later: delivery.waiting}
+        for fate, what in fates.items():
+            if what is not None:
+                found.setdefault(delivery.verdict, {}).setdefault(fate, []).append(what)
     return tuple(
-        f"telemetry: {said}; {' and '.join(what)} of this run were not delivered"
-        for said, what in lost.items()
+        f"telemetry: {verdict}; "
+        + "; ".join(f"{' and '.join(what)} of this run {fate}" for fate, what in fates.items())
+        for verdict, fates in found.items()
     )

@@ -28,6 +28,7 @@ from tokenproxy.telemetry.scope import RunScope
 from tokenproxy.telemetry.semconv import Semconv
 from tokenproxy.telemetry.series import Series
 from tokenproxy.telemetry.spans import Spans
+from tokenproxy.telemetry.spool import Spool
 from tokenproxy.telemetry.ways import Ways
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,9 @@ DEADLINE_S: Final = 0.8
 
 IDLE_S: Final = 900.0
 """A gateway's turn without a call for so long is over: a tool may run for minutes."""
+
+KEEPING_S: Final = 0.3
+"""Of these so much is for keeping what did not arrive, where there is a spool."""
 
 _SWEEP_S = 30.0
 
@@ -51,11 +55,13 @@ class Telemetry:
         dialect: Semconv,
         ways: Ways,
         instance: Instance | None = None,
+        spool: Spool | None = None,
     ) -> None:
         self._run = run
         self._dialect = dialect
         self._ways = ways
         self._instance = instance
+        self._spool = spool
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._series = Series(dialect)
@@ -130,8 +136,13 @@ class Telemetry:
                 self._own.close(end)
         except Exception:
             logger.exception("the iteration is missing in telemetry")
-        self._shut_down(deadline)
-        return (*dict.fromkeys(self._ways.problems), *sentences(self._ways.deliveries))
+        problems = dict.fromkeys(self._ways.problems)
+        if self._spool is None:
+            self._shut_down(deadline)
+            return (*problems, *sentences(self._ways.deliveries))
+        self._shut_down(deadline - KEEPING_S)
+        kept = sentences(self._ways.deliveries, self._spool.directory)
+        return (*problems, *kept, *self._spool.sentences)
 
     def _sweep(self) -> None:
         """Export a gateway's turns that have gone quiet."""
@@ -158,14 +169,28 @@ class Telemetry:
         for thread in threads.values():
             thread.join(max(deadline - time.monotonic(), 0.0))
         late = {what for what, thread in threads.items() if thread.is_alive()}
+        late -= {what for what in late if self._left(what)}
         for delivery in self._ways.deliveries:
             delivery.late = delivery.what in late
         if self._instance is not None and not late:
             self._instance.release()
 
+    def _left(self, what: str) -> bool:
+        """Keep what is not delivered, where there is a spool. Whether nothing is lost."""
+        leave = self._ways.leave.get(what)
+        try:
+            return leave is not None and leave()
+        except Exception:
+            logger.exception("%s are not kept", what)
+            return False
+
 
 def open_telemetry(
-    env: Mapping[str, str], run: RunContext, *, state: Path | None = None
+    env: Mapping[str, str],
+    run: RunContext,
+    *,
+    state: Path | None = None,
+    spool: Path | None = None,
 ) -> Telemetry:
     """The sink that the environment asks for (:func:`tokenproxy.telemetry.switch.enabled`).
 
@@ -173,17 +198,23 @@ def open_telemetry(
         env: The process's environment. What is left to the SDK it reads in ``os.environ``.
         run: The run that is traced.
         state: Our state directory; default the user's.
+        spool: Where to keep what cannot be delivered, and what has no collector at all.
     """
+    kept = Spool(spool) if spool is not None else None
     dialect, instance = semconv.choose(env), _claim(env, state)
     if fit.fits(env):
         from tokenproxy.telemetry.otlp.ways import open_ways
     else:
         from tokenproxy.telemetry.sdk.ways import open_ways
-    ways = open_ways(env, instance.id, dialect)
+    ways = open_ways(env, instance.id, dialect, kept)
+    if kept is not None:
+        from tokenproxy.telemetry.otlp.ways import add_spooled
+
+        add_spooled(ways, env, instance.id, dialect, kept)
     ways.problems[:0] = [
         problem for signal in switch.SIGNALS for problem in switch.problems(env, signal)
     ]
-    return Telemetry(run=run, dialect=dialect, ways=ways, instance=instance)
+    return Telemetry(run=run, dialect=dialect, ways=ways, instance=instance, spool=kept)
 
 
 def _claim(env: Mapping[str, str], state: Path | None) -> Instance:

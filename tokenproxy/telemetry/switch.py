@@ -47,6 +47,18 @@ def enabled(env: Mapping[str, str]) -> bool:
     return any(choose(env, signal).exporters for signal in SIGNALS)
 
 
+def spooled(env: Mapping[str, str], signal: Signal) -> bool:
+    """Whether a signal has nowhere to go and nobody has turned it off: a spool takes it then."""
+    off = env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    chosen = env.get(f"OTEL_{signal.upper()}_EXPORTER", "").strip()
+    return not (off or chosen or _said(env, signal))
+
+
+def any_spooled(env: Mapping[str, str]) -> bool:
+    """Whether there is such a signal."""
+    return any(spooled(env, signal) for signal in SIGNALS)
+
+
 def choose(env: Mapping[str, str], signal: Signal) -> Choice:
     """The exporters that the environment asks for, in its order."""
     if env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":

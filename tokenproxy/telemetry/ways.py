@@ -8,7 +8,7 @@ asks for what only OpenTelemetry's SDK does (:mod:`tokenproxy.telemetry.sdk`).
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -37,6 +37,9 @@ class Ways(msgspec.Struct, kw_only=True):
     measures: MeasureTaker | None = None
     deliveries: list[Delivery] = []
     """Of the exporters that can fail."""
+    leave: dict[str, Callable[[], bool]] = {}
+    """``spans`` or ``metrics`` -> keeps what is not delivered when time is up, and tells whether
+    nothing is lost. Only where there is a spool."""
     problems: list[str] = []
     """Sentences about what cannot be followed."""
 

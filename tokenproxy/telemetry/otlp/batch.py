@@ -10,13 +10,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
 
 import msgspec
 
 from tokenproxy.telemetry.otlp.request import Frame
-from tokenproxy.telemetry.otlp.sender import Sender
 
 logger = logging.getLogger(__name__)
 
@@ -59,17 +58,49 @@ def limits(env: Mapping[str, str]) -> Limits | None:
     return made if made.fit else None
 
 
-class Batches:
-    """Takes from any thread, and sends from one of its own."""
+class RequestTaker(Protocol):
+    """Where requests go."""
 
-    def __init__(self, frame: Frame, sender: Sender, limits: Limits) -> None:
+    def send(self, body: bytes, timeout_s: float) -> bool:
+        """Take one; blocks while that takes."""
+        ...
+
+    def leave(self) -> bool:
+        """Time is up: keep what is under way. Whether nothing is lost."""
+        ...
+
+    def shutdown(self) -> None:
+        """Nothing more will come."""
+        ...
+
+
+class Batches:
+    """Takes from any thread, and sends from one of its own.
+
+    Args:
+        frame: around each batch.
+        sender: where batches go.
+        limits: how much waits, and how long.
+        keep: takes batches that cannot wait, and tells whether it has them; None: they are lost.
+    """
+
+    def __init__(
+        self,
+        frame: Frame,
+        sender: RequestTaker,
+        limits: Limits,
+        keep: Callable[[bytes], bool] | None = None,
+    ) -> None:
         self.dropped = 0
         """Spans that found the queue full."""
         self._frame = frame
         self._sender = sender
         self._limits = limits
         self._delay_s = limits.delay_ms / _MS
+        self._keep = keep
         self._waiting: deque[bytes] = deque()
+        self._aside: list[bytes] = []
+        """What found no room and is to be kept, until there is a batch of it."""
         self._full = threading.Condition()
         self._over = False
         self._thread = threading.Thread(target=self._run, name="tokenproxy-spans", daemon=True)
@@ -77,16 +108,38 @@ class Batches:
 
     def put(self, span: bytes) -> None:
         """Take one; returns at once. After the end it is dropped."""
+        aside: list[bytes] = []
         with self._full:
             if self._over:
                 self.dropped += 1
                 return
             if len(self._waiting) >= self._limits.queue:
-                self._waiting.popleft()
-                self.dropped += 1
+                self._aside.append(self._waiting.popleft())
+                if self._keep is None or len(self._aside) >= self._limits.batch:
+                    aside, self._aside = self._aside, []
             self._waiting.append(span)
             if len(self._waiting) == self._limits.batch:
                 self._full.notify()
+        if aside:
+            self._put_by(aside)
+
+    def leave(self) -> bool:
+        """Time is up: keep all that waits. Whether nothing is lost."""
+        with self._full:
+            left = [*self._aside, *self._waiting]
+            self._aside = []
+            self._waiting.clear()
+        size = self._limits.batch
+        told = [self._sender.leave()]  # the oldest first
+        told += [self._put_by(left[at : at + size]) for at in range(0, len(left), size)]
+        return all(told)
+
+    def _put_by(self, spans: Sequence[bytes]) -> bool:
+        """Keep them, or count them as dropped."""
+        if self._keep is not None and self._keep(self._frame.request(spans)):
+            return True
+        self.dropped += len(spans)
+        return False
 
     def shutdown(self) -> None:
         """Send what is left; blocks while that takes. Once."""
@@ -97,6 +150,8 @@ class Batches:
             self._full.notify()
         self._thread.join()
         self._sender.shutdown()
+        if self._aside:
+            self._put_by(self._aside)
         if self.dropped:
             logger.warning("%d spans were dropped: there were too many at once", self.dropped)
 

@@ -67,6 +67,11 @@ def _fits(env: Mapping[str, str], signal: Signal) -> bool:
         return True
     if chosen != ("otlp",) or switch.protocol(env, signal)[0] != "http/protobuf":
         return False
+    return reachable(env, signal)
+
+
+def reachable(env: Mapping[str, str], signal: Signal) -> bool:
+    """Whether the endpoint is a plain URL, and nothing stands between."""
     endpoint = switch.endpoint(env, signal)
     parts = switch.split(endpoint)
     host, plain = parts.hostname, endpoint.isascii() and endpoint.isprintable()

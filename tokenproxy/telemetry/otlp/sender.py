@@ -14,6 +14,7 @@ import random
 import threading
 import time
 import zlib
+from collections.abc import Callable
 from typing import Final
 
 from tokenproxy.telemetry.delivery import Delivery
@@ -46,30 +47,56 @@ class Sender:
     Args:
         settings: where to, and how.
         delivery: told of what becomes of it.
+        keep: takes what was not delivered, and tells whether it has it; None: that is lost.
 
     Raises:
         OSError: A certificate or key that is named cannot be read.
     """
 
-    def __init__(self, settings: Settings, delivery: Delivery) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        delivery: Delivery,
+        keep: Callable[[bytes], bool] | None = None,
+    ) -> None:
         named = settings.certificate or settings.client_certificate
         trust = settings.trust() if settings.tls and named else None  # else when it is needed
         self._connection = Connection(settings, trust)
         self._settings = settings
         self._delivery = delivery
+        self._keep = keep
         self._over = threading.Event()
+        self._lock = threading.Lock()
+        self._sending: bytes | None = None
+        """The request whose fate is not known yet, and is still ours to tell."""
 
     def send(self, body: bytes, timeout_s: float = math.inf) -> bool:
         """Send one request; blocks while that takes. Whether it arrived. Raises nothing."""
         self._delivery.begin()
+        with self._lock:
+            self._sending = body
         delivered, refusal = False, None
         try:
             delivered, refusal = self._send(body, min(timeout_s, self._settings.timeout_s))
         except Exception as error:  # noqa: BLE001 - a socket, TLS, HTTP: all it means is no
             logger.debug("Failed to export %s: %r", self._delivery.what, error)
         finally:
-            self._delivery.end(delivered=delivered, refusal=refusal)
+            self._settle(delivered=delivered, refusal=refusal)
         return delivered
+
+    def leave(self) -> bool:
+        """Time is up: keep what is being sent; it may arrive as well. Whether it is not lost."""
+        return self._settle(delivered=False)
+
+    def _settle(self, *, delivered: bool, refusal: str | None = None) -> bool:
+        """Tell what became of the request, once: who comes second finds nothing to tell."""
+        with self._lock:
+            body, self._sending = self._sending, None
+        if body is None:
+            return True
+        kept = not delivered and self._keep is not None and self._keep(body)
+        self._delivery.end(delivered=delivered, refusal=refusal, kept=kept)
+        return kept or delivered
 
     def shutdown(self) -> None:
         """Wait for no further try, and close."""

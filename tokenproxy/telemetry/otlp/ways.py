@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from tokenproxy import __version__
 from tokenproxy.telemetry import semconv as names
 from tokenproxy.telemetry import switch
 from tokenproxy.telemetry.delivery import Delivery
 from tokenproxy.telemetry.measured import Metric
-from tokenproxy.telemetry.otlp.batch import Batches, Limits, limits
+from tokenproxy.telemetry.otlp.batch import Batches, Limits, RequestTaker, limits
 from tokenproxy.telemetry.otlp.metrics import MetricWriter
 from tokenproxy.telemetry.otlp.request import Frame
 from tokenproxy.telemetry.otlp.resource import sender
@@ -20,6 +21,7 @@ from tokenproxy.telemetry.otlp.spans import SpanWriter
 from tokenproxy.telemetry.periodic import PeriodicMeasures
 from tokenproxy.telemetry.semconv import Semconv
 from tokenproxy.telemetry.span import SAMPLED, Span, SpanContext
+from tokenproxy.telemetry.spool import Spool
 from tokenproxy.telemetry.ways import Ways
 
 
@@ -56,49 +58,114 @@ class OtlpSpans:
 class OtlpMetrics:
     """Writes measurements and sends them."""
 
-    def __init__(self, frame: Frame, sender: Sender) -> None:
+    def __init__(self, frame: Frame, sender: RequestTaker) -> None:
         self._frame = frame
         self._sender = sender
         self._writer = MetricWriter()
 
     def export(self, found: Sequence[Metric], timeout_s: float) -> None:
         """Send; blocks while that takes."""
-        body = self._frame.request([self._writer.write(metric) for metric in found])
-        self._sender.send(body, timeout_s)
+        self._sender.send(self._body(found), timeout_s)
+
+    def leave(self, keep: Callable[[bytes], bool], rest: Sequence[Metric]) -> bool:
+        """Time is up: keep what is being sent, and what has not been. Whether nothing is lost."""
+        sent = self._sender.leave()
+        return (not rest or keep(self._body(rest))) and sent
+
+    def _body(self, found: Sequence[Metric]) -> bytes:
+        return self._frame.request([self._writer.write(metric) for metric in found])
 
     def shutdown(self) -> None:
         """Close the connection."""
         self._sender.shutdown()
 
 
-def open_ways(env: Mapping[str, str], instance_id: str, dialect: Semconv) -> Ways:
+class Kept:
+    """Where requests go that have no collector: into the spool."""
+
+    def __init__(self, keep: Callable[[bytes], bool]) -> None:
+        self._keep = keep
+
+    def send(self, body: bytes, timeout_s: float) -> bool:
+        """Keep it."""
+        del timeout_s
+        return self._keep(body)
+
+    def leave(self) -> bool:
+        """Nothing is ever under way for long."""
+        return True
+
+    def shutdown(self) -> None:
+        """Nothing is open."""
+
+
+def open_ways(
+    env: Mapping[str, str], instance_id: str, dialect: Semconv, spool: Spool | None = None
+) -> Ways:
     """The ways out of a process, for the signals that are on.
 
     Args:
         env: fits (:func:`tokenproxy.telemetry.otlp.fit.fits`).
         instance_id: ``service.instance.id``, unless the user's words have another.
         dialect: for the schema.
+        spool: keeps what cannot be delivered.
     """
     found = Ways()
-    frame = Frame(sender(env, instance_id), names.SCOPE, __version__, dialect.schema_url)
+    frame = _frame(env, instance_id, dialect)
     if switch.choose(env, "traces").exporters:
         with found.said("traces"):
-            found.spans = _spans(env, frame, found)
+            keep = partial(spool.keep, "traces") if spool else None
+            delivery = Delivery("spans", switch.endpoint(env, "traces"))
+            _add_spans(found, env, frame, Sender(settings(env, "traces"), delivery, keep), keep)
+            found.deliveries.append(delivery)
     if switch.choose(env, "metrics").exporters:
         with found.said("metrics"):
-            found.measures = _measures(env, frame, found)
+            keep = partial(spool.keep, "metrics") if spool else None
+            delivery = Delivery("metrics", switch.endpoint(env, "metrics"))
+            _add_metrics(found, env, frame, Sender(settings(env, "metrics"), delivery, keep), keep)
+            found.deliveries.append(delivery)
     return found
 
 
-def _spans(env: Mapping[str, str], frame: Frame, ways: Ways) -> OtlpSpans:
-    delivery = Delivery("spans", switch.endpoint(env, "traces"))
-    batches = Batches(frame, Sender(settings(env, "traces"), delivery), limits(env) or Limits())
-    ways.deliveries.append(delivery)
-    return OtlpSpans(batches, sampler(env) or Sampler(1.0, parent_based=True))
+def add_spooled(
+    ways: Ways, env: Mapping[str, str], instance_id: str, dialect: Semconv, spool: Spool
+) -> None:
+    """Ways into the spool, for the signals that have no other."""
+    frame = _frame(env, instance_id, dialect)
+    if switch.spooled(env, "traces"):
+        keep = partial(spool.keep, "traces")
+        _add_spans(ways, env, frame, Kept(keep), keep)
+    if switch.spooled(env, "metrics"):
+        keep = partial(spool.keep, "metrics")
+        _add_metrics(ways, env, frame, Kept(keep), keep)
 
 
-def _measures(env: Mapping[str, str], frame: Frame, ways: Ways) -> PeriodicMeasures:
-    delivery = Delivery("metrics", switch.endpoint(env, "metrics"))
-    way = OtlpMetrics(frame, Sender(settings(env, "metrics"), delivery))
-    ways.deliveries.append(delivery)
-    return PeriodicMeasures(env, way)
+def _frame(env: Mapping[str, str], instance_id: str, dialect: Semconv) -> Frame:
+    return Frame(sender(env, instance_id), names.SCOPE, __version__, dialect.schema_url)
+
+
+def _add_spans(
+    ways: Ways,
+    env: Mapping[str, str],
+    frame: Frame,
+    taker: RequestTaker,
+    keep: Callable[[bytes], bool] | None,
+) -> None:
+    batches = Batches(frame, taker, limits(env) or Limits(), keep)
+    ways.spans = OtlpSpans(batches, sampler(env) or Sampler(1.0, parent_based=True))
+    if keep is not None:
+        ways.leave["spans"] = batches.leave
+
+
+def _add_metrics(
+    ways: Ways,
+    env: Mapping[str, str],
+    frame: Frame,
+    taker: RequestTaker,
+    keep: Callable[[bytes], bool] | None,
+) -> None:
+    way = OtlpMetrics(frame, taker)
+    measures = PeriodicMeasures(env, way)
+    ways.measures = measures
+    if keep is not None:
+        ways.leave["metrics"] = lambda: way.leave(keep, measures.collect())

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from opentelemetry.sdk.metrics import (
@@ -60,9 +60,14 @@ _ALWAYS_CUMULATIVE: Final[dict[type, AggregationTemporality]] = {
 
 
 def spans(
-    env: Mapping[str, str], name: Exporter, log: SdkLog
+    env: Mapping[str, str],
+    name: Exporter,
+    log: SdkLog,
+    keep: Callable[[bytes], bool] | None = None,
 ) -> tuple[SpanExporter, Delivery | None]:
     """An exporter of spans, and its fate if it is one that can fail.
+
+    ``keep`` takes requests that were not delivered, and tells whether it has them.
 
     Raises:
         ValueError: A variable holds what the SDK cannot take. Others may be raised too:
@@ -86,11 +91,14 @@ def spans(
         exporter = http.OTLPSpanExporter(
             endpoint=delivery.endpoint, timeout=switch.timeout_s(env, "traces")
         )
-    return WatchedSpans(exporter, delivery, log), delivery
+    return WatchedSpans(exporter, delivery, log, keep), delivery
 
 
 def metrics(
-    env: Mapping[str, str], name: Exporter, log: SdkLog
+    env: Mapping[str, str],
+    name: Exporter,
+    log: SdkLog,
+    keep: Callable[[bytes], bool] | None = None,
 ) -> tuple[MetricExporter, Delivery | None]:
     """An exporter of metrics, and its fate if it is one that can fail.
 
@@ -118,7 +126,9 @@ def metrics(
         exporter = http.OTLPMetricExporter(
             endpoint=delivery.endpoint, timeout=switch.timeout_s(env, "metrics")
         )
-    watched = WatchedMetrics(exporter, delivery, log, temporality=preferred, aggregation=aggregated)
+    watched = WatchedMetrics(
+        exporter, delivery, log, keep, temporality=preferred, aggregation=aggregated
+    )
     return watched, delivery
 
 

@@ -45,6 +45,8 @@ class SdkSpans:
     """
 
     def __init__(self, provider: TracerProvider, semconv: Semconv, ids: GivenIds) -> None:
+        self.told = 0
+        """Spans that were sampled."""
         self._provider = provider
         self._operation = semconv.operation
         self._ids = ids
@@ -69,6 +71,7 @@ class SdkSpans:
         attributes = _clean(span.attributes)
         whole = not (span.links or span.events) and self._fits(attributes)
         told = (self._tell if whole else self._start_and_end)(span, attributes)
+        self.told += bool(told.trace_flags & TraceFlags.SAMPLED)
         return SpanContext(
             span.trace_id,
             span.span_id,

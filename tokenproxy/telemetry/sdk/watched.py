@@ -8,7 +8,8 @@ log goes to ours.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any, Final
 
@@ -31,26 +32,78 @@ _SILENCE: Final = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED")
 """gRPC's codes for nobody there."""
 
 
-class WatchedSpans(SpanExporter):
-    """A span exporter that tells its :class:`Delivery`."""
+class _Fate[T]:
+    """What becomes of an exporter's batches: counted, and kept where there is a spool.
 
-    def __init__(self, exporter: SpanExporter, delivery: Delivery, log: SdkLog) -> None:
-        self._exporter = exporter
+    Args:
+        delivery: told of it.
+        log: has the reason of a refusal.
+        written: the request of a batch; not called without a spool.
+        keep: takes requests, and tells whether it has them; None: they are lost.
+    """
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        log: SdkLog,
+        written: Callable[[T], bytes],
+        keep: Callable[[bytes], bool] | None,
+    ) -> None:
         self._delivery = delivery
         self._log = log
+        self._written = written
+        self._keep = keep
+        self._lock = threading.Lock()
+        self._sending: T | None = None
+        """The batch whose fate is still to be told."""
+
+    def begin(self, batch: T) -> None:
+        """It is being sent."""
+        self._delivery.begin()
+        with self._lock:
+            self._sending = batch
+
+    def settle(self, *, delivered: bool) -> bool:
+        """Tell what became of it, once. Whether it is not lost."""
+        with self._lock:
+            batch, self._sending = self._sending, None
+        if batch is None:
+            return True
+        kept = not delivered and self._keep is not None and self._keep(self._written(batch))
+        refusal = self._log.refusals.get(self._delivery.what)
+        self._delivery.end(delivered=delivered, refusal=refusal, kept=kept)
+        return kept or delivered
+
+
+class WatchedSpans(SpanExporter):
+    """A span exporter whose batches' fate is told and who lets what fails be kept."""
+
+    def __init__(
+        self,
+        exporter: SpanExporter,
+        delivery: Delivery,
+        log: SdkLog,
+        keep: Callable[[bytes], bool] | None = None,
+    ) -> None:
+        self.seen = 0
+        """Spans that were given to it."""
+        self._exporter = exporter
+        self._fate = _Fate(delivery, log, _request_of_spans, keep)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Export, and count."""
-        self._delivery.begin()
+        self.seen += len(spans)
+        self._fate.begin(spans)
         result = SpanExportResult.FAILURE
         try:
             result = self._exporter.export(spans)
         finally:
-            self._delivery.end(
-                delivered=result is SpanExportResult.SUCCESS,
-                refusal=self._log.refusals.get(self._delivery.what),
-            )
+            self._fate.settle(delivered=result is SpanExportResult.SUCCESS)
         return result
+
+    def leave(self) -> bool:
+        """Time is up: keep what is being sent, though it may arrive yet. Whether it is not lost."""
+        return self._fate.settle(delivered=False)
 
     def shutdown(self) -> None:
         """Shut the exporter down."""
@@ -62,36 +115,37 @@ class WatchedSpans(SpanExporter):
 
 
 class WatchedMetrics(MetricExporter):
-    """A metric exporter that tells its :class:`Delivery`."""
+    """The same of metrics."""
 
     def __init__(
         self,
         exporter: MetricExporter,
         delivery: Delivery,
         log: SdkLog,
+        keep: Callable[[bytes], bool] | None = None,
         *,
         temporality: dict[type, AggregationTemporality],
         aggregation: dict[type, Aggregation],
     ) -> None:
         super().__init__(preferred_temporality=temporality, preferred_aggregation=aggregation)
         self._exporter = exporter
-        self._delivery = delivery
-        self._log = log
+        self._fate = _Fate(delivery, log, _request_of_metrics, keep)
 
     def export(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
     ) -> MetricExportResult:
         """Export, and count."""
-        self._delivery.begin()
+        self._fate.begin(metrics_data)
         result = MetricExportResult.FAILURE
         try:
             result = self._exporter.export(metrics_data, timeout_millis, **kwargs)
         finally:
-            self._delivery.end(
-                delivered=result is MetricExportResult.SUCCESS,
-                refusal=self._log.refusals.get(self._delivery.what),
-            )
+            self._fate.settle(delivered=result is MetricExportResult.SUCCESS)
         return result
+
+    def leave(self) -> bool:
+        """As :meth:`WatchedSpans.leave`."""
+        return self._fate.settle(delivered=False)
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
         """Shut the exporter down."""
@@ -100,6 +154,20 @@ class WatchedMetrics(MetricExporter):
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
         """Nothing is held back here."""
         return self._exporter.force_flush(timeout_millis)
+
+
+def _request_of_spans(spans: Sequence[ReadableSpan]) -> bytes:
+    from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+
+    written: bytes = encode_spans(spans).SerializeToString()
+    return written
+
+
+def _request_of_metrics(data: MetricsData) -> bytes:
+    from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+
+    written: bytes = encode_metrics(data).SerializeToString()
+    return written
 
 
 class SdkLog(logging.Handler):

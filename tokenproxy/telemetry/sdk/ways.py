@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricExporter, PeriodicExportingMetricReader
@@ -23,8 +24,9 @@ from tokenproxy.telemetry.sdk.measured import metrics_data
 from tokenproxy.telemetry.sdk.meter import SdkMeter
 from tokenproxy.telemetry.sdk.resource import sender
 from tokenproxy.telemetry.sdk.spans import SdkSpans
-from tokenproxy.telemetry.sdk.watched import SdkLog
+from tokenproxy.telemetry.sdk.watched import SdkLog, WatchedMetrics, WatchedSpans
 from tokenproxy.telemetry.semconv import SCOPE, Semconv
+from tokenproxy.telemetry.spool import Spool
 from tokenproxy.telemetry.switch import Exporter, Signal
 from tokenproxy.telemetry.ways import MeasureTaker, Ways
 
@@ -47,18 +49,40 @@ class SdkMetrics:
         self._exporter.shutdown()
 
 
-def open_ways(env: Mapping[str, str], instance_id: str, dialect: Semconv) -> Ways:
-    """The ways out of a process, for the signals that are on."""
+def open_ways(
+    env: Mapping[str, str], instance_id: str, dialect: Semconv, spool: Spool | None = None
+) -> Ways:
+    """The ways out of a process, for the signals that are on; a spool keeps what fails there."""
     found, log = Ways(), SdkLog()
     log.install()
     resource = sender(instance_id)
-    if takers := _each(env, "traces", lambda name: exporters.spans(env, name, log), found):
+    keep_spans = partial(spool.keep, "traces") if spool else None
+    keep_metrics = partial(spool.keep, "metrics") if spool else None
+    if takers := _each(
+        env, "traces", lambda name: exporters.spans(env, name, log, keep_spans), found
+    ):
         with found.said("traces"):
             found.spans = _spans(takers, resource, dialect)
-    if measuring := _each(env, "metrics", lambda name: exporters.metrics(env, name, log), found):
+            found.leave["spans"] = partial(_left_spans, found.spans, takers)
+    if measuring := _each(
+        env, "metrics", lambda name: exporters.metrics(env, name, log, keep_metrics), found
+    ):
         with found.said("metrics"):
             found.measures = _measures(env, measuring, resource, dialect)
+            found.leave["metrics"] = partial(_left_metrics, measuring)
     return found
+
+
+def _left_spans(spans: SdkSpans, takers: Sequence[SpanExporter]) -> bool:
+    """Have each keep what it is sending. What the SDK's own queues hold behind that is lost."""
+    watched = [one for one in takers if isinstance(one, WatchedSpans)]
+    kept = [one.leave() and one.seen >= spans.told for one in watched]
+    return all(kept)
+
+
+def _left_metrics(takers: Sequence[MetricExporter]) -> bool:
+    kept = [one.leave() for one in takers if isinstance(one, WatchedMetrics)]
+    return all(kept)
 
 
 def _each[T](
