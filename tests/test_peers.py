@@ -53,6 +53,35 @@ def test_whose_it_is_while_it_is_somebodys(
     kernel.close()
 
 
+def test_an_answer_that_comes_too_late_is_nobodys(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    """And one that does not come is looked for elsewhere."""
+    listener, client = ends
+    kernel = Peers(listener)
+    connection, address = listener.accept()
+    with connection:
+        far, here = address[:2], listener.getsockname()[:2]
+        netlink = kernel._netlink
+        assert netlink is not None
+        kernel._netlink = Deaf(netlink)  # type: ignore[assignment] # it has what is used
+        assert kernel.user_of(far, here) == os.geteuid(), "from the list"
+        kernel._netlink = netlink
+        client.close()
+        assert kernel.user_of(far, here) is None, "not the answer to the last question"
+    kernel.close()
+
+
+class Deaf:
+    """A netlink socket whose answer does not come in time."""
+
+    def __init__(self, netlink: socket.socket) -> None:
+        self.send = netlink.send
+
+    def recv(self, *_: int) -> bytes:
+        raise BlockingIOError
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a socket away")
 @pytest.mark.parametrize("way", WAYS)
 def test_another_users(

@@ -49,6 +49,8 @@ class Peers:
             OSError: The kernel does not tell.
         """
         self._netlink: socket.socket | None = None
+        self._number = 0
+        """Of the last question."""
         here = listener.getsockname()[:2]
         nobody = ("::" if ":" in here[0] else "0.0.0.0", 0)  # noqa: S104 - the far end of a listener
         if sys.platform == "linux":
@@ -76,8 +78,13 @@ class Peers:
         Raises:
             OSError: The kernel does not answer.
         """
-        if self._netlink is None:
-            return _listed(client, here)
+        if self._netlink is not None:
+            with contextlib.suppress(OSError):  # short of memory, say
+                return self._asked(self._netlink, client, here)
+        return _listed(client, here)
+
+    def _asked(self, netlink: socket.socket, client: Address, here: Address) -> int | None:
+        self._number = self._number % _ANY + 1
         family = socket.AF_INET6 if ":" in client[0] else socket.AF_INET
         body = _ASKED.pack(
             family,
@@ -93,8 +100,12 @@ class Peers:
             _ANY,
             _ANY,
         )
-        self._netlink.send(_HEAD.pack(_HEAD.size + len(body), _BY_FAMILY, _REQUEST, 0, 0) + body)
-        answer = self._netlink.recv(4096, socket.MSG_DONTWAIT)
+        head = _HEAD.pack(_HEAD.size + len(body), _BY_FAMILY, _REQUEST, self._number, 0)
+        netlink.send(head + body)
+        number, answer = 0, b""
+        while number != self._number:  # one that was given up may still be answered
+            answer = netlink.recv(4096, socket.MSG_DONTWAIT)
+            number = _HEAD.unpack_from(answer)[3]
         if _HEAD.unpack_from(answer)[1] == _ERROR:
             return None
         _, state, _, _, _, _, _, user, inode = _TOLD.unpack_from(answer, _HEAD.size)

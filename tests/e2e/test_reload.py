@@ -140,3 +140,31 @@ def test_a_worker_that_is_killed_is_replaced(bench: Bench) -> None:
         gateway.send_signal(signal.SIGTERM)
         assert gateway.wait(timeout=20) == 0
     assert len(bench.rows()) == 1
+
+
+def test_reloads_that_come_faster_than_workers(bench: Bench) -> None:
+    with Simulator("plain") as sim, serving(bench, sim) as (gateway, url, _):
+        for _ in range(12):
+            gateway.send_signal(signal.SIGHUP)
+            time.sleep(0.05)
+        said(gateway, "reloaded")
+        wait_until(lambda: len(workers(gateway)) == 1, 30)
+        for _ in range(3):
+            done = subprocess.run(curl(f"{url}/v1/messages"), capture_output=True, check=True)
+            assert b"msg_" in done.stdout
+        gateway.send_signal(signal.SIGTERM)
+        assert gateway.wait(timeout=20) == 0
+    assert len(bench.rows()) == 3
+    assert not list((bench.state / "runs").iterdir())
+
+
+def test_a_worker_whose_gateway_was_killed_settles_its_account(bench: Bench) -> None:
+    with Simulator("stall") as sim, serving(bench, sim) as (gateway, url, _):
+        (worker,) = psutil.Process(gateway.pid).children()
+        client = subprocess.Popen(curl(f"{url}/v1/messages"), stdout=subprocess.DEVNULL)
+        sim.wait_for(lambda s: bool(s.calls and s.calls[0].known))
+        gateway.kill()
+        client.wait(timeout=30)
+        worker.wait(timeout=30)
+    (row,) = bench.rows()
+    assert (row["outcome"], row["completeness"]) == ("lost", "partial")
