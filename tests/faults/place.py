@@ -27,9 +27,24 @@ class Place:
         self._numbers = itertools.count(1)
         self._settled = False
 
-    def run(self, *, forward: bool = False, steps: Steps | None = None) -> Run:
+    def run(
+        self,
+        *,
+        forward: bool = False,
+        patient: bool = True,
+        gateway: str | None = None,
+        steps: Steps | None = None,
+    ) -> Run:
         """Start a run."""
-        made = Run(self.bench, self.upstream, forward=forward, steps=steps, numbers=self._numbers)
+        made = Run(
+            self.bench,
+            self.upstream,
+            forward=forward,
+            patient=patient,
+            gateway=gateway,
+            steps=steps,
+            numbers=self._numbers,
+        )
         self.runs.append(made)
         self.outcome.runs += 1
         return made

@@ -9,7 +9,7 @@ from functools import partial
 
 import msgspec
 
-from tests.faults import contention, disks, kills, own_steps, recorder
+from tests.faults import contention, disks, gateway, kills, own_steps, recorder
 from tests.faults.reckoning import Outcome
 
 Job = Callable[[], Outcome]
@@ -74,6 +74,7 @@ def full() -> list[Job]:
             partial(kills.all_killed, received=received),
         ]
     jobs += [partial(kills.storm, seed) for seed in range(8)]
+    jobs += [partial(gateway.workers_killed, seed) for seed in range(4)]
     for first in range(1, 121, 40):
         for how in ("kill", "half"):
             jobs.append(partial(own_steps.proxy, how=how, first=first, last=first + 40))
@@ -94,6 +95,7 @@ def quick() -> list[Job]:
         partial(kills.command_killed, received=True, every=9),
         partial(kills.all_killed, received=False, every=8),
         partial(kills.storm, 1, kills=6),
+        partial(gateway.workers_killed, 1, kills=6),
         partial(own_steps.proxy, how="kill", first=20, last=32),
         partial(own_steps.proxy, how="half", first=4, last=12),
         partial(own_steps.launcher, first=2, last=40, every=6),

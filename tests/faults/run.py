@@ -43,7 +43,11 @@ class Steps(msgspec.Struct, frozen=True):
 
 
 class Run:
-    """A run that has been started. Its command makes the calls that it is told to make."""
+    """A run that has been started. Its command makes the calls that it is told to make.
+
+    A ``patient`` one takes any number of a proxy's deaths. With a ``gateway`` (its base URL)
+    there is only the command, and nothing of ours around it.
+    """
 
     def __init__(
         self,
@@ -51,6 +55,8 @@ class Run:
         upstream: Upstream,
         *,
         forward: bool = False,
+        patient: bool = True,
+        gateway: str | None = None,
         steps: Steps | None = None,
         name: str = "call",
         numbers: itertools.count[int] | None = None,
@@ -66,15 +72,18 @@ class Run:
         """The command's pid."""
         self._name = name
         self._numbers = itertools.count(1) if numbers is None else numbers
-        way = ["--route", f"api.anthropic.com={upstream.sim.url}"] if forward else []
         env = {**bench.env, **(steps.env(bench) if steps else {})}
+        argv = [*AGENT]
+        if gateway is None:
+            way = ["--route", f"api.anthropic.com={upstream.sim.url}"] if forward else []
+            program = "tests.faults.launcher" if patient else "tokenproxy"
+            argv = [sys.executable, "-m", program, "run", *way, "--", *AGENT]
         if not forward:
-            env["ANTHROPIC_BASE_URL"] = upstream.sim.url
+            env["ANTHROPIC_BASE_URL"] = gateway or upstream.sim.url
         self.errors = bench.root / f"stderr-{time.monotonic_ns()}"
         with self.errors.open("wb") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.faults.launcher", "run", *way, "--", *AGENT],
-                env=env, cwd=bench.work, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                argv, env=env, cwd=bench.work, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=errors,
             )  # fmt: skip
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -125,11 +134,7 @@ class Run:
         return next(iter(self._proxies()), 0) or self.proxy()
 
     def _proxies(self) -> list[int]:
-        try:
-            listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        except OSError:
-            return []
-        return [pid for pid in map(int, listed.split()) if b"tokenproxy.proxy" in command_line(pid)]
+        return proxies_of(self.process.pid)
 
     def hit(self, pid: int, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal, and count it."""
@@ -172,6 +177,15 @@ class Run:
     def said(self) -> str:
         """What the launcher has said on stderr."""
         return self.errors.read_text(encoding="utf-8", errors="replace")
+
+
+def proxies_of(parent: int) -> list[int]:
+    """The proxy processes that a process has started and that live."""
+    try:
+        listed = Path(f"/proc/{parent}/task/{parent}/children").read_text()
+    except OSError:
+        return []
+    return [pid for pid in map(int, listed.split()) if b"tokenproxy.proxy" in command_line(pid)]
 
 
 def command_line(pid: int) -> bytes:

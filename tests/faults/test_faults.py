@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from tests.faults import plan
 from tests.faults.place import place
 from tests.faults.reckoning import Outcome, merged, read_strictly
 from tests.faults.table import back, table
+from tests.faults.upstream import wait_for
+from tokenproxy.launch import proxy_process
 
 QUICK = plan.quick()
 
@@ -75,6 +78,28 @@ def test_a_fault_is_found(change: Change, duplicated: int, torn: int, problem: s
     assert (outcome.duplicated, outcome.torn) == (duplicated, torn)
     assert outcome.lost == (problem == "has no row")
     assert any(problem in said for said in outcome.problems) or not problem
+
+
+def test_restarts_have_an_end_and_it_is_said() -> None:
+    """Then calls are refused at once, the command goes on, and the next start settles."""
+    with place("a proxy that dies too often") as here:
+        run = here.run(patient=False)
+        run.up()
+        for _ in range(proxy_process.RESTARTS + 1):
+            waiting = run.ask(fault="stall:3")
+            wait_for(partial(here.upstream.sent, waiting, 3), "no answer")
+            run.hit(run.proxy())
+            run.done(waiting)
+        wait_for(lambda: "has died" in run.said(), "nothing is said")
+        refused = run.one()
+        assert "ConnectionRefused" in refused["error"]
+        here.ended(run)
+        sentences = run.said().splitlines()
+    died = proxy_process.RESTARTS + 1
+    assert sum(f"the proxy has died {died} times" in sentence for sentence in sentences) == 1
+    assert any("`tokenproxy ledger recover` completes it" in sentence for sentence in sentences)
+    assert here.outcome.problems == []
+    assert here.outcome.expected == here.outcome.found == died
 
 
 def test_what_is_left_behind_is_found() -> None:
