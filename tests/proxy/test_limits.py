@@ -208,6 +208,25 @@ def test_a_tunnel_in_which_nobody_greets() -> None:
         assert rest(client) == b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
+def test_nobody_is_hurried_whose_tunnel_takes_long_to_lay() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=0) as full,
+        Proxy(gateway=True, limits=Limits(head_s=0.2, idle_s=0.2)) as proxy,
+        connected(proxy) as client,
+    ):
+        waiting = [socket.socket() for _ in range(4)]
+        for other in waiting:
+            other.setblocking(False)  # noqa: FBT003 - socket's own
+            other.connect_ex(full.getsockname())
+        port = full.getsockname()[1]
+        client.sendall(f"CONNECT localhost:{port} HTTP/1.1\r\nhost: h\r\n\r\n".encode())
+        client.settimeout(1)
+        with pytest.raises(TimeoutError):
+            client.recv(100)
+        for other in waiting:
+            other.close()
+
+
 def test_a_client_that_has_no_more_questions() -> None:
     with Simulator("plain") as sim, limited(sim, idle_s=0.3) as proxy, connected(proxy) as client:
         client.sendall(request())

@@ -433,7 +433,8 @@ class Client(asyncio.Protocol):
             is_relay = isinstance(self._exchange, Relay)
             waits_for_us = is_relay or self._exchange.request_over or self._paused
             limit = 0.0 if waits_for_us else limits.idle_s
-        if self._far is not None or not limit or now - self._heard < limit:
+        tunnelled = self._far is not None or self._laying is not None
+        if tunnelled or not limit or now - self._heard < limit:
             return
         if self._exchange is None and self._tunnel is None:
             self._turn_away(TOO_SLOW)
