@@ -31,7 +31,7 @@ SENTENCE = b"serves another user of this machine"
 
 @contextmanager
 def running(
-    bench: Bench, sim: Simulator, mode: str, umask: int = 0o022, **env: str
+    bench: Bench, sim: Simulator, mode: str, *options: str, umask: int = 0o022, **env: str
 ) -> Iterator[tuple[subprocess.Popen[bytes], list[str]]]:
     """A run that waits: the launcher, and what the command was told."""
     url = "https://api.anthropic.com" if mode == "forward" else "$ANTHROPIC_BASE_URL"
@@ -39,7 +39,7 @@ def running(
     before = os.umask(umask)
     try:
         run = bench.start(
-            "run", "--mode", mode, "--route", f"api.anthropic.com={sim.url}", "--",
+            "run", *options, "--mode", mode, "--route", f"api.anthropic.com={sim.url}", "--",
             "sh", "-c", script, "sh", "", json.dumps(BODY), env=env,
         )  # fmt: skip
     finally:
@@ -124,7 +124,7 @@ def test_another_user_cannot_read_what_a_run_keeps(
 ) -> None:
     with Simulator("stall") as sim, OtlpReceiver("http") as collector:
         otlp = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint, "JAVA_TOOL_OPTIONS": "-Xmx9m"}
-        with running(bench, sim, "forward", umask, **otlp) as (run, _):
+        with running(bench, sim, "forward", "--capture", umask=umask, **otlp) as (run, _):
             asks = subprocess.Popen(
                 curl("https://api.anthropic.com/v1/messages", "-k", "-x",
                      (bench.work / "told").read_text().splitlines()[1]),
@@ -140,6 +140,7 @@ def test_another_user_cannot_read_what_a_run_keeps(
             assert {"state", "runs", "upstream.pem", "java.p12", "proxy.log"} <= names
             assert any(name.startswith("journal-") for name in names)
             assert bench.ledger in seen
+            assert any("captures" in str(path) and path.is_file() for path in seen)
             for path in seen:
                 assert path.stat().st_mode & 0o077 & ~open_by_design(path) == 0, path
                 look = ["ls", str(path)] if path.is_dir() else ["cat", str(path)]
