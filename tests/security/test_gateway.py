@@ -32,9 +32,10 @@ def serving(bench: Bench, sim: Simulator, *words: str, **env: str) -> Iterator[S
     try:
         said = b"".join(gateway.stderr.readline() for _ in range(3)).decode()
         assert TOKEN not in said
-        port = re.findall(r"listening on \S+:(\d+),", said)[0]
+        host, port = re.findall(r"listening on http://(\S+):(\d+),", said)[0]
+        host = "127.0.0.1" if host == "0.0.0.0" else host
         ca = re.findall(r"NODE_EXTRA_CA_CERTS=(\S+)", said)[0]
-        yield gateway, f"127.0.0.1:{port}", ca
+        yield gateway, f"{host}:{port}", ca
         gateway.send_signal(signal.SIGTERM)
         assert gateway.wait(timeout=20) == 0
     finally:
@@ -148,19 +149,22 @@ def test_bad_input(bench: Bench, words: tuple[str, ...], env: dict[str, str], sa
         assert secret.encode() not in done.stderr
 
 
-def test_on_loopback_it_is_its_users_alone_unless_told(bench: Bench, stranger: Stranger) -> None:
+@pytest.mark.parametrize("listen", ["127.0.0.1:0", "[::1]:0"])
+def test_on_loopback_it_is_its_users_alone_unless_told(
+    bench: Bench, stranger: Stranger, listen: str
+) -> None:
     with Simulator("plain") as sim:
-        with serving(bench, sim) as (_, here, _):
+        with serving(bench, sim, "--listen", listen) as (_, here, _):
             ask = curl(f"http://{here}/v1/messages")
             assert b"msg_" in run(ask).stdout
             assert b"permission_error" in stranger.run(*ask).stdout
             health = stranger.run("curl", "-sS", f"http://{here}/healthz")
             assert json.loads(health.stdout)["status"] == "ok"
             assert len(sim.requests) == 1
-        with serving(bench, sim, "--listen", "127.0.0.1:0", "--no-token") as (_, here, _):
+        with serving(bench, sim, "--listen", listen, "--no-token") as (_, here, _):
             assert b"msg_" in stranger.run(*curl(f"http://{here}/v1/messages")).stdout
         token = {"TOKENPROXY_SERVE_TOKEN": TOKEN}
-        with serving(bench, sim, **token) as (_, here, _):
+        with serving(bench, sim, "--listen", listen, **token) as (_, here, _):
             assert b"authentication" in stranger.run(*curl(f"http://{here}/v1/messages")).stdout
             with_it = curl(f"http://{here}/~{TOKEN}/v1/messages")
             assert b"msg_" in stranger.run(*with_it).stdout
