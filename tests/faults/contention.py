@@ -30,7 +30,7 @@ import msgspec
 
 from tests.faults.reckoning import Outcome, read_strictly
 from tokenproxy.processes import running
-from tokenproxy.record import ledger, lock
+from tokenproxy.record import ledger, lock_file
 from tokenproxy.record.badge import Badge
 from tokenproxy.record.lock import Locked
 from tokenproxy.record.recovery import find_calls
@@ -129,7 +129,7 @@ def contended(writers: int, rows: int, pause_s: float, root: Path) -> Outcome:
     if counted.keys() - expected:
         outcome.problems.append(f"rows that nobody wrote: {counted.keys() - expected}")
     ledger.append(book, [])  # what the next start would do
-    lock.tidy(book)
+    lock_file.tidy(book)
     left = [path.name for path in root.glob("provider_usage.jsonl.lock*")]
     outcome.problems += [f"left behind: {name}" for name in left]
     return outcome

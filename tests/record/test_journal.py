@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.record.make import RUN, T0, call, end, names, reading, start
 from tokenproxy.record import journal as journal_module
-from tokenproxy.record import lock
+from tokenproxy.record import lock_file
 from tokenproxy.record.journal import (
     Asked,
     Closed,
@@ -309,7 +309,7 @@ def test_without_locks_the_owner_is_known_by_its_process(path: Path) -> None:
     with subprocess.Popen(["true"]) as gone:
         gone.wait()
     owner = path.with_name(f"{path.name}.owner")
-    dead = msgspec.structs.replace(lock._ourselves(), pid=gone.pid)
+    dead = msgspec.structs.replace(lock_file.ourselves(), pid=gone.pid)
     owner.write_bytes(msgspec.json.encode(dead))
     fd = own_dead(path)
     assert fd is not None
@@ -325,14 +325,16 @@ def test_without_locks_the_owner_is_known_by_its_process(path: Path) -> None:
     [
         ({"boot": "another"}, True),
         ({"boot": "another", "host": "another"}, False),
+        ({"space": "another"}, True),
+        ({"space": "another", "host": "another"}, False),
     ],
 )
-def test_without_locks_an_owner_of_before_the_machines_start_is_dead(
+def test_without_locks_an_owner_of_before_the_start_of_machine_or_container_is_dead(
     path: Path, owner: dict[str, str], dead: bool
 ) -> None:
     journal = Journal(path, HEADER)
     os.close(journal._fd)
-    other = msgspec.structs.replace(lock._ourselves(), **owner)
+    other = msgspec.structs.replace(lock_file.ourselves(), **owner)
     path.with_name(f"{path.name}.owner").write_bytes(msgspec.json.encode(other))
     fd = own_dead(path)
     assert (fd is not None) is dead

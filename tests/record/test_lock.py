@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from tests.record.make import names
 from tokenproxy.record import lock as lock_module
 from tokenproxy.record import turn
 from tokenproxy.record.badge import Badge
-from tokenproxy.record.lock import Holder, LedgerBusyError, LedgerError, open_locked
+from tokenproxy.record.lock import _COURTESY_S, LedgerBusyError, LedgerError, open_locked
+from tokenproxy.record.lock_file import Holder, ourselves
 
 HOLD = """
 import sys, pathlib
@@ -133,23 +134,33 @@ def test_without_links_the_lock_is_a_file_as_ever(
     assert names(ledger.parent) == [ledger.name]
 
 
+@pytest.fixture
+def pause(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Passes the time, of which there is no other."""
+    now = [1.0]
+
+    def pass_(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return pass_
+
+
 @pytest.mark.skipif(not turn._KNOWN, reason="this system has no turns")
-def test_who_comes_now_holds_back_for_who_has_the_turn(
-    ledger: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("wait_s", "held_s"), [(5, _COURTESY_S), (0.02, 0.01), (0, 0)])
+def test_who_comes_now_holds_back_for_who_has_the_turn_but_not_for_long(
+    ledger: Path, pause: Callable[[float], None], wait_s: float, held_s: float
 ) -> None:
     ledger.touch()
-    first = os.open(ledger, os.O_RDWR)
-    assert turn.take(first)
-    monkeypatch.setattr(lock_module, "_COURTESY_S", 60.0)
-    with pytest.raises(LedgerBusyError), open_locked(ledger, 0.05):
-        pass
-    monkeypatch.setattr(lock_module, "_COURTESY_S", 0.05)
-    with open_locked(ledger, 5):
-        """One that was stopped with it stops nobody for long."""
-    turn.give_back(first)
+    stopped = os.open(ledger, os.O_RDWR)
+    assert turn.take(stopped)
+    began = time.monotonic()
+    with open_locked(ledger, wait_s, pause):
+        assert held_s <= time.monotonic() - began <= 1.1 * held_s
+    turn.give_back(stopped)
     with open_locked(ledger, 0):
         """Nobody waits: no wait at all is needed."""
-    os.close(first)
+    os.close(stopped)
 
 
 @pytest.mark.skipif(not turn._KNOWN, reason="this system has no turns")
@@ -249,19 +260,6 @@ def test_a_lock_from_another_machine_is_broken_only_when_very_old(ledger: Path) 
         pass
 
 
-def test_breaking_takes_only_what_was_found_dead(ledger: Path) -> None:
-    """Between the look and the break another writer may have taken the lock."""
-    lock = lock_of(ledger)
-    lock.mkdir()
-    age(lock, 60)
-    seen = lock.lstat()
-    lock.rmdir()
-    lock.mkdir()
-    lock_module._break(lock, seen)
-    assert lock.is_dir()
-    assert names(ledger.parent) == [lock.name]
-
-
 def test_a_file_system_without_flock_judges_by_the_process(
     ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,7 +267,7 @@ def test_a_file_system_without_flock_judges_by_the_process(
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(fcntl, "flock", unsupported)
-    alive = lock_module._ourselves()
+    alive = ourselves()
     lock_of(ledger).write_bytes(msgspec.json.encode(alive))
     with pytest.raises(LedgerBusyError), open_locked(ledger, 0.05):
         pass
@@ -297,6 +295,27 @@ def test_a_ledger_moved_away_while_waiting_is_left_alone(ledger: Path) -> None:
         rotating.join()
     assert ledger.read_bytes() == b"x\n"
     assert moved.read_bytes() == b""
+
+
+def test_a_ledger_replaced_while_the_ancestors_lock_is_waited_for_is_left_alone(
+    ledger: Path,
+) -> None:
+    ledger.touch()
+    lock_of(ledger).mkdir()
+    new = ledger.with_name("new")
+    new.touch()
+
+    def replace(seconds: float) -> None:
+        if lock_of(ledger).is_dir():
+            new.rename(ledger)
+            lock_of(ledger).rmdir()
+        time.sleep(seconds)
+
+    with ledger.open("rb") as old, open_locked(ledger, 5, replace) as locked:
+        os.write(locked.fd, b"x\n")
+        assert old.read() == b""
+    assert ledger.read_bytes() == b"x\n"
+    assert names(ledger.parent) == [ledger.name]
 
 
 def test_only_a_file_can_be_a_ledger(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,25 @@ def test_a_file_that_cannot_be_used_is_nobodys_trouble(tmp_path: Path) -> None:
     assert seen.new("p", items) == items
     seen.keep("p", items)
     assert seen.new("p", items) == []
+
+
+def test_nobody_waits_for_a_file_that_another_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PAUSE_S", 0.0)
+    file = tmp_path / "seen"
+    items = [reading(response_id=f"m{n}") for n in range(3)]
+    seen = SeenResults(LEDGER, file)
+    with file.open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        seen.keep("p", items[:1])
+        seen.close()
+        assert file.read_bytes() == b""
+    seen.keep("p", items[1:2])
+    assert SeenResults(LEDGER, file).new("p", items) == items[2:]
+    with file.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        seen.keep("p", items[2:])
+    seen.close()
+    assert SeenResults(LEDGER, file).new("p", items) == []
+    assert len(file.read_bytes().splitlines()) == 3, "each once"

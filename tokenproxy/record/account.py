@@ -295,6 +295,7 @@ class Account:
         if self._journal is not None:
             self._journal.close(settled=not (left or self._abandoned))
             self._journal = None
+        self._seen.close()
         if self._badge is not None:
             self._badge.remove()
 

@@ -33,7 +33,7 @@ from tokenproxy.config import RunContext
 from tokenproxy.record.call import Call, CallStart, identified
 from tokenproxy.record.ledger import Mark
 from tokenproxy.record.lineage import Link
-from tokenproxy.record.lock import NO_FLOCK, take_by_name
+from tokenproxy.record.lock_file import NO_FLOCK, take_by_name
 from tokenproxy.record.row import UNENCODABLE, encode_lines
 from tokenproxy.wire.usage import Reading, RequestFacts
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import msgspec
 
 from tokenproxy.config import RunContext
-from tokenproxy.record import journal, ledger, lock
+from tokenproxy.record import journal, ledger, lock_file
 from tokenproxy.record.badge import badge_of
 from tokenproxy.record.batch import split
 from tokenproxy.record.call import RESULTS, Call, CallEnd
@@ -201,7 +201,7 @@ def _settle(replay: journal.Replay, prices: Prices, wait_s: float) -> Iterable[R
         there = find_calls(path, ids, *marks)
     except OSError as error:
         raise ledger.LedgerError(f"The ledger {path} cannot be read: {error.strerror}.") from error
-    lock.tidy(path)
+    lock_file.tidy(path)
     missing = [one for one in made if one.row.call_id not in there]
     if missing:
         ledger.append(path, [encode(one.row) for one in missing], wait_s=wait_s)

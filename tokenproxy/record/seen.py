@@ -5,6 +5,9 @@ share, so that neither the next run nor a restarted proxy counts it anew. It is 
 help, not the guarantee: two downloads at the same moment, or a file that was lost,
 make a second row, which has the first one's ``call_id`` and so is counted once.
 
+Nobody waits for the file: what cannot be noted because another process has it, be it stopped,
+is noted with the next result, or at the end.
+
 A result is noted *after* its row is in the ledger. Whoever dies in between leaves
 it unnoted, which costs a second row; the other order would cost the only one.
 """
@@ -15,7 +18,8 @@ import fcntl
 import hashlib
 import logging
 import os
-from collections import OrderedDict
+import time
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 REMEMBERED = 200_000
 """Results kept in mind: two batches of the largest size."""
+
+_TRIES, _PAUSE_S = 20, 0.002
+"""To have the file at the end: others have it for a tenth of a millisecond."""
 
 _LINE = 33
 """Bytes of a result in the file: 32 hex digits and a newline."""
@@ -44,6 +51,8 @@ class SeenResults:
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._read: tuple[int, int] | None = None
         """Inode and size of the file as last read."""
+        self._unkept: deque[str] = deque(maxlen=REMEMBERED)
+        """Counted, and not noted in the file yet."""
 
     def new(self, provider: str, items: Iterable[Reading]) -> list[Reading]:
         """Those that were not seen before. One without an id cannot be told and is new."""
@@ -65,19 +74,36 @@ class SeenResults:
 
     def keep(self, provider: str, items: Iterable[Reading]) -> None:
         """Note for all processes that these have their rows."""
-        keys = [self._key(provider, item.response_id) for item in items if item.response_id]
-        if self._file is None or not keys:
-            return
+        if self._file is not None:
+            keys = [self._key(provider, item.response_id) for item in items if item.response_id]
+            self._unkept += keys
+            if keys:
+                self._keep(self._file)
+
+    def close(self) -> None:
+        """Note what could not be noted so far, if the file is free in a moment."""
+        for _ in range(_TRIES):
+            if self._file is None or not self._unkept or self._keep(self._file):
+                return
+            time.sleep(_PAUSE_S)
+        logger.warning("what batches were counted is not kept: another process has the file")
+
+    def _keep(self, file: Path) -> bool:
+        """Note what is not noted. False if another process has the file."""
         try:
-            fd = os.open(self._file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fd = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX)
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 _shorten(fd)
-                os.write(fd, b"".join(b"%s\n" % key.encode() for key in keys))
+                os.write(fd, b"".join(b"%s\n" % key.encode() for key in self._unkept))
             finally:
                 os.close(fd)
+        except BlockingIOError:
+            return False
         except OSError as error:
             logger.warning("what batches were counted cannot be kept: %s", error)
+        self._unkept.clear()
+        return True
 
     def _learn(self) -> None:
         """Take in what other processes, and those before us, have counted."""

@@ -18,7 +18,7 @@ import os
 import struct
 import sys
 
-_KNOWN = hasattr(fcntl, "F_OFD_SETLK") and sys.maxsize > 1 << 32
+_KNOWN = sys.platform == "linux" and hasattr(fcntl, "F_OFD_SETLK") and sys.maxsize > 1 << 32
 """Open file description locks, and the layout of ``struct flock`` below."""
 
 _FLOCK = struct.Struct("@hhqqi0q")
