@@ -203,6 +203,23 @@ def test_two_reports_at_once_do_not_both_add(tmp_path: Path, own: Path) -> None:
     assert list(own.rglob("*.parquet")) != []
 
 
+def test_much_that_another_report_is_adding_is_not_copied(
+    tmp_path: Path, own: Path, used: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = kept(tmp_path / "l.jsonl", own)
+    append(path, *(row(f"more{number}") for number in range(5)))
+    with open_cache(own, path) as one:
+        assert one is not None
+        assert one.writable
+        assert ask([path], own) == ask([path], None)
+        monkeypatch.setattr(column_cache, "PIECE", 600)
+        look = (one.directory / "look.json").read_bytes()
+        monkeypatch.setattr(cached_lines, "_copy", None)
+        assert ask([path], own) == ask([path], None)
+        assert (one.directory / "look.json").read_bytes() == look
+    assert used[-2:] == [True, False]
+
+
 def test_what_a_killed_report_left_is_removed(tmp_path: Path, own: Path) -> None:
     path = kept(tmp_path / "l.jsonl", own)
     left = next(own.rglob("*.parquet")).with_name("left.parquet")

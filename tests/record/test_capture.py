@@ -131,6 +131,20 @@ def test_old_captures_go(place: Path) -> None:
     assert list(place.iterdir()) == []
 
 
+def test_what_a_killed_writer_left_goes_too(place: Path) -> None:
+    """It holds a call as any capture does, and would keep its run's directory for ever."""
+    path, _ = keep(place)
+    left, written = path.with_name("a.json.part"), path.with_name("b.json.part")
+    for part in (left, written):
+        part.write_bytes(b"half")
+    an_hour_ago = path.stat().st_mtime - 3601
+    os.utime(left, (an_hour_ago, an_hour_ago))
+    assert capture_files.prune(place, 7) == 0
+    assert (left.exists(), written.exists()) == (False, True)
+    assert capture_files.prune(place, 0) == 1
+    assert list(place.iterdir()) == []
+
+
 def test_too_many_captures_go_the_oldest_first(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

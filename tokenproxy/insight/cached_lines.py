@@ -40,14 +40,16 @@ def append_cached(
         room: A directory for copies of lines.
 
     Returns:
-        Whether it was done. If not, nothing was added.
+        Whether it was done. If not, nothing was added: so it is where so much lies behind what
+        is kept that a copy of it would be too large.
     """
     import duckdb
 
     if not columns.keys() <= KEPT.keys():
         return False
     cache = _extend(connection, cache, room)
-    if not cache.look.covered:
+    behind = cache.look.size - cache.look.covered
+    if not cache.look.covered or behind > column_cache.PIECE:  # another report is adding them
         return False
     tail = room / "tail.jsonl"
     names = ", ".join(columns)

@@ -15,7 +15,10 @@ import zstandard
 ENDING: Final = ".json.zst"
 MOST: Final = 1024 * 1024 * 1024
 """Bytes of all captures; beyond them the oldest go, however young."""
+_UNFINISHED: Final = ".part"
 _DAY_S: Final = 86_400.0
+_HOUR_S: Final = 3600.0
+"""Nobody writes one file for so long."""
 _LARGEST: Final = 512 * 1024 * 1024
 """Bytes of one, unpacked: two bodies of 32 MiB, each byte six as JSON."""
 
@@ -35,7 +38,7 @@ def write(directory: Path, run_id: str, call_id: str, packed: bytes) -> None:
     for each in (directory, place):
         each.mkdir(mode=0o700, exist_ok=True)
     path = place / f"{call_id}{ENDING}"
-    unfinished = path.with_suffix(".part")
+    unfinished = path.with_suffix(_UNFINISHED)
     fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     try:
         with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor
@@ -74,6 +77,8 @@ def captures(directory: Path) -> Iterator[Path]:
 def prune(directory: Path, days: float, *, keep: str = "", now: float | None = None) -> int:
     """Remove captures older than ``days``, and the oldest beyond :data:`MOST` bytes.
 
+    What a killed writer has left unfinished goes when it is as old, or an hour old.
+
     Args:
         directory: Of all captures.
         days: 0 removes all of them.
@@ -86,7 +91,8 @@ def prune(directory: Path, days: float, *, keep: str = "", now: float | None = N
     Raises:
         OSError: One cannot be removed.
     """
-    oldest = (time.time() if now is None else now) - days * _DAY_S
+    now = time.time() if now is None else now
+    oldest = now - days * _DAY_S
     everything = list(captures(directory))
     total = sum(_size(path) for path in everything)
     removed = 0
@@ -98,6 +104,10 @@ def prune(directory: Path, days: float, *, keep: str = "", now: float | None = N
             path.unlink()
             removed += 1
             total -= size
+    for path in directory.glob(f"*/*{_UNFINISHED}"):
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime <= max(oldest, now - _HOUR_S):
+                path.unlink()
     for place in directory.glob("*/"):
         if place.name != keep:
             with suppress(OSError):  # another run's, at work
