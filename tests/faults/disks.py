@@ -74,7 +74,11 @@ def free(where: Path) -> None:
 
 
 def read_only(where: Path) -> None:
-    subprocess.run(["mount", "-o", "remount,ro", where], check=True)
+    """As soon as nobody has a file open there for writing."""
+    remount = ["mount", "-o", "remount,ro", str(where)]
+    wait_for(
+        lambda: subprocess.run(remount, capture_output=True, check=False).returncode == 0, "busy"
+    )
 
 
 def writable(where: Path) -> None:

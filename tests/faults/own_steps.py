@@ -6,7 +6,6 @@ ledger's write and the journal's close mark, in the middle of a write, during re
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import tempfile
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from tests.faults.place import Place, place
 from tests.faults.reckoning import Outcome
-from tests.faults.run import Steps
+from tests.faults.run import Steps, proxies_of_place
 from tests.faults.upstream import wait_for
 
 PROXY = "tokenproxy.proxy"
@@ -58,7 +57,7 @@ def launcher(*, first: int, last: int, every: int = 1) -> Outcome:
             run.kills += status == -signal.SIGKILL
             if run.command:
                 # It was told to end; the proxy of a dead launcher then settles by itself.
-                wait_for(lambda: not _proxies(here), "a proxy stays")
+                wait_for(lambda: not proxies_of_place(here.bench), "a proxy stays")
     return here.outcome
 
 
@@ -113,16 +112,3 @@ def _copy(source: Path, target: Path) -> None:
     shutil.copytree(source / "state", target / "state")
     if (source / "provider_usage.jsonl").exists():
         shutil.copy2(source / "provider_usage.jsonl", target / "provider_usage.jsonl")
-
-
-def _proxies(here: Place) -> list[int]:
-    """Proxies that work in this place, whoever started them."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            words, env = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
-        except OSError:
-            continue
-        if PROXY.encode() in words and os.fsencode(here.bench.state) in env:
-            found.append(int(process.name))
-    return found

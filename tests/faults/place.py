@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tests.e2e.bench import Bench
 from tests.faults.reckoning import Outcome, reckon
-from tests.faults.run import Run, Steps, next_start
-from tests.faults.upstream import Upstream
+from tests.faults.run import Run, Steps, next_start, proxies_of_place
+from tests.faults.upstream import Upstream, wait_for
 
 
 class Place:
@@ -65,6 +65,8 @@ class Place:
         """Start tokenproxy once more and reckon, if that was not done."""
         if not self._settled:
             self._settled = True
+            # A launcher that has waited long enough leaves its proxy to settle by itself.
+            wait_for(lambda: not proxies_of_place(self.bench), "a proxy stays")
             next_start(self.bench)
             self.check()
 

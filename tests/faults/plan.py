@@ -97,7 +97,7 @@ def quick() -> list[Job]:
         partial(kills.storm, 1, kills=6),
         partial(gateway.workers_killed, 1, kills=6),
         partial(own_steps.proxy, how="kill", first=20, last=32),
-        partial(own_steps.proxy, how="half", first=4, last=12),
+        partial(own_steps.proxy, how="half", first=16, last=26),
         partial(own_steps.launcher, first=2, last=40, every=6),
         partial(own_steps.recovery, how="kill", dead_runs=1, every=6),
         partial(own_steps.recovery, how="half", dead_runs=1, every=7),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,8 @@ from tests.faults.reckoning import Outcome, merged, read_strictly
 from tests.faults.table import back, table
 from tests.faults.upstream import wait_for
 from tokenproxy.launch import proxy_process
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are found in /proc")
 
 QUICK = plan.quick()
 
