@@ -154,6 +154,26 @@ def test_forward_to_a_gateway_opens_its_host() -> None:
     assert made.upstreams == {"one": "https://Gateway.example/v9"}
 
 
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://B\N{LATIN SMALL LETTER U WITH DIAERESIS}cher.example/", "xn--bcher-kva.example"),
+        ("https://gateway.example.:8443/", "gateway.example"),
+        ("https://[fe80::1]/", "fe80::1"),
+    ],
+)
+def test_the_host_that_is_opened_is_named_as_certificates_name_it(url: str, host: str) -> None:
+    assert host in plan("forward", ONE_BASE_URL=url).hosts
+
+
+@pytest.mark.parametrize(
+    "url", ["https://a b/", "https://*/", "https://a..b/", "https://\N{EURO SIGN}..b/"]
+)
+def test_what_no_certificate_can_name_is_not_opened(url: str) -> None:
+    with pytest.raises(UsageError, match=r"ONE_BASE_URL: .* is not a host's name"):
+        plan("forward", ONE_BASE_URL=url)
+
+
 def test_forward_to_an_http_gateway_cannot_be() -> None:
     with pytest.raises(UsageError, match="use --mode reverse or --mode auto") as raised:
         plan("forward", ONE_BASE_URL="http://user:secret@gateway.example")
@@ -161,7 +181,7 @@ def test_forward_to_an_http_gateway_cannot_be() -> None:
 
 
 def test_a_base_url_that_is_none() -> None:
-    with pytest.raises(UsageError, match="ONE_BASE_URL: 'gateway:8080' is not an http"):
+    with pytest.raises(UsageError, match=r"ONE_BASE_URL: 'gateway:8080' is not an http"):
         plan("auto", ONE_BASE_URL="gateway:8080")
 
 

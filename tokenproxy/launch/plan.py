@@ -9,6 +9,7 @@ auto: forward, but where a variable already names a gateway, that variable names
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from typing import Literal
@@ -19,7 +20,14 @@ import msgspec
 from tokenproxy import no_proxy
 from tokenproxy.config import Mode
 from tokenproxy.launch.errors import UsageError
-from tokenproxy.launch.routes import check_url, is_address, is_every, is_here, without_login
+from tokenproxy.launch.routes import (
+    check_url,
+    is_address,
+    is_every,
+    is_here,
+    is_host,
+    without_login,
+)
 from tokenproxy.wire.endpoints import Provider, host_pattern
 from tokenproxy.wire.providers import PROVIDERS
 
@@ -197,14 +205,19 @@ def _unseen(provider: Provider) -> str:
 
 
 def _forwarded_host(provider: Provider, url: str) -> str:
+    """The host that clients will name in CONNECT, as certificates have it."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
     if parts.scheme != "https":
         raise UsageError(
             f"--mode forward cannot see calls to {provider.base_url_env}="
             f"{without_login(url)}: only https goes through a tunnel;"
             " use --mode reverse or --mode auto"
         )
+    host = (parts.hostname or "").rstrip(".")
+    with contextlib.suppress(UnicodeError):  # then it is no host's name either
+        host = host if host.isascii() else host.encode("idna").decode()
+    if not is_host(host):
+        raise UsageError(f"{provider.base_url_env}: {host!r} is not a host's name")
     return host
 
 
