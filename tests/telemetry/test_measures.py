@@ -169,3 +169,20 @@ def test_a_name_is_one_instrument() -> None:
     measures.create_histogram("h")
     with pytest.raises(TypeError):
         measures.create_counter("h")
+
+
+@pytest.mark.parametrize("delta", [True, False])
+def test_a_clock_that_is_set_back_makes_no_point_that_is_not_later_than_the_last(
+    delta: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 10**18
+    monkeypatch.setattr("time.time_ns", lambda: now)
+    measures = Measures(delta=delta)
+    told = []
+    for now in (10**18 + 5 * 10**9, 10**18 - 3600 * 10**9, 10**18 - 3599 * 10**9):
+        measures.create_counter("a").bind({}).add(1, None)
+        measures.create_counter(f"b{now}").bind({}).add(1, None)
+        told.append([point for metric in measures.collect() for point in metric.points])
+    ends = [points[0].end_ns for points in told]
+    assert ends == sorted(set(ends))
+    assert all(point.start_ns <= point.end_ns for points in told for point in points)

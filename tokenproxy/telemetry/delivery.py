@@ -6,7 +6,7 @@ Imports no opentelemetry.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tokenproxy.telemetry.switch import split
@@ -28,6 +28,12 @@ class Delivery:
         """Time was up before all was exported: an export may not even have begun."""
         self.refusal: str | None = None
         """What the collector answered that refused, ``401 Unauthorized``."""
+        self.dropped = 0
+        """How many found no room, and were not even sent."""
+        self.rejected = 0
+        """How many a collector did not take of requests that it took."""
+        self.complaint = ""
+        """Its word on the last of those."""
         self._lock = threading.Lock()
 
     def begin(self) -> None:
@@ -46,11 +52,28 @@ class Delivery:
                 self.kept += kept
                 self.refusal = refusal or self.refusal
 
+    def drop(self, count: int) -> None:
+        """So many found no room, and are lost."""
+        with self._lock:
+            self.dropped += count
+
+    def reject(self, count: int, complaint: str) -> None:
+        """So many of a request that arrived were not taken."""
+        with self._lock:
+            self.rejected += count
+            self.complaint = complaint or self.complaint
+
     @property
     def address(self) -> str:
-        """Scheme, host and port: a path says nothing, and a user's password must not be said."""
+        """Scheme, host and port: a path says nothing, and a user's password must not be said.
+
+        A password with a slash in it passes for the port: then none of them is said.
+        """
         parts = split(self.endpoint)
         host = parts.netloc.rpartition("@")[2]
+        port = host.rpartition("]")[2].partition(":")[2]
+        if (port and not port.isdecimal()) or "@" in parts.path + parts.query + parts.fragment:
+            return "its endpoint, which is no URL,"
         return f"{parts.scheme}://{host}" if parts.scheme else host
 
     @property
@@ -75,7 +98,7 @@ class Delivery:
 
 
 def sentences(deliveries: Sequence[Delivery], spool: Path | None = None) -> tuple[str, ...]:
-    """One sentence a collector that did not take everything; none if all arrived."""
+    """A sentence for each collector and each reason why not everything is there; none if it is."""
     later = f"are kept in {spool} for `tokenproxy otel replay`"
     found: dict[str, dict[str, list[str]]] = {}
     for delivery in deliveries:
@@ -83,8 +106,23 @@ def sentences(deliveries: Sequence[Delivery], spool: Path | None = None) -> tupl
         for fate, what in fates.items():
             if what is not None:
                 found.setdefault(delivery.verdict, {}).setdefault(fate, []).append(what)
-    return tuple(
+    undelivered = (
         f"telemetry: {verdict}; "
         + "; ".join(f"{' and '.join(what)} of this run {fate}" for fate, what in fates.items())
         for verdict, fates in found.items()
     )
+    return (*undelivered, *(said for delivery in deliveries for said in _in_part(delivery)))
+
+
+def _in_part(delivery: Delivery) -> Iterator[str]:
+    if delivery.rejected:
+        why = f": {delivery.complaint}" if delivery.complaint else ""
+        yield (
+            f"telemetry: the collector at {delivery.address} did not take {delivery.rejected}"
+            f" of the {delivery.what} of this run{why}"
+        )
+    if delivery.dropped:
+        yield (
+            f"telemetry: {delivery.dropped} {delivery.what} of this run were dropped:"
+            " too many waited at once (OTEL_BSP_MAX_QUEUE_SIZE)"
+        )

@@ -77,9 +77,13 @@ class Measures:
         return amount, span, self._at_ns
 
     def collect(self) -> list[Metric]:
-        """What was measured: with deltas since the last time."""
-        now_ns = time.time_ns()
+        """What was measured: with deltas since the last time.
+
+        The clock may have been set back meanwhile: collectors drop a point that is not later
+        than the last of its series.
+        """
         with self.lock:
+            now_ns = max(time.time_ns(), self.collected_ns + 1)
             metrics = [
                 metric
                 for each in self._instruments.values()
@@ -111,7 +115,7 @@ class _Instrument[P: (_Total, _Spread)]:
         for point in self._points.values():
             if not point.measured:
                 continue
-            start_ns = self.measures.collected_ns if delta else point.start_ns
+            start_ns = self.measures.collected_ns if delta else min(point.start_ns, now_ns)
             found.append(point.told(start_ns, now_ns))
             point.exemplars.clear()
             if delta:

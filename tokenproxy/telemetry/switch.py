@@ -32,6 +32,8 @@ _SAID_PER_SIGNAL: Final = ("TRACES", "METRICS", "LOGS")
 
 DEFAULT_TIMEOUT_S: Final = 2.0
 """The SDK's is 10 s, all retries included: too long to be waited for at a run's end."""
+_DIGITS: Final = 12
+"""Of a number of milliseconds. What has more is none: a socket cannot wait for so long."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -131,7 +133,7 @@ def timeout_s(env: Mapping[str, str], signal: Signal) -> float:
     """
     for variable in (f"OTEL_EXPORTER_OTLP_{signal.upper()}_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"):
         value = env.get(variable, "").strip()
-        if value.isdecimal() and int(value) > 0:
+        if value.isdecimal() and len(value) <= _DIGITS and int(value) > 0:
             return int(value) / 1000
     return DEFAULT_TIMEOUT_S
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -82,3 +83,18 @@ class Collector:
                     break
             stream.close()
             connection.close()
+
+
+@dataclass
+class Trickle(Collector):
+    """Begins an answer with ``answers[0]`` and adds ``answers[1]`` for ever, every now and then."""
+
+    def _serve(self, connection: socket.socket, number: int) -> None:
+        del number
+        with suppress(OSError):
+            self._open.append(connection)
+            connection.recv(65536)
+            connection.sendall(self.answers[0])
+            while True:
+                connection.sendall(self.answers[1])
+                time.sleep(0.02)

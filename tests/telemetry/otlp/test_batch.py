@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
 
 import pytest
 
+from tokenproxy.telemetry.delivery import Delivery, sentences
 from tokenproxy.telemetry.otlp.batch import Batches, Limits, limits
 from tokenproxy.telemetry.otlp.request import Frame
 from tokenproxy.telemetry.otlp.sender import Sender
@@ -25,6 +25,7 @@ class Took(Sender):
         self.may_go = threading.Event()
         self.may_go.set()
         self.over = 0
+        self.delivery = Delivery("spans", "http://collector.example:4318/v1/traces")
 
     def send(self, body: bytes, timeout_s: float = 0.0) -> bool:
         self.sent.append(body)
@@ -48,7 +49,8 @@ class Joined(Frame):
 
 def opened(**more: int) -> tuple[Batches, Took]:
     took = Took()
-    return Batches(Joined(), took, Limits(**{"delay_ms": HOUR_MS, **more})), took
+    limits = Limits(**{"delay_ms": HOUR_MS, **more})
+    return Batches(Joined(), took, limits, took.delivery.drop), took
 
 
 def wait(condition: Callable[[], bool]) -> None:
@@ -80,7 +82,7 @@ def test_what_there_is_is_sent_after_the_delay() -> None:
     assert took.sent == [b"a", b"b"], "nothing is sent for nothing"
 
 
-def test_a_full_queue_drops_the_oldest_and_counts(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_queue_drops_the_oldest_which_is_said() -> None:
     batches, took = opened(queue=4, batch=2)
     took.may_go.clear()
     for letter in b"ab":
@@ -88,19 +90,19 @@ def test_a_full_queue_drops_the_oldest_and_counts(caplog: pytest.LogCaptureFixtu
     wait(lambda: took.sent == [b"ab"])
     for letter in b"cdefgh":
         batches.put(bytes([letter]))
-    assert batches.dropped == 2
+    assert took.delivery.dropped == 2
     took.may_go.set()
-    with caplog.at_level(logging.WARNING):
-        batches.shutdown()
+    batches.shutdown()
     assert took.sent == [b"ab", b"ef", b"gh"]
-    assert "2 spans were dropped" in caplog.text
+    (sentence,) = sentences([took.delivery])
+    assert sentence.startswith("telemetry: 2 spans of this run were dropped: too many waited")
 
 
 def test_after_the_end_nothing_is_taken() -> None:
     batches, took = opened()
     batches.shutdown()
     batches.put(b"a")
-    assert (took.sent, batches.dropped) == ([], 1)
+    assert (took.sent, took.delivery.dropped) == ([], 1)
 
 
 def test_many_threads_lose_nothing() -> None:
@@ -131,7 +133,11 @@ def test_the_variables_are_the_specifications() -> None:
     assert limits(env) == Limits(queue=10, batch=10, delay_ms=1, timeout_ms=2)
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "1.5", "many", "\N{SUPERSCRIPT TWO}", "9" * 40])
+@pytest.mark.parametrize(
+    "value",
+    ["0", "-1", "1.5", "many", "\N{SUPERSCRIPT TWO}", "9" * 40, "9" * 5000],
+    ids=lambda value: value[:8],
+)
 @pytest.mark.parametrize(
     "name", ["MAX_QUEUE_SIZE", "MAX_EXPORT_BATCH_SIZE", "SCHEDULE_DELAY", "EXPORT_TIMEOUT"]
 )

@@ -13,13 +13,14 @@ import zlib
 from email.utils import formatdate
 from pathlib import Path
 
+import msgspec
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.telemetry.otlp.collector import DROP, HANG, OK, Collector, answer
+from tests.telemetry.otlp.collector import DROP, HANG, OK, Collector, Trickle, answer
 from tokenproxy.simulator.tls import throwaway
 from tokenproxy.telemetry.delivery import Delivery, sentences
 from tokenproxy.telemetry.otlp import sender as module
@@ -203,6 +204,34 @@ def test_silence_lasts_no_longer_than_the_time_out() -> None:
         assert sender._delivery.failed == 2
 
 
+STATUS = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = STATUS + b"transfer-encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "again", "taken"),
+    [
+        (b"HTTP/1.", b"1", False),
+        (STATUS + b"x: ", b"y", False),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n", False),
+        (CHUNKED, b"0", True),
+        (CHUNKED + b"0\r\n", b"x: y\r\n", True),
+        (STATUS + b"content-length: 60000\r\n\r\n", b"x", True),
+    ],
+    ids=["status", "headers", "continue", "size", "trailers", "body"],
+)
+def test_an_answer_without_end_is_over_with_the_time_out(
+    said: bytes, again: bytes, taken: bool
+) -> None:
+    with Trickle([said, again]) as collector:
+        sender = opened(collector, TIMEOUT="200")
+        thread = threading.Thread(target=sender.send, args=(BODY,), daemon=True)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+        assert sender._delivery.delivered == int(taken)
+
+
 def test_a_long_answer_is_not_read_to_its_end() -> None:
     long = answer("200 OK", body=b"x" * (LONGEST_ANSWER * 20))
     with Collector([long, OK]) as collector:
@@ -212,7 +241,7 @@ def test_a_long_answer_is_not_read_to_its_end() -> None:
     assert collector.connections == 2
 
 
-def test_a_part_that_is_not_taken_is_logged_and_not_sent_again(
+def test_a_part_that_is_not_taken_is_said_and_not_sent_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     partial = b"\x0a\x0f\x08\x07\x12\x0bno more ids"
@@ -220,8 +249,15 @@ def test_a_part_that_is_not_taken_is_logged_and_not_sent_again(
         caplog.at_level(logging.WARNING, logger="tokenproxy.telemetry"),
         Collector([answer("200 OK", body=partial)]) as collector,
     ):
-        assert opened(collector, user="me:secret@").send(BODY)
+        sender = opened(collector, user="me:secret@")
+        assert sender.send(BODY)
     assert len(collector.taken) == 1
+    assert sentences([sender._delivery]) == (
+        (
+            f"telemetry: the collector at http://127.0.0.1:{collector.port} did not take 7 of the"
+            " spans of this run: no more ids"
+        ),
+    )
     assert caplog.messages == [
         (
             f"the collector at http://127.0.0.1:{collector.port} did not take 7 of the spans: "
@@ -239,11 +275,12 @@ def test_a_request_beyond_all_measure_is_dropped(monkeypatch: pytest.MonkeyPatch
     assert len(collector.taken) == 1
 
 
-@pytest.mark.parametrize("headers", ["a=b%0Ac:d", "na%0Ame=x"])
-def test_a_header_that_cannot_be_sent_fails_and_raises_nothing(headers: str) -> None:
+def test_what_cannot_be_put_into_http_fails_and_raises_nothing() -> None:
     with Collector() as collector:
-        sender = opened(collector, HEADERS=headers)
-        assert not sender.send(BODY)
+        url = f"http://127.0.0.1:{collector.port}"
+        found = settings({"OTEL_EXPORTER_OTLP_ENDPOINT": url}, "traces")
+        odd = msgspec.structs.replace(found, headers={"a": "b\nc:d"})
+        assert not Sender(odd, Delivery("spans", url)).send(BODY)
     assert not [taken for taken in collector.taken if taken.headers.get("c")]
 
 

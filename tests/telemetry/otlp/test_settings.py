@@ -72,3 +72,29 @@ def test_the_users_headers_win() -> None:
     env[f"{BASE}ENDPOINT"] = "http://a:b@host:1"
     found = settings(env, "traces").headers
     assert (found["user-agent"], found["authorization"]) == ("me", "Bearer x")
+
+
+def test_what_tells_of_the_body_is_ours() -> None:
+    own = "content-type=application/json,content-encoding=br,content-length=1,x=y"
+    env = {f"{BASE}HEADERS": f"{own},transfer-encoding=chunked", f"{BASE}COMPRESSION": "GZIP"}
+    found = settings(env, "traces").headers
+    assert dict(found) == {
+        "user-agent": found["user-agent"],
+        "content-type": "application/x-protobuf",
+        "content-encoding": "gzip",
+        "x": "y",
+    }
+
+
+@pytest.mark.parametrize(
+    "header", ["a=secret%0Ac:d", "na%0Ame=secret", "a%3Ab=secret", "%20=secret", "a=secret%00"]
+)
+def test_a_header_that_cannot_be_sent_is_said_without_it(header: str) -> None:
+    with pytest.raises(ValueError, match="cannot be sent") as raised:
+        settings({f"{BASE}HEADERS": header}, "traces")
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "soon", "9" * 13, "9" * 400, "9" * 5000], ids=len)
+def test_what_is_no_time_is_the_usual_one(value: str) -> None:
+    assert settings({f"{BASE}TIMEOUT": value}, "traces").timeout_s == 2.0

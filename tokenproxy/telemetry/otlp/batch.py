@@ -1,13 +1,12 @@
 """Spans that wait to be sent: the specification's batching processor (trace/sdk.md).
 
 What waits is written already. A batch is sent when there is enough for one, and whatever
-there is after each delay; a full queue drops the oldest, and counts. The variables and
+there is after each delay; a full queue drops the oldest, and tells how many. The variables and
 their defaults are ``OTEL_BSP_*``.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +16,9 @@ import msgspec
 
 from tokenproxy.telemetry.otlp.request import Frame
 
-logger = logging.getLogger(__name__)
-
 _MS = 1000
+_DIGITS = 9
+"""Of a number: as milliseconds eleven days, as spans more than any memory holds."""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -51,7 +50,7 @@ def limits(env: Mapping[str, str]) -> Limits | None:
         said = env.get(variable, "").strip()
         if not said:
             continue
-        if not (said.isascii() and said.isdecimal() and 0 < int(said) < threading.TIMEOUT_MAX):
+        if not (said.isascii() and said.isdecimal() and len(said) <= _DIGITS and int(said) > 0):
             return None
         found[field] = int(said)
     made = Limits(**found)
@@ -81,6 +80,7 @@ class Batches:
         frame: around each batch.
         sender: where batches go.
         limits: how much waits, and how long.
+        drop: told how many spans were lost before they were sent.
         keep: takes batches that cannot wait, and tells whether it has them; None: they are lost.
     """
 
@@ -89,14 +89,14 @@ class Batches:
         frame: Frame,
         sender: RequestTaker,
         limits: Limits,
+        drop: Callable[[int], None],
         keep: Callable[[bytes], bool] | None = None,
     ) -> None:
-        self.dropped = 0
-        """Spans that found the queue full."""
         self._frame = frame
         self._sender = sender
         self._limits = limits
         self._delay_s = limits.delay_ms / _MS
+        self._drop = drop
         self._keep = keep
         self._waiting: deque[bytes] = deque()
         self._aside: list[bytes] = []
@@ -111,7 +111,7 @@ class Batches:
         aside: list[bytes] = []
         with self._full:
             if self._over:
-                self.dropped += 1
+                self._drop(1)
                 return
             if len(self._waiting) >= self._limits.queue:
                 self._aside.append(self._waiting.popleft())
@@ -135,10 +135,10 @@ class Batches:
         return all(told)
 
     def _put_by(self, spans: Sequence[bytes]) -> bool:
-        """Keep them, or count them as dropped."""
+        """Keep them, or tell that they are dropped."""
         if self._keep is not None and self._keep(self._frame.request(spans)):
             return True
-        self.dropped += len(spans)
+        self._drop(len(spans))
         return False
 
     def shutdown(self) -> None:
@@ -152,8 +152,6 @@ class Batches:
         self._sender.shutdown()
         if self._aside:
             self._put_by(self._aside)
-        if self.dropped:
-            logger.warning("%d spans were dropped: there were too many at once", self.dropped)
 
     def _run(self) -> None:
         while batch := self._next():

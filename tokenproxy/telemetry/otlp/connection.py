@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import ssl
 import time
 from typing import TYPE_CHECKING, Final
@@ -14,6 +15,8 @@ from tokenproxy.telemetry.otlp.settings import Settings
 if TYPE_CHECKING:
     from http.client import HTTPConnection, HTTPResponse
     from socket import socket
+
+    from _typeshed import WriteableBuffer
 
 LONGEST_ANSWER: Final = 64 * 1024
 """Bytes that are read of an answer: it tells of a request what was not taken of it, no more."""
@@ -39,6 +42,7 @@ class Connection:
         self._settings = settings
         self._trust = trust
         self._open: HTTPConnection | None = None
+        self._sock: _Bounded
 
     def post(self, body: bytes, timeout_s: float) -> Answer:
         """Send one request and read its answer.
@@ -61,6 +65,7 @@ class Connection:
 
     def _post(self, connection: HTTPConnection, body: bytes, deadline: float) -> Answer:
         headers = self._settings.headers
+        self._sock.deadline = deadline
         connection.putrequest(
             "POST", self._settings.path, skip_host="host" in headers, skip_accept_encoding=True
         )
@@ -68,15 +73,14 @@ class Connection:
             connection.putheader(name, value.encode())
         connection.putheader("content-length", str(len(body)))
         connection.endheaders(body)
-        sock = connection.sock
         response = connection.getresponse()
-        told, whole = self._body(response, sock, deadline)
+        told, whole = self._body(response)
         if not whole or response.will_close:
             self.close()
         return Answer(response.status, response.reason, response.getheader("retry-after"), told)
 
     @staticmethod
-    def _body(response: HTTPResponse, sock: socket, deadline: float) -> tuple[bytes, bool]:
+    def _body(response: HTTPResponse) -> tuple[bytes, bool]:
         """The answer's body, or what came of it; and whether the connection can be used again.
 
         Whether the request was taken stands in the status: a body that breaks off is no
@@ -87,7 +91,6 @@ class Connection:
         told = bytearray()
         with contextlib.suppress(OSError, HTTPException):
             while len(told) < LONGEST_ANSWER:
-                sock.settimeout(_left(deadline))
                 piece = response.read1(LONGEST_ANSWER - len(told))
                 if not piece:
                     response.close()
@@ -109,7 +112,6 @@ class Connection:
 
     def _connected(self, timeout_s: float) -> HTTPConnection:
         if self._open is not None and self._open.sock is not None:
-            self._open.sock.settimeout(timeout_s)
             return self._open
         from http import client
 
@@ -122,8 +124,53 @@ class Connection:
         else:
             opened = client.HTTPConnection(host, port, timeout=timeout_s)
         opened.connect()
+        self._sock = _Bounded(opened.sock)
+        opened.sock = self._sock  # all that http.client does with one is below
         self._open = opened
         return opened
+
+
+class _Bounded:
+    """A socket whose time is up at a deadline, however little comes at once and however often.
+
+    A time-out of the socket's own begins anew with every byte: a collector that trickles its
+    headers, or has no end of them, would hold an exporter for ever.
+    """
+
+    def __init__(self, sock: socket) -> None:
+        self.deadline = 0.0
+        """``time.monotonic()``."""
+        self._sock = sock
+
+    def sendall(self, data: bytes) -> None:
+        self._sock.settimeout(_left(self.deadline))
+        self._sock.sendall(data)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_Received(self, self._sock))
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+class _Received(io.RawIOBase):
+    """What comes from a socket. It is open until this is closed."""
+
+    def __init__(self, bounds: _Bounded, sock: socket) -> None:
+        self._bounds = bounds
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int | None:
+        self._sock.settimeout(_left(self._bounds.deadline))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
 def _left(deadline: float) -> float:

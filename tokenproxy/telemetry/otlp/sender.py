@@ -156,9 +156,11 @@ class Sender:
         """A collector took the request and not all in it: that is lost, and not sent again."""
         found = rejected(answer.body)
         if found.count or found.reason:
+            reason = _words(found.reason)
+            self._delivery.reject(found.count, reason)
             logger.warning(
                 "the collector at %s did not take %d of the %s: %s",
-                self._delivery.address, found.count, self._delivery.what, _words(found.reason),
+                self._delivery.address, found.count, self._delivery.what, reason,
             )  # fmt: skip
 
 

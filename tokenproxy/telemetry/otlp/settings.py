@@ -28,6 +28,10 @@ _KEY: Final = r"[\x21\x23-\x27\x2a\x2b\x2d\x2e\x30-\x39\x41-\x5a\x5e-\x7a\x7c\x7
 _HEADER: Final = rf"({_KEY})[ \t]*=[ \t]*([\x20\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*)"
 """As the specification has it, and spaces within the value, which the SDK takes too."""
 
+_OF_THE_BODY: Final = frozenset(
+    ("content-type", "content-encoding", "content-length", "transfer-encoding")
+)
+
 
 class Settings(msgspec.Struct, frozen=True):
     """How to send one signal."""
@@ -69,18 +73,22 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 def settings(env: Mapping[str, str], signal: Signal) -> Settings:
-    """The settings of a signal, whose endpoint is a plain URL of http or https."""
+    """The settings of a signal, whose endpoint is a plain URL of http or https.
+
+    Raises:
+        ValueError: A header of the user's cannot be sent.
+    """
     parts = switch.split(switch.endpoint(env, signal))
     tls = parts.scheme == "https"
-    compression = _said(env, signal, "COMPRESSION") or "none"
+    compression = (_said(env, signal, "COMPRESSION") or "none").lower()
     headers = {
         "user-agent": f"tokenproxy/{__version__}",
-        "content-type": "application/x-protobuf",
         **_login(parts.username, parts.password),
-        **headers_of(_said(env, signal, "HEADERS") or ""),
+        **_sendable(headers_of(_said(env, signal, "HEADERS") or "")),
+        "content-type": "application/x-protobuf",
     }
     if compression != "none":
-        headers.setdefault("content-encoding", compression.lower())
+        headers["content-encoding"] = compression
     path = parts.path or "/"
     return Settings(
         host=parts.hostname or "",
@@ -88,7 +96,7 @@ def settings(env: Mapping[str, str], signal: Signal) -> Settings:
         path=f"{path}?{parts.query}" if parts.query else path,
         timeout_s=switch.timeout_s(env, signal),
         headers=headers,
-        compression=compression.lower(),
+        compression=compression,
         tls=tls,
         certificate=_said(env, signal, "CERTIFICATE") or _bundle(env),
         client_certificate=_said(env, signal, "CLIENT_CERTIFICATE"),
@@ -112,6 +120,20 @@ def headers_of(said: str) -> dict[str, str]:
             name, value = unquote(name).strip(), unquote(value).strip()
         found[name.lower()] = value
     return found
+
+
+def _sendable(headers: Mapping[str, str]) -> dict[str, str]:
+    """All but those that tell of the body: they are ours to say.
+
+    Raises:
+        ValueError: One would not be a header of HTTP (RFC 9110, 5.1 and 5.5).
+    """
+    for name, value in headers.items():
+        named = name and all("!" <= each <= "~" and each != ":" for each in name)
+        if not named or any((each < " " and each != "\t") or each == "\x7f" for each in value):
+            # Neither is shown: it may be a credential that came out of place.
+            raise ValueError("OTEL_EXPORTER_OTLP_HEADERS has a header that cannot be sent")
+    return {name: value for name, value in headers.items() if name not in _OF_THE_BODY}
 
 
 def _login(user: str | None, password: str | None) -> dict[str, str]:

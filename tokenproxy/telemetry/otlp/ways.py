@@ -116,7 +116,8 @@ def open_ways(
         with found.said("traces"):
             keep = partial(spool.keep, "traces") if spool else None
             delivery = Delivery("spans", switch.endpoint(env, "traces"))
-            _add_spans(found, env, frame, Sender(settings(env, "traces"), delivery, keep), keep)
+            taker = Sender(settings(env, "traces"), delivery, keep)
+            _add_spans(found, env, frame, taker, keep, drop=delivery.drop)
             found.deliveries.append(delivery)
     if switch.choose(env, "metrics").exporters:
         with found.said("metrics"):
@@ -134,7 +135,7 @@ def add_spooled(
     frame = _frame(env, instance_id, dialect)
     if switch.spooled(env, "traces"):
         keep = partial(spool.keep, "traces")
-        _add_spans(ways, env, frame, Kept(keep), keep)
+        _add_spans(ways, env, frame, Kept(keep), keep, drop=_untold)
     if switch.spooled(env, "metrics"):
         keep = partial(spool.keep, "metrics")
         _add_metrics(ways, env, frame, Kept(keep), keep)
@@ -144,14 +145,20 @@ def _frame(env: Mapping[str, str], instance_id: str, dialect: Semconv) -> Frame:
     return Frame(sender(env, instance_id), names.SCOPE, __version__, dialect.schema_url)
 
 
+def _untold(_count: int) -> None:
+    """The spool itself says what it could not keep."""
+
+
 def _add_spans(
     ways: Ways,
     env: Mapping[str, str],
     frame: Frame,
     taker: RequestTaker,
     keep: Callable[[bytes], bool] | None,
+    *,
+    drop: Callable[[int], None],
 ) -> None:
-    batches = Batches(frame, taker, limits(env) or Limits(), keep)
+    batches = Batches(frame, taker, limits(env) or Limits(), drop, keep)
     ways.spans = OtlpSpans(batches, sampler(env) or Sampler(1.0, parent_based=True))
     if keep is not None:
         ways.leave["spans"] = batches.leave
