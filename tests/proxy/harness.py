@@ -107,7 +107,7 @@ class Proxy:
             ca_cert_pem=authority.cert_pem,
             ca_key_pem=authority.key_pem,
         )
-        self._lane = self.lane if lane is None else lane
+        self.lane = self._lane = self.lane if lane is None else lane
         self.recorder = Remembered()
         self._account = recorder or self.recorder
         self.warnings: list[str] = []

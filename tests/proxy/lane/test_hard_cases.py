@@ -138,10 +138,38 @@ def test_a_body_without_a_length_that_is_reset_is_not_whole() -> None:
 
     with serving(serve) as url, Proxy(routes={HOST: url}) as proxy, connected(proxy) as client:
         client.sendall(ASK)
-        while client.recv(65536):
-            pass
+        got = b""
+        with pytest.raises(ConnectionResetError):  # an orderly end would make it a whole answer
+            while piece := client.recv(65536):
+                got += piece
+        assert got.endswith(b"data: ")
         ((_, end),) = proxy.recorder.wait()
     assert (end.outcome, end.error) == ("truncated", "upstream_disconnected")
+
+
+def test_a_slow_reader_gets_all_that_came_before_a_reset() -> None:
+    size = 3 << 20
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(1000)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * size)
+        threading.Event().wait(0.3)  # until all of it is the proxy's, or nearly
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+    with serving(serve) as url, Proxy(routes={HOST: url}) as proxy:
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(10)
+        client.connect(("127.0.0.1", proxy.port))
+        with client:
+            client.sendall(ASK)
+            threading.Event().wait(0.5)  # it has been reset
+            got = 0
+            with pytest.raises(ConnectionResetError):
+                while piece := client.recv(65536):
+                    got += len(piece)
+                    threading.Event().wait(0.001)
+    assert got > 64 * 1024  # what the proxy held is not thrown away
 
 
 def test_a_tunnel_that_both_ends_left_is_gone() -> None:

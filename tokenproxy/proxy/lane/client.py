@@ -8,6 +8,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 from tokenproxy.proxy.director import Target
+from tokenproxy.proxy.lane.breaking import break_off
 from tokenproxy.proxy.lane.exchange import Exchange
 from tokenproxy.proxy.lane.farewell import (
     TOO_LONG,
@@ -351,14 +352,14 @@ class Client(asyncio.Protocol):
         """Take more."""
         self._resume("upstream")
 
-    def exchange_over(self, *, whole: bool, keep_alive: bool) -> None:
+    def exchange_over(self, *, whole: bool, keep_alive: bool, reset: bool = False) -> None:
         """The next request, if there is one; or the end."""
         self._exchange = None
         if self._gone:
             return
         self._heard = self._loop.time()
         if not keep_alive or (self._lane.retiring and not self._buffer):
-            self.close(whole=whole)
+            self.close(whole=whole, reset=reset)
             return
         self._resume("upstream")
         self._resume("pipelined")
@@ -408,9 +409,14 @@ class Client(asyncio.Protocol):
         self._transport.write_eof()
         return True
 
-    def close(self, *, whole: bool) -> None:
+    def close(self, *, whole: bool, reset: bool = False) -> None:
         """Close, when what was written has gone; ``whole``: that was all there is."""
-        if not self._gone:
+        if self._gone:
+            return
+        if reset:
+            self._leave()
+            break_off(self._transport)
+        else:
             if whole and self._tls is not None:
                 self._transport.write(self._tls.farewell())
             self._close()

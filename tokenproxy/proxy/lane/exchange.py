@@ -40,8 +40,8 @@ class Asker(Protocol):
         """Take more."""
         ...
 
-    def exchange_over(self, *, whole: bool, keep_alive: bool) -> None:
-        """The response is complete (``whole``), or never will be."""
+    def exchange_over(self, *, whole: bool, keep_alive: bool, reset: bool = False) -> None:
+        """The response is complete (``whole``), or never will be; ``reset``: by a reset."""
         ...
 
     def kept(self, place: Place) -> Upstream | None:
@@ -253,15 +253,17 @@ class Exchange:
         keep = clean and response is not None and response.keep_alive
         self._end(None, keep_alive=keep and self._head.keep_alive, keep_upstream=keep)
 
-    def upstream_ended(self, *, broken: bool) -> None:
+    def upstream_ended(self, *, broken: bool, reset: bool) -> None:
         """The provider closed: the end of some bodies, the breaking off of all others."""
         self._upstream = None
+        if self._response is None and self._buffer:
+            self._client.write(self._buffer)  # half a head is the client's business too
         if self._answered:
             self._client.resume_reading()  # what it still sends is heard, and left
         elif not broken and self._response is not None and self._response.body == "close":
             self._complete(clean=False)
         else:
-            self._end(UPSTREAM_LEFT, keep_alive=False)
+            self._end(UPSTREAM_LEFT, keep_alive=False, reset=reset)
 
     # -- both -----------------------------------------------------------------
 
@@ -287,7 +289,14 @@ class Exchange:
         if self._upstream is not None:
             self._upstream.resume_reading()
 
-    def _end(self, broken: str | None, *, keep_alive: bool, keep_upstream: bool = False) -> None:
+    def _end(
+        self,
+        broken: str | None,
+        *,
+        keep_alive: bool,
+        keep_upstream: bool = False,
+        reset: bool = False,
+    ) -> None:
         if self._over:
             return
         self._over = True
@@ -296,7 +305,7 @@ class Exchange:
             upstream.receiver = None
             self._client.release(upstream, keep=keep_upstream)
         self._settle(broken)
-        self._client.exchange_over(whole=broken is None, keep_alive=keep_alive)
+        self._client.exchange_over(whole=broken is None, keep_alive=keep_alive, reset=reset)
 
     def _settle(self, broken: str | None) -> None:
         tap, self._tap = self._tap, None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from tokenproxy.proxy.lane.breaking import break_off
+
 
 class Far(asyncio.Protocol):
     """The far end of a tunnel; what comes from it goes to the client as it is."""
@@ -39,9 +41,11 @@ class Far(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The far end is gone."""
-        del exc
-        self._near.close()
         self._gone()
+        if exc is None:
+            self._near.close()
+        else:
+            break_off(self._near)
 
     def pause_writing(self) -> None:
         """The far end takes no more for now."""

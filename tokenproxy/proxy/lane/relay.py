@@ -24,7 +24,7 @@ class Near(Protocol):
         """Send no more, but listen; False if that cannot be."""
         ...
 
-    def close(self, *, whole: bool) -> None:
+    def close(self, *, whole: bool, reset: bool = False) -> None:
         """Close, when what was written has gone; ``whole``: that was all there is."""
         ...
 
@@ -143,12 +143,12 @@ class Relay:
         else:
             self._halves.add("upstream")
 
-    def upstream_ended(self, *, broken: bool) -> None:
+    def upstream_ended(self, *, broken: bool, reset: bool) -> None:
         """The provider's connection is gone."""
         if self._listener is not None:
             self._listener.over(UPSTREAM_LEFT)
         self._over = True
-        self._client.close(whole=not broken)
+        self._client.close(whole=not broken, reset=reset)
 
     # -- both -----------------------------------------------------------------
 

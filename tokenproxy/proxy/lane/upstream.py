@@ -28,8 +28,8 @@ class Receiver(Protocol):
         """Bytes of the response."""
         ...
 
-    def upstream_ended(self, *, broken: bool) -> None:
-        """The provider closed, or the connection broke."""
+    def upstream_ended(self, *, broken: bool, reset: bool) -> None:
+        """The provider closed, or the connection broke; ``reset``: by TCP's own word."""
         ...
 
     def pause_client(self) -> None:
@@ -179,7 +179,7 @@ class Upstream(asyncio.Protocol):
         if not self._ready.done():
             self._ready.set_exception(exc or ConnectionResetError("connection closed"))
             self._ready.exception()
-        self._ended(broken=exc is not None)
+        self._ended(broken=exc is not None, reset=exc is not None)
 
     def pause_writing(self) -> None:
         """Much is waiting to be sent."""
@@ -211,8 +211,8 @@ class Upstream(asyncio.Protocol):
         if not self._ready.done():
             self._ready.set_result(None)
 
-    def _ended(self, *, broken: bool) -> None:
+    def _ended(self, *, broken: bool, reset: bool = False) -> None:
         receiver, self.receiver = self.receiver, None
         self.close()
         if receiver is not None:
-            receiver.upstream_ended(broken=broken)
+            receiver.upstream_ended(broken=broken, reset=reset)

@@ -1,0 +1,20 @@
+"""One proxy a way and a module, with one account: each test looks at the rows that it added."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.network.scene import Account, Upstream, accounted
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["lane", "mitmproxy"])
+def account(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Account]:
+    with (
+        Upstream() as upstream,
+        accounted(tmp_path_factory.mktemp("account"), upstream, lane=request.param) as standing,
+    ):
+        yield standing
