@@ -138,11 +138,8 @@ def test_a_body_without_a_length_that_is_reset_is_not_whole() -> None:
 
     with serving(serve) as url, Proxy(routes={HOST: url}) as proxy, connected(proxy) as client:
         client.sendall(ASK)
-        got = b""
         with pytest.raises(ConnectionResetError):  # an orderly end would make it a whole answer
-            while piece := client.recv(65536):
-                got += piece
-        assert got.endswith(b"data: ")
+            read_all(client)
         ((_, end),) = proxy.recorder.wait()
     assert (end.outcome, end.error) == ("truncated", "upstream_disconnected")
 
@@ -164,11 +161,14 @@ def test_a_slow_reader_gets_all_that_came_before_a_reset() -> None:
         with client:
             client.sendall(ASK)
             threading.Event().wait(0.5)  # it has been reset
-            got = 0
-            with pytest.raises(ConnectionResetError):
+            got, broken = 0, False
+            try:
                 while piece := client.recv(65536):
                     got += len(piece)
                     threading.Event().wait(0.001)
+            except ConnectionResetError:
+                broken = True
+    assert broken
     assert got > 64 * 1024  # what the proxy held is not thrown away
 
 
