@@ -88,7 +88,15 @@ class Serving:
         check_prices(self._env)
         self.token = self._token()
         self.admission = for_gateway(self._listeners[0], self.token, anybody=self._asked.anybody)
-        return [self._worker(listener) for listener in self._listeners]
+        self._authority, self.certificate = gateway_authority(self._state, self._plan.hosts)
+        made: list[Worker] = []
+        try:
+            made.extend(self._worker(listener) for listener in self._listeners)
+        except BaseException:
+            for worker in made:
+                worker.run_dir.close(keep_log=False)
+            raise
+        return made
 
     def _token(self) -> str | None:
         return read_token(self._asked.token_file, self._env)
