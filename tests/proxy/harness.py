@@ -14,6 +14,7 @@ from typing import Self
 from tokenproxy.config import Admission, Limits, ProxyConfig, RunContext
 from tokenproxy.launch.authority import make_authority
 from tokenproxy.proxy.gateway import Gateway
+from tokenproxy.proxy.process import run_loop
 from tokenproxy.record.call import CallEnd, CallStart
 from tokenproxy.record.recorder import Recorder
 from tokenproxy.wire.usage import Reading, RequestFacts
@@ -145,7 +146,7 @@ class Proxy:
             if not self._closed:
                 await gateway.stop(0.2)
 
-        asyncio.run(main())
+        run_loop(main())
 
     def close_account(self) -> None:
         """What the process does at its end, before the connections are gone."""

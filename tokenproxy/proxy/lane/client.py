@@ -279,17 +279,18 @@ class Client(asyncio.Protocol):
 
     async def _lay_tunnel(self, host: str, port: int) -> None:
         """Connect, then answer, then carry whatever comes."""
-        far = Far(self._transport, self._leave)
+        far = Far(self._transport, self._tunnel_laid, self._leave)
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await loop.create_connection(lambda: far, host, port)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client must not wait for ever
-            if not self._gone:
+            if not self._gone and self._far is None:
                 logger.debug("no tunnel to %s:%d: %s", host, port, error)
                 self._transport.write(NO_WAY)
                 self._close()
-            return
+
+    def _tunnel_laid(self, far: Far) -> None:
         if self._gone:
             far.close()
             return

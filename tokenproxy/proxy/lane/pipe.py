@@ -11,14 +11,18 @@ from tokenproxy.proxy.lane.breaking import break_off
 class Far(asyncio.Protocol):
     """The far end of a tunnel; what comes from it goes to the client as it is."""
 
-    def __init__(self, near: asyncio.Transport, gone: Callable[[], None]) -> None:
+    def __init__(
+        self, near: asyncio.Transport, laid: Callable[[Far], None], gone: Callable[[], None]
+    ) -> None:
         """Prepare.
 
         Args:
             near: The client's connection.
+            laid: Called when the far end is there, before anything comes from it.
             gone: Called when the far end is.
         """
         self._near = near
+        self._laid = laid
         self._gone = gone
         self._ended: set[str] = set()
         """Which ends have closed their half."""
@@ -27,6 +31,8 @@ class Far(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The tunnel is laid."""
         self._transport = transport  # type: ignore[assignment] # uvloop's has the same methods
+        # Not by who waits for the connection: on uvloop a server's greeting may be read first.
+        self._laid(self)
 
     def data_received(self, data: bytes) -> None:
         """Bytes for the client."""
