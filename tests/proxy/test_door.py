@@ -86,6 +86,12 @@ def test_where_nothing_is_asked_for_nothing_is_changed() -> None:
     assert asking(None).let_in(shows) == shows
 
 
+def test_what_is_shown_in_a_tunnel_that_was_let_in_goes_no_further_either() -> None:
+    shows = head("/~a", f"X-TokenProxy-Token: {SECRET}", f"Proxy-Authorization: {basic(SECRET)}")
+    assert asking().inside_tunnel(shows) == head("/~a")
+    assert asking(None).inside_tunnel(shows) == shows
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_make_it_stumble_nor_open(data: bytes) -> None:
     assert asking().let_in(data) is None

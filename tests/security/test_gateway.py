@@ -63,6 +63,9 @@ def ways(here: str, ca: str, token: str | None) -> list[list[str]]:
         curl(real, "-x", f"http://{login}{here}", *trust, "--http2"),
         curl(real, "-x", f"http://{here}", *bearer, *trust),
         curl("http://api.anthropic.com/v1/messages", "-x", f"http://{login}{here}"),
+        # Shown to us and again in the tunnel, where it would reach the provider.
+        curl(real, "-x", f"http://{login}{here}", *trust, *header),
+        curl(real, "-x", f"http://{login}{here}", *trust, *header, "--http2"),
     ]
 
 

@@ -124,6 +124,10 @@ class Door:
             return line[1] + path + head[line.end() :]
         return head if self._is_shown(shown) else None
 
+    def inside_tunnel(self, head: bytes) -> bytes:
+        """The head of a request in a tunnel that was let in: what it shows all the same is kept."""
+        return head if self._secret is None else _SHOWN_IN.sub(b"", head)
+
     def let_in_request(self, path: str, fields: MutableMapping[str, str]) -> str | None:
         """The same of a request that is taken apart already.
 
@@ -154,6 +158,13 @@ class Door:
             return None
         rest = path[found.end() :]
         return rest if rest.startswith(b"/") else b"/" + rest
+
+    def take_off(self, fields: MutableMapping[str, str]) -> dict[str, str]:
+        """Remove the fields that may show the secret, where one is asked for."""
+        if self._secret is None:
+            return {}
+        names = ("proxy-authorization", TOKEN_HEADER)
+        return {name: fields.pop(name) for name in names if name in fields}
 
     def _is_shown(self, candidates: Iterable[bytes]) -> bool:
         secret = self._secret or b""

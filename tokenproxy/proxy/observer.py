@@ -133,7 +133,10 @@ class Observer:
     def _lets_in(self, flow: http.HTTPFlow) -> bool:
         """Whether the request shows what it must; it is taken off."""
         request = flow.request
-        if not self._door.asks or flow.client_conn in self._door.inside or _is_health(request):
+        if not self._door.asks or _is_health(request):
+            return True
+        if flow.client_conn in self._door.inside:
+            self._door.take_off(request.headers)
             return True
         path = self._door.let_in_request(request.path, request.headers)
         if path is None:

@@ -179,7 +179,8 @@ class Client(asyncio.Protocol):
         if self._lane.reception.closed:
             self._close()
             return
-        shown = self._let_in(raw) if self._tunnel is None else raw
+        door = self._lane.door
+        shown = self._let_in(raw) if self._tunnel is None else door.inside_tunnel(raw)
         if shown is None:
             return
         if self._tunnel is None and raw.startswith(b"CONNECT "):
