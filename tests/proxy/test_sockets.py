@@ -10,6 +10,8 @@ import time
 import pytest
 
 from tests.proxy.harness import Proxy
+from tests.proxy.lane.sockets import BEGUN, DONE
+from tests.proxy.raw_socket import Peer, RawServer
 from tests.simulator.sockets import CLOSE, Client
 from tests.simulator.test_websocket import create
 from tokenproxy.simulator.server import Simulator
@@ -159,6 +161,32 @@ def test_calls_that_are_open_at_the_end_are_accounted_for() -> None:
         proxy.close_account()
         ((_, end),) = proxy.recorder.wait()
     assert (end.outcome, end.error) == ("lost", "proxy_stopped")
+
+
+def test_what_comes_when_the_account_is_closed_is_no_call_more() -> None:
+    """The provider's next words would begin the same answer anew: a second row of it."""
+    go_on = threading.Event()
+
+    def serve(peer: Peer) -> None:
+        peer.read()
+        peer.frame(0x81, json.dumps(BEGUN).encode())
+        assert go_on.wait(10)
+        peer.frame(0x81, json.dumps(DONE).encode())
+        peer.read()
+
+    with (
+        RawServer(serve) as server,
+        Proxy(upstreams={"openai": server.url + "/v1"}) as proxy,
+        Client(proxy, PATH) as client,
+    ):
+        client.send(create())
+        client.receive()
+        proxy.close_account()
+        ((_, end),) = proxy.recorder.wait()
+        go_on.set()
+        assert client.receive() is not None  # it passes all the same
+    assert end.outcome == "lost"
+    assert len(proxy.recorder.starts) == 1
 
 
 def test_a_call_is_journaled_before_it_is_sent() -> None:

@@ -39,6 +39,8 @@ class Calls:
         self._run = run
         self._live: set[Live] = set()
         self._none_open = asyncio.Event()
+        self.closed = False
+        """The account is: what begins now would have a row that nobody writes, or a second one."""
 
     def start(
         self,
@@ -129,7 +131,8 @@ class Calls:
                 await asyncio.wait_for(self._none_open.wait(), timeout_s)
 
     def close(self, broken: str) -> None:
-        """Account for the calls that are still open."""
+        """Account for the calls that are still open: no other may begin."""
+        self.closed = True
         for call in list(self._live):
             call.over(broken)
             self.remove(call)

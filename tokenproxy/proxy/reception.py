@@ -69,12 +69,11 @@ class Reception:
         self.warn = warn
         self.limits = limits
         self._only = None if only is None else re.compile("|".join(only), re.IGNORECASE)
-        self._closed = False
 
     @property
     def closed(self) -> bool:
         """Nothing more may go upstream: it could not be accounted for."""
-        return self._closed
+        return self.calls.closed
 
     def permits(self, host: str, port: int) -> bool:
         """Whether a client may name this server: any, unless only model APIs are served."""
@@ -165,7 +164,6 @@ class Reception:
 
     def close(self) -> None:
         """Let no more requests through, and account for the calls that are still open."""
-        self._closed = True
         self.calls.close(STOPPED)
 
 

@@ -148,6 +148,8 @@ class SocketTap:
     def _take(self, news: SocketNews, message: Message, arrived_ns: int) -> None:
         call = self._open.get(news.key)
         if call is None:
+            if self._calls.closed:
+                return  # it is accounted for, as it stood then
             # The provider began it by itself (a successor, an answer to speech).
             call = self._begin(news, arrived_ns)
             self._calls.recorder.opened(call.start)
