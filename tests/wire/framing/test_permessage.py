@@ -76,3 +76,15 @@ def test_a_stream_that_ends_within_a_message() -> None:
 def test_what_does_not_inflate() -> None:
     with pytest.raises(zlib.error):
         inflated(Inflater(starts_anew=False), b"\xff\xff\xff")
+
+
+def test_streams_that_end_without_end() -> None:
+    """Two bytes each, and as much work as a message: nobody has a good reason for many."""
+    with pytest.raises(zlib.error, match="too many"):
+        inflated(Inflater(starts_anew=False), b"\x03\x00" * 1000)
+
+
+def test_streams_that_end_in_many_messages() -> None:
+    inflater = Inflater(starts_anew=False)
+    for _ in range(1000):
+        assert inflated(inflater, b"\x03\x00\x00") == b""

@@ -19,6 +19,8 @@ import msgspec
 
 _PIECE = 256 * 1024
 """Most bytes that are inflated at once."""
+_MOST_STREAMS = 100
+"""That may end within a message: each is as much work as a message, and one is enough."""
 _TAIL: Final = b"\x00\x00\xff\xff"
 
 
@@ -62,12 +64,17 @@ class Inflater:
     def __init__(self, *, starts_anew: bool) -> None:
         self._starts_anew = starts_anew
         self._stream = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._streams = 0
+        """Begun within this message."""
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         """The next bytes of a message, inflated piece by piece; zlib.error if they are none."""
         full = True
         while data or full:
             if self._stream.eof:
+                self._streams += 1
+                if self._streams > _MOST_STREAMS:
+                    raise zlib.error("a message of too many streams")
                 self._stream = zlib.decompressobj(-zlib.MAX_WBITS)
             piece = self._stream.decompress(data, _PIECE)
             data = self._stream.unconsumed_tail or self._stream.unused_data
@@ -77,5 +84,6 @@ class Inflater:
     def last_pieces(self) -> Iterator[bytes]:
         """What is left of a message that is complete."""
         yield from self.pieces(_TAIL)
+        self._streams = 0
         if self._starts_anew:
             self._stream = zlib.decompressobj(-zlib.MAX_WBITS)
