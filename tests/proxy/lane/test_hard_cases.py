@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -18,6 +19,7 @@ from tests.e2e.bench import BODY, wait_until
 from tests.proxy.harness import Proxy
 from tests.proxy.lane.test_tunnels import HOST, listening, trusting, tunnel
 from tokenproxy.proxy import gateway
+from tokenproxy.proxy.handover import Handover
 from tokenproxy.simulator import tls
 from tokenproxy.simulator.server import Simulator
 
@@ -126,6 +128,67 @@ def test_an_answer_before_the_question_was_put() -> None:
         assert client.recv(65536) == refusal
         ((_, end),) = proxy.recorder.wait()
     assert (end.outcome, end.status_code) == ("error", 413)
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+def test_an_answer_before_the_question_that_ends_with_the_connection(
+    tmp_path: Path, *, secure: bool
+) -> None:
+    """Who has stopped sending by then would wait for its end for ever."""
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(100)
+        connection.sendall(b"HTTP/1.1 413 No\r\nconnection: close\r\n\r\n{}")
+        connection.shutdown(socket.SHUT_WR)
+        connection.recv(100)
+
+    with serving(serve) as url, Proxy(routes={HOST: url}) as proxy:
+        client = connected(proxy)
+        if secure:
+            client = trusting(proxy, tmp_path).wrap_socket(
+                tunnel(proxy, HOST), server_hostname=HOST
+            )
+        with client:
+            client.sendall(b"POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{}")
+            assert read_all(client).endswith(b"\r\n\r\n{}")
+            client.sendall(b"1234567")  # it is still heard
+            ((_, end),) = proxy.recorder.wait()
+            wait_until(lambda: not proxy.clients)
+    assert (end.outcome, end.status_code) == ("error", 413)
+
+
+@pytest.mark.parametrize(
+    "end", [b"\n\n{}", b"\r\n\n{}", b"\n\r\n{}"], ids=["LF LF", "CRLF LF", "LF CRLF"]
+)
+def test_a_head_that_ends_without_crs_is_mitmproxys(end: bytes) -> None:
+    """For the lane it would never end."""
+    with (
+        Simulator("plain") as sim,
+        Proxy(routes={HOST: sim.url}) as proxy,
+        connected(proxy) as client,
+    ):
+        client.sendall(b"POST /v1/messages HTTP/1.1\nhost: x\ncontent-length: 2" + end)
+        assert client.recv(100).startswith(b"HTTP/1.1 ")
+
+
+def test_mitmproxy_is_told_that_a_client_takes_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connection is full of one answer when the next request goes the other way."""
+    paused = threading.Event()
+
+    class Reader(asyncio.StreamReaderProtocol):
+        def pause_writing(self) -> None:
+            paused.set()
+
+    monkeypatch.setattr(Handover, "adopt_opened", lambda *_: Reader(asyncio.StreamReader()))
+    with Proxy() as proxy:
+        context = trusting(proxy, tmp_path)
+        with context.wrap_socket(tunnel(proxy, HOST), server_hostname=HOST) as client:
+            (ours,) = proxy.clients
+            monkeypatch.setattr(ours, "full", True)
+            client.sendall(ASK.replace(b"host", b"proxy-authorization: none\r\nhost"))
+            assert paused.wait(10)
 
 
 def test_a_body_without_a_length_that_is_reset_is_not_whole() -> None:

@@ -20,7 +20,13 @@ from tokenproxy.proxy.lane.farewell import (
     is_health,
     unshown,
 )
-from tokenproxy.proxy.lane.head import LONGEST, ProtocolError, RequestHead, read_connect
+from tokenproxy.proxy.lane.head import (
+    HEAD_END,
+    LONGEST,
+    ProtocolError,
+    RequestHead,
+    read_connect,
+)
 from tokenproxy.proxy.lane.hello import NoHelloError, read_hello
 from tokenproxy.proxy.lane.pipe import Far
 from tokenproxy.proxy.lane.relay import Relay
@@ -354,6 +360,11 @@ class Client(asyncio.Protocol):
         """Take more."""
         self._resume("upstream")
 
+    def say_no_more(self) -> None:
+        """Tell it that nothing more is coming, and go on listening."""
+        if not self.write_eof() and self._tls is not None and not self._gone:
+            self._transport.write(self._tls.farewell())
+
     def exchange_over(self, *, whole: bool, keep_alive: bool, reset: bool = False) -> None:
         """The next request, if there is one; or the end."""
         self._exchange = None
@@ -467,6 +478,8 @@ class Client(asyncio.Protocol):
         # TLS stays with us; mitmproxy gets what is inside.
         inside = Inside(self._transport, self._tls)
         self._inside = self._lane.handler.adopt_opened(inside, *self._tunnel)
+        if self.full:
+            self._inside.pause_writing()
         self._inside.data_received(received)
 
     def _turn_away(self, said: bytes | None) -> None:
@@ -507,7 +520,8 @@ class Client(asyncio.Protocol):
 
 def _may_become_head(data: bytes) -> bool:
     """Whether these bytes may be the beginning of a request that is for the lane."""
-    return b"A" <= data[:1] <= b"Z"
+    # One whose lines end with LF alone is over, but not as the lane's are.
+    return b"A" <= data[:1] <= b"Z" and HEAD_END.search(data) is None
 
 
 def _host_field(target: Target) -> str:

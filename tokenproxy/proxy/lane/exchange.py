@@ -40,6 +40,10 @@ class Asker(Protocol):
         """Take more."""
         ...
 
+    def say_no_more(self) -> None:
+        """The response is complete, and by this alone its end is known. The request goes on."""
+        ...
+
     def exchange_over(self, *, whole: bool, keep_alive: bool, reset: bool = False) -> None:
         """The response is complete (``whole``), or never will be; ``reset``: by a reset."""
         ...
@@ -261,6 +265,8 @@ class Exchange:
         if self._answered:
             self._client.resume_reading()  # what it still sends is heard, and left
         elif not broken and self._response is not None and self._response.body == "close":
+            if not self._request.over:
+                self._client.say_no_more()
             self._complete(clean=False)
         else:
             self._end(UPSTREAM_LEFT, keep_alive=False, reset=reset)
