@@ -61,7 +61,7 @@ def launcher(*, first: int, last: int, every: int = 1) -> Outcome:
     return here.outcome
 
 
-def recovery(*, how: str, dead_runs: int = 3, every: int = 1) -> Outcome:
+def recovery(*, how: str, dead_runs: int = 3, first: int = 1, every: int = 1) -> Outcome:
     """`tokenproxy ledger recover` on the journals of runs that were killed with all they had.
 
     It dies at its first step, then at its second, and so on until one comes to its end.
@@ -80,7 +80,7 @@ def recovery(*, how: str, dead_runs: int = 3, every: int = 1) -> Outcome:
             here.ended(run, -signal.SIGKILL)
         with tempfile.TemporaryDirectory(prefix="faults-") as kept:
             _copy(here.bench.root, Path(kept))
-            for at in range(1, MOST, every):
+            for at in range(first, MOST, every):
                 _copy(Path(kept), here.bench.root)
                 status = _recover(here, at, how)
                 if status == 0:

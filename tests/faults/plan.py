@@ -60,27 +60,33 @@ def on_disks() -> list[Job]:
 
 
 def full() -> list[Job]:
-    """Every step, with what the command had received and without, and again."""
-    jobs: list[Job] = []
+    """Every step, with what the command had received and without, and again. The longest first."""
+    jobs: list[Job] = [
+        partial(own_steps.recovery, how=how, first=first, every=2)
+        for first in (1, 2)
+        for how in ("kill", "half")
+    ]
+    jobs += [*recorders(3), writers(16, 5_000, 0.03)]
     for received in (False, True):
         jobs += [
-            *[partial(kills.proxy_killed, received=received)] * 12,
-            *[partial(kills.proxy_killed, received=received, forward=True)] * 5,
-            *[partial(kills.proxy_terminated, received=received)] * 2,
-            *[partial(kills.stopped, received=received)] * 2,
             partial(kills.launcher_killed, received=received),
             partial(kills.launcher_terminated, received=received),
             partial(kills.command_killed, received=received),
             partial(kills.all_killed, received=received),
+            *[partial(kills.proxy_terminated, received=received)] * 2,
+            *[partial(kills.stopped, received=received)] * 2,
+            *[partial(kills.proxy_killed, received=received)] * 8,
+            *[partial(kills.proxy_killed, received=received, forward=True)] * 4,
         ]
-    jobs += [partial(kills.storm, seed) for seed in range(8)]
-    jobs += [partial(gateway.workers_killed, seed) for seed in range(4)]
-    for first in range(1, 121, 40):
-        for how in ("kill", "half"):
-            jobs.append(partial(own_steps.proxy, how=how, first=first, last=first + 40))
     jobs += [partial(own_steps.launcher, first=first, last=first + 20) for first in (1, 21)]
-    jobs += [partial(own_steps.recovery, how=how) for how in ("kill", "half")]
-    return [*jobs, *recorders(3), writers(16, 5_000, 0.03), *on_disks()]
+    jobs += [
+        partial(own_steps.proxy, how=how, first=first, last=first + 40)
+        for first in (1, 41, 81)
+        for how in ("kill", "half")
+    ]
+    jobs += [partial(gateway.workers_killed, seed) for seed in range(4)]
+    jobs += [partial(kills.storm, seed) for seed in range(8)]
+    return [*jobs, *on_disks()]
 
 
 def quick() -> list[Job]:

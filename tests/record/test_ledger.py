@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,27 @@ def test_several_killed_one_after_the_other(ledger: Path) -> None:
         1,
         1,
     ]
+    assert names(ledger.parent) == [ledger.name]
+
+
+def test_killed_while_it_takes_a_killed_ones_lock(
+    ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third has not lost where the first began, at whatever step the second died."""
+    killed(ledger, 12)
+
+    def dying(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt  # as good as a kill, if nothing is freed
+
+    for step in ("utime", "rename", "link", "open", "write"):
+        with monkeypatch.context() as patch, suppress(KeyboardInterrupt, LedgerError):
+            patch.setattr(Path, "unlink", lambda *_: None)
+            patch.setattr(os, step, dying)
+            append(ledger, [b'{"n": 2}\n'])
+    append(ledger, [b'{"n": 3}\n'], wait_s=2)
+    found = [json.loads(line)["n"] for line in ledger.read_text().splitlines()]
+    assert [found[0], found[-1]] == [1, 3]
+    assert set(found[1:-1]) <= {2}, "of the second, where its step is not taken"
     assert names(ledger.parent) == [ledger.name]
 
 

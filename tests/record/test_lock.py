@@ -96,7 +96,7 @@ def test_a_killed_holder_is_no_holder(ledger: Path) -> None:
     assert names(ledger.parent) == [ledger.name]
 
 
-def test_of_a_killed_holder_with_a_badge_the_lock_is_broken_and_the_badge_stays(
+def test_of_a_killed_holder_with_a_badge_the_lock_is_taken_over_and_the_badge_stays(
     ledger: Path, tmp_path: Path
 ) -> None:
     badge = tmp_path / "runs" / "journal-0.badge"
@@ -106,7 +106,7 @@ def test_of_a_killed_holder_with_a_badge_the_lock_is_broken_and_the_badge_stays(
         process.kill()
         process.wait()
         with open_locked(ledger, 0.5):
-            assert not lock_of(ledger).samefile(badge)
+            assert lock_of(ledger).samefile(badge)
     assert names(ledger.parent) == [ledger.name, "runs"]
     assert msgspec.json.decode(badge.read_bytes(), type=Holder).pid == process.pid
 

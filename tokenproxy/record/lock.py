@@ -11,7 +11,7 @@ Two locks are held at once, always taken in this order:
 The name outlives a writer that was killed, and then somebody has to break it.
 Breaking is safe because of the first lock: whoever holds it knows that no other
 tokenproxy writer is alive between 1 and 2, so a lock *file* found then is a dead
-writer's. A lock *directory* is the ancestor's, which writes no owner into it;
+writer's, and is taken over. A lock *directory* is the ancestor's, which writes no owner into it;
 it holds its lock for milliseconds, so one that has stood for seconds is dead.
 
 Who takes the second lock often makes it by linking its badge (:mod:`.badge`), in a
@@ -225,6 +225,8 @@ def _create(
             if _dead(holder, age, serialized=serialized):
                 if holder is not None and holder.inode == ledger.st_ino:
                     ours_from = holder.end
+                    if serialized and lock_file.take_over(lock):
+                        return ours_from
                 lock_file.remove_dead(lock, seen)
                 continue
             patience.wait(lock)
