@@ -150,3 +150,33 @@ def test_a_reader_who_leaves_early_is_no_fault(tmp_path: Path, rows: int) -> Non
 def test_python_m() -> None:
     ended = python("-m", "tokenproxy", "--version")
     assert ended.stdout == f"tokenproxy {__version__}\n"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("words", [("ledger", "schema"), ("statusline",), ("top", "--once")])
+def test_streams_that_were_closed_before_us_are_no_fault(
+    words: tuple[str, ...], closed: str, tmp_path: Path
+) -> None:
+    script = f'exec "$@" {closed}'
+    done = subprocess.run(
+        ["sh", "-c", script, "sh", sys.executable, "-m", "tokenproxy", *words],
+        env={**os.environ, "TOKENPROXY_STATE_DIR": str(tmp_path)},
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert bool(done.stdout) is (closed in ("<&-", "2>&-"))
+
+
+def test_a_command_finds_closed_what_was_closed(tmp_path: Path) -> None:
+    ask = "import os\nfor n in (0, 2):\n try: os.fstat(n)\n except OSError: print(n, 'is closed')"
+    run = [sys.executable, "-m", "tokenproxy", "run", "--", sys.executable, "-c", ask]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&- 2>&-', "sh", *run],
+        env={**os.environ, "TOKENPROXY_STATE_DIR": str(tmp_path)},
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (0, b"0 is closed\n2 is closed\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,6 +55,22 @@ def test_both_ways_and_a_clean_end(bench: Bench) -> None:
     assert len({row["run_id"] for row in bench.rows()}) == 1
     assert first["trace_id"] == second["trace_id"] != third["trace_id"], "a trace is one turn's"
     assert bench.journals() == []
+
+
+@pytest.mark.parametrize("closed", ["<&-", "<&- >&-", "<&- >&- 2>&-"])
+def test_standard_streams_may_be_closed(bench: Bench, closed: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        place = f"127.0.0.1:{free.getsockname()[1]}"
+    words = ["sh", "-c", f'exec "$@" {closed}', "sh", *bench.argv("serve", "--listen", place)]
+    gateway = subprocess.Popen(words, env=bench.env)
+    try:
+        asking = ["curl", "-sf", "--retry", "30", "--retry-connrefused", "--retry-delay", "1"]
+        subprocess.run([*asking, f"http://{place}/healthz"], check=True, timeout=60)
+        gateway.send_signal(signal.SIGTERM)
+        assert gateway.wait(timeout=20) == 0
+    finally:
+        gateway.kill()
+        gateway.wait(timeout=10)
 
 
 def test_open_calls_are_accounted_for_at_the_end(bench: Bench) -> None:

@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its status."""
     if sys.platform == "win32":
         _end("tokenproxy does not support Windows yet; it runs on Linux and macOS", 2)
+    _open_standard_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         status = _run(words)
@@ -43,6 +44,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except Exception as error:  # noqa: BLE001 - the last one to ask: it becomes a sentence
         _end(_fault(error), _FAULT_OF_RUN if words[:1] == ["run"] else _FAULT)
     sys.exit(status)
+
+
+def _open_standard_streams() -> None:
+    """Put a stream that leads nowhere in the place of each that was closed when we were started.
+
+    For Python they are None, and their numbers would go to the next files and sockets of ours.
+    A command that we run finds them closed, as without us: exec closes these.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):  # by their numbers
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123
 
 
 def _run(words: Sequence[str]) -> int:
