@@ -15,6 +15,7 @@ from tests.record.make import end, names, start
 from tests.record.test_account import book, new_account, rows, runs
 from tokenproxy.record import account as account_module
 from tokenproxy.record import journal as wal
+from tokenproxy.record import kept_journal
 from tokenproxy.record.lock import open_locked
 
 __all__ = ["book", "runs"]
@@ -34,6 +35,7 @@ def full(book: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Full]:
         return real(fd, data)
 
     monkeypatch.setattr(account_module, "RETRY_S", 0.0)
+    monkeypatch.setattr(kept_journal, "HEAL_S", 0.0)
     yield lambda: monkeypatch.setattr(os, "write", refuse)
     monkeypatch.setattr(os, "write", real)
 

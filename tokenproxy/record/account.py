@@ -22,7 +22,6 @@ import msgspec
 from tokenproxy.config import IterationEnd, RunContext
 from tokenproxy.record import journal as wal
 from tokenproxy.record import ledger as book
-from tokenproxy.record.badge import Badge, badge_of
 from tokenproxy.record.call import Call, CallEnd, CallStart, identified
 from tokenproxy.record.ended import (
     Ended,
@@ -32,6 +31,7 @@ from tokenproxy.record.ended import (
     take_written,
     without_usage,
 )
+from tokenproxy.record.kept_journal import KeptJournal
 from tokenproxy.record.lineage import Lineage, Link
 from tokenproxy.record.make_row import surely_row
 from tokenproxy.record.price import Prices
@@ -106,7 +106,7 @@ class Account:
         self._unpriced: deque[Call] = deque()
         self._ended: deque[Ended] = deque()
         self._abandoned = False
-        """Some ended calls are in the journal only."""
+        """Some ended calls are in the journal as it is, and nowhere else."""
         self._trouble: str | None = None
         """Why the last append did not succeed, one sentence."""
         self._worried = False
@@ -115,12 +115,9 @@ class Account:
         self._next_try = 0.0
         self._locked_since: float | None = None
         self._meanwhile = meanwhile or _only_wait
-        self._gaps = False
-        """The journal lacks records that the disk did not take."""
-        self._next_heal = 0.0
-        self._journal_path = journal
-        self._badge: Badge | None = None
-        self._journal = self._open_journal()
+        self._journal = KeptJournal(
+            journal, header=self._header, records=self._records, warn=self.tally.warn
+        )
 
     # -- the life of a call -------------------------------------------------
 
@@ -254,8 +251,8 @@ class Account:
 
     def settle(self, *, wait_s: float = LOCK_WAIT_S) -> float | None:
         """Append what has ended. Returns when to come again, in seconds; None: nothing waits."""
-        if self._gaps and time.monotonic() >= self._next_heal:
-            self._heal()
+        if not self._abandoned:
+            self._journal.heal()
         while True:
             self._price(BATCH)
             if not self._ended:
@@ -280,24 +277,19 @@ class Account:
         """Tell the sinks that the run is over, and give up the journal."""
         left = list(self._ended)
         if left or self._abandoned:
-            if self._gaps:
-                self._heal()
+            if not self._abandoned:
+                self._journal.heal(at_once=True)
             trouble = self._trouble or f"The ledger {self._ledger} lacks some calls."
-            kept = self._journal is not None and not self._gaps
-            self.tally.warn(f"{trouble} {APPENDED_LATER if kept else NOT_KEPT}")
+            self.tally.warn(f"{trouble} {APPENDED_LATER if self._journal.whole else NOT_KEPT}")
         for ended in left:
             self._tell(ended)
-        if left and self._journal is not None:
+        if left:
             self._journal.add(wal.Told(ids=journaled(left)))
         self.flush()
         for sentence in self._sinks.finish(end):
             self.tally.warn(sentence)
-        if self._journal is not None:
-            self._journal.close(settled=not (left or self._abandoned))
-            self._journal = None
+        self._journal.close(settled=not (left or self._abandoned))
         self._seen.close()
-        if self._badge is not None:
-            self._badge.remove()
 
     def _price(self, most: int) -> None:
         """Make rows of what has ended, once prices are there."""
@@ -346,18 +338,19 @@ class Account:
         self._locked_since = self._trouble = None
         self._worried = self._hopeless = False
         self._settled(batch, end)
-        self._compact()
+        if not self._abandoned:
+            self._journal.compact()
         return True
 
     def _write(self, lines: Sequence[bytes], wait_s: float) -> book.Mark:
         return book.append(
-            self._ledger, lines, wait_s=wait_s, pause=self._meanwhile, badge=self._badge
+            self._ledger, lines, wait_s=wait_s, pause=self._meanwhile, badge=self._journal.badge
         )
 
     def _settled(self, batch: Sequence[Ended], end: book.Mark | None) -> None:
         """These are in the ledger: mark them so, then tell the sinks."""
         ids = journaled(batch)
-        if ids and self._journal is not None:
+        if ids:
             self._journal.add(wal.Closed(ids=ids, mark=end))
         self.flush()
         for ended in batch:
@@ -393,39 +386,7 @@ class Account:
 
     def flush(self) -> None:
         """Write the journal's records that wait."""
-        if self._journal is not None:
-            try:
-                self._journal.flush()
-            except OSError as error:
-                self._gaps = True
-                self._next_heal = time.monotonic() + RETRY_S
-                self._warn_of_journal(error)
-
-    def _heal(self) -> None:
-        """Write a journal without gaps. Only between two steps: all that counts must be told."""
-        self._next_heal = time.monotonic() + RETRY_S
-        if self._abandoned:
-            return
-        try:
-            if self._journal is None:
-                self._journal = self._make_journal()
-            self._journal.rewrite(self._records())
-        except OSError:
-            return
-        self._gaps = False
-
-    def _open_journal(self) -> wal.Journal | None:
-        try:
-            return self._make_journal()
-        except OSError as error:
-            self._gaps = True
-            self._warn_of_journal(error)
-            return None
-
-    def _make_journal(self) -> wal.Journal:
-        made = wal.Journal(self._journal_path, self._header())
-        self._badge = Badge(badge_of(made.path))
-        return made
+        self._journal.flush()
 
     def _header(self) -> wal.Header:
         # A batch of which the ledger has some results already lies across its end.
@@ -435,17 +396,8 @@ class Account:
 
     def _note(self, start: CallStart, record: wal.Record) -> None:
         # Counting tokens leaves no row, so there is nothing to lose.
-        if self._journal is not None and start.kind != "count":
+        if start.kind != "count":
             self._journal.add(record)
-
-    def _compact(self) -> None:
-        # Calls given up from memory are nowhere but in the journal as it is.
-        if self._journal is None or self._abandoned or not self._journal.bloated:
-            return
-        try:
-            self._journal.rewrite(self._records())
-        except OSError as error:
-            logger.warning("the journal cannot be rewritten: %s", error)
 
     def _records(self) -> Iterator[wal.Record]:
         """All that a new journal must hold."""
@@ -460,12 +412,6 @@ class Account:
         for call in (*(ended.call for ended in self._ended), *self._unpriced):
             if call.start.kind != "count":
                 yield wal.Ended(call=call)
-
-    def _warn_of_journal(self, error: OSError) -> None:
-        self.tally.warn(
-            f"The journal cannot be written ({error.strerror or type(error).__name__}):"
-            " calls would be missing if tokenproxy were killed."
-        )
 
 
 def _only_wait(seconds: float) -> None:

@@ -314,8 +314,9 @@ def _create_owned(path: Path) -> tuple[Path, int]:
     """A new file that we own, with this name or, where it is taken, one beside it."""
     for number in itertools.count():
         candidate = path if not number else path.with_name(f"{path.stem}.{number}{path.suffix}")
+        # A file in the directory's place is no taken name: this raises.
+        candidate.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            candidate.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             fd = os.open(candidate, flags, 0o600)
         except FileExistsError:
