@@ -101,10 +101,7 @@ def test_it_is_found_wherever_it_stands(at: int, filling: bytes) -> None:
     assert b"0123456789abcdef" not in Redactor({}).clean(body)
 
 
-@given(st.binary(), st.text(min_size=8).filter(str.isprintable))
+@given(st.binary(), st.text(st.characters(exclude_categories=["C", "Z"]), min_size=8))
 def test_an_own_credential_is_never_left(noise: bytes, secret: str) -> None:
-    secret = secret.strip()
-    if len(secret) < 8:
-        return
     own = secret.encode()
     assert own not in Redactor({"x-api-key": secret}).clean(noise + own + noise) or own in MARK
