@@ -10,6 +10,7 @@ import ssl
 import threading
 import time
 import zlib
+from contextlib import suppress
 from email.utils import formatdate
 from pathlib import Path
 
@@ -355,3 +356,28 @@ def test_a_file_that_is_none_is_said_at_once(name: str, tmp_path: Path) -> None:
         for path in (tmp_path / "missing.pem", garbage):
             with pytest.raises(OSError, match=rf"^{path}: \S"):
                 opened(collector, "https", **{name: str(path)})
+
+
+def test_a_collector_that_reads_slowly_is_not_waited_for_beyond_the_time_out(
+    tmp_path: Path,
+) -> None:
+    certificates = throwaway(tmp_path)
+    context = certificates.context()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def read() -> None:
+            with suppress(OSError):
+                connection = context.wrap_socket(listener.accept()[0], server_side=True)
+                while connection.recv(16 * 1024):
+                    time.sleep(0.05)
+
+        threading.Thread(target=read, daemon=True).start()
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        env = {"ENDPOINT": url, "CERTIFICATE": str(certificates.ca), "TIMEOUT": "300"}
+        found = settings({f"OTEL_EXPORTER_OTLP_{name}": env[name] for name in env}, "traces")
+        sender = Sender(found, Delivery("spans", url))
+        thread = threading.Thread(target=sender.send, args=(b"x" * 2**24,), daemon=True)
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+        assert sender._delivery.failed == 1

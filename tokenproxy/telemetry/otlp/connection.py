@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 LONGEST_ANSWER: Final = 64 * 1024
 """Bytes that are read of an answer: it tells of a request what was not taken of it, no more."""
 
+_PIECE: Final = 64 * 1024
+"""Bytes that are sent at once."""
+
 
 class Answer(msgspec.Struct, frozen=True):
     """What a collector answered."""
@@ -143,8 +146,10 @@ class _Bounded:
         self._sock = sock
 
     def sendall(self, data: bytes) -> None:
-        self._sock.settimeout(_left(self.deadline))
-        self._sock.sendall(data)
+        left = memoryview(data)
+        while left:  # ssl's own sendall gives each record the whole time-out
+            self._sock.settimeout(_left(self.deadline))
+            left = left[self._sock.send(left[:_PIECE]) :]
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         return io.BufferedReader(_Received(self, self._sock))
