@@ -28,19 +28,18 @@ from tokenproxy.proxy.lane.head import (
     read_connect,
 )
 from tokenproxy.proxy.lane.hello import NoHelloError, read_hello
-from tokenproxy.proxy.lane.pipe import Far
+from tokenproxy.proxy.lane.pipe import CONNECTED
 from tokenproxy.proxy.lane.relay import Relay
 from tokenproxy.proxy.lane.tls import Inside, Tls
 from tokenproxy.proxy.lane.upgrade import Upgrade
-from tokenproxy.proxy.lane.upstream import CONNECT_TIMEOUT_S, Place, Upstream
+from tokenproxy.proxy.lane.upstream import Place, Upstream
+from tokenproxy.proxy.lane.way import head_sent, target_of
 
 if TYPE_CHECKING:
     from tokenproxy.proxy.lane.lane import Lane
 
 logger = logging.getLogger(__name__)
 
-CONNECTED = b"HTTP/1.1 200 Connection established\r\n\r\n"
-NO_WAY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 PIPELINED = 64 * 1024
 """Bytes of requests to come that are taken from a client that does not wait for its answer."""
 
@@ -60,10 +59,6 @@ class Client(asyncio.Protocol):
         self._exchange: Exchange | Relay | None = None
         self._upstream: Upstream | None = None
         self._paused: set[str] = set()
-        self._far: Far | None = None
-        """The other end of a tunnel that is not opened."""
-        self._laying: asyncio.Task[None] | None = None
-        """Kept, because the event loop itself holds tasks weakly."""
         self._inside: asyncio.StreamReaderProtocol | None = None
         """mitmproxy's end, where it has taken over the inside of a tunnel."""
         self.full = False
@@ -91,9 +86,6 @@ class Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
-        if self._far is not None:
-            self._far.write(data)
-            return
         if self._connect:
             self._look_into_tunnel(data)
             return
@@ -108,9 +100,6 @@ class Client(asyncio.Protocol):
         """The client sends no more: HTTP clients do that when they leave."""
         if isinstance(self._exchange, Relay) and self._tls is None:
             return self._exchange.client_sends_no_more()
-        if self._far is not None:
-            self._far.client_sends_no_more()
-            return True
         if self._inside is not None:
             self._inside.eof_received()
         return False
@@ -124,9 +113,7 @@ class Client(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Much is waiting to be sent."""
         self.full = True
-        if self._far is not None:
-            self._far.pause_reading()
-        elif self._inside is not None:
+        if self._inside is not None:
             self._inside.pause_writing()
         elif self._exchange is not None:
             self._exchange.pause_upstream()
@@ -134,9 +121,7 @@ class Client(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Little is."""
         self.full = False
-        if self._far is not None:
-            self._far.resume_reading()
-        elif self._inside is not None:
+        if self._inside is not None:
             self._inside.resume_writing()
         elif self._exchange is not None:
             self._exchange.resume_upstream()
@@ -185,15 +170,14 @@ class Client(asyncio.Protocol):
         if self._lane.reception.closed:
             self._close()
             return
-        door = self._lane.door
-        shown = self._let_in(raw) if self._tunnel is None else door.inside_tunnel(raw)
+        shown = self._let_in(raw)
         if shown is None:
             return
         if self._tunnel is None and raw.startswith(b"CONNECT "):
             self._read_connect(raw, rest)
             return
         head = RequestHead.read(shown)
-        target = self._target(head) if head is not None else None
+        target = target_of(head, self._tunnel, self._lane.reception) if head is not None else None
         if head is None or target is None:
             self._hand_over()
         elif self._lane.is_too_long(head.body):
@@ -215,6 +199,8 @@ class Client(asyncio.Protocol):
 
     def _let_in(self, raw: bytes) -> bytes | None:
         """The head without what it shows us; None if it was answered here."""
+        if self._tunnel is not None:
+            return self._lane.door.inside_tunnel(raw)
         if self._lane.limits.head_s and len(raw) > LONGEST:
             self._turn_away(TOO_LONG_A_HEAD)
             return None
@@ -225,26 +211,6 @@ class Client(asyncio.Protocol):
         if shown is None:
             self._turn_away(unshown(raw))
         return shown
-
-    def _target(self, head: RequestHead) -> Target | None:
-        """Where the request goes; None if that is not for the lane."""
-        reception, director = self._lane.reception, self._lane.reception.director
-        if self._tunnel is not None:
-            host, port = self._tunnel
-            if not reception.permits_name(head.fields["host"], host):
-                return None
-            target = director.forward("https", host, port, head.method, head.path)
-        else:
-            found = director.reverse(head.method, head.path)
-            if found is None:
-                return None
-            target = found
-        if director.via(target.scheme, target.host) is not None or ":" in target.host:
-            return None
-        route = target.route
-        if reception.inject and route is not None and route.usage_on_request:
-            return None
-        return target
 
     def _begin(self, head: RequestHead, target: Target) -> None:
         reception = self._lane.reception
@@ -257,9 +223,7 @@ class Client(asyncio.Protocol):
         else:
             exchange = Exchange(self, reception, head, target, tap)
         self._exchange = exchange
-        there = (target.host, target.port) if target.scheme == "https" else None
-        stays = self._tunnel is not None and self._tunnel == there
-        sent = head.sent_to(target.path, None if stays else _host_field(target))
+        sent = head_sent(head, self._tunnel, target)
         if tap is None:
             if target.route is None or target.route.socket != head.upgrade:
                 reception.passed(target)
@@ -272,10 +236,8 @@ class Client(asyncio.Protocol):
     def _read_connect(self, raw: bytes, rest: bytes) -> None:
         asked = read_connect(raw)
         if asked is not None and self._lane.passes(*asked):
-            self._buffer = rest
-            self._transport.pause_reading()
-            lay = self._lay_tunnel(*asked)
-            self._laying = asyncio.get_running_loop().create_task(lay)
+            self._leave()
+            self._lane.lay_tunnel(self._transport, asked, rest, full=self.full)
             return
         if asked is None or rest or not self._lane.opens(*asked):
             self._hand_over()
@@ -283,29 +245,6 @@ class Client(asyncio.Protocol):
         self._tunnel, self._connect, self._buffer = asked, raw, b""
         self._new = False
         self._transport.write(CONNECTED)
-
-    async def _lay_tunnel(self, host: str, port: int) -> None:
-        """Connect, then answer, then carry whatever comes."""
-        far = Far(self._transport, self._tunnel_laid, self._leave)
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await loop.create_connection(lambda: far, host, port)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client must not wait for ever
-            if not self._gone and self._far is None:
-                logger.debug("no tunnel to %s:%d: %s", host, port, error)
-                self._transport.write(NO_WAY)
-                self._close()
-
-    def _tunnel_laid(self, far: Far) -> None:
-        if self._gone:
-            far.close()
-            return
-        self._far, received, self._buffer = far, self._buffer, b""
-        self._transport.write(CONNECTED)
-        if received:
-            far.write(received)
-        self._transport.resume_reading()
 
     def _look_into_tunnel(self, data: bytes) -> None:
         """The first bytes in a tunnel tell whether it is ours."""
@@ -439,7 +378,7 @@ class Client(asyncio.Protocol):
     def close_if_idle(self) -> None:
         """Close, unless something is under way, or its first request is."""
         busy = self._new or self._is_begun() or self._exchange is not None
-        if not busy and self._laying is None:
+        if not busy:
             self.close(whole=True)
 
     def close_if_overdue(self, now: float) -> None:
@@ -452,8 +391,7 @@ class Client(asyncio.Protocol):
             is_relay = isinstance(self._exchange, Relay)
             waits_for_us = is_relay or self._exchange.request_over or self._paused
             limit = 0.0 if waits_for_us else limits.idle_s
-        tunnelled = self._far is not None or self._laying is not None
-        if tunnelled or not limit or now - self._heard < limit:
+        if not limit or now - self._heard < limit:
             return
         if self._exchange is None and self._tunnel is None:
             self._turn_away(TOO_SLOW)
@@ -499,8 +437,6 @@ class Client(asyncio.Protocol):
             return
         self._gone = True
         self._lane.clients.discard(self)
-        if self._far is not None:
-            self._far.close()
         if self._upstream is not None:
             self._upstream.close()
         if self._exchange is not None:
@@ -522,9 +458,3 @@ def _may_become_head(data: bytes) -> bool:
     """Whether these bytes may be the beginning of a request that is for the lane."""
     # One whose lines end with LF alone is over, but not as the lane's are.
     return b"A" <= data[:1] <= b"Z" and HEAD_END.search(data) is None
-
-
-def _host_field(target: Target) -> str:
-    """The Host of a request that goes elsewhere than its client knows (RFC 9110, section 7.2)."""
-    default = {"https": 443, "http": 80}[target.scheme]
-    return target.host if target.port == default else f"{target.host}:{target.port}"

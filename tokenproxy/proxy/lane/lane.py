@@ -13,6 +13,7 @@ from typing import Protocol
 from tokenproxy.proxy.door import Door
 from tokenproxy.proxy.lane.client import Client
 from tokenproxy.proxy.lane.farewell import Farewell
+from tokenproxy.proxy.lane.pipe import Tunnel
 from tokenproxy.proxy.lane.trust import Leaf, ServerContexts, client_context
 from tokenproxy.proxy.lane.upstream import Place, Upstream
 from tokenproxy.proxy.reception import Reception
@@ -87,7 +88,7 @@ class Lane:
         self.handler = handler
         self.door = door
         self.contexts = ServerContexts(leaf)
-        self.clients: set[Client] = set()
+        self.clients: set[Client | Tunnel] = set()
         self.leaving: set[Farewell] = set()
         self.retiring = False
         self.limits = reception.limits
@@ -144,6 +145,13 @@ class Lane:
         if port == HTTPS_PORT and is_address(host):
             return False
         return self.reception.director.via("https", host) is None
+
+    def lay_tunnel(
+        self, transport: asyncio.Transport, place: tuple[str, int], received: bytes, *, full: bool
+    ) -> None:
+        """Carry a client's connection to ``place`` as it is (:class:`Tunnel`)."""
+        gone = self.clients.discard
+        self.clients.add(Tunnel(transport, place, received, full=full, gone=gone))
 
     def journal(self, tap: Tap, then: Callable[[], None]) -> None:
         """Go on once the call is in the journal."""
