@@ -267,6 +267,22 @@ def chunked_body(data: bytes) -> None:
         except ProtocolError:
             told.append("broken")
     assert told[0] == told[1]
+    if strict and told[0] != "broken" and told[0][2]:
+        _ends_for_others_too(chosen.body, told[0][0], told[0][1])
+
+
+def _ends_for_others_too(body: bytes, payload: bytes, used: int) -> None:
+    """What the lane takes for a request's body is no other to who gets it, unless refused."""
+    other = h11.Connection(h11.SERVER)
+    other.receive_data(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+    other.next_event()
+    other.receive_data(body[:used])
+    read = b""
+    with suppress(h11.RemoteProtocolError):
+        while isinstance(event := other.next_event(), h11.Data):
+            read += event.data
+        assert isinstance(event, h11.EndOfMessage)
+        assert read == payload
 
 
 def connect(data: bytes) -> None:
