@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.insight.rows import legacy, row, write
-from tokenproxy.insight.query import Ledger, LedgerError, Skipped, mend_line, open_ledger
+from tokenproxy.insight.query import Ledger, LedgerError, Skipped, open_ledger
+from tokenproxy.insight.raw_lines import mend_line
 
 
 def ask(ledger: Ledger, query: str) -> list[tuple[Any, ...]]:

@@ -96,7 +96,7 @@ def read_call(line: bytes) -> Call | None:
             return call
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         pass
-    from tokenproxy.insight.query import mend_line  # a prompt waits for the import
+    from tokenproxy.insight.raw_lines import mend_line  # a prompt waits for the import
 
     row = mend_line(line)
     if row is None:

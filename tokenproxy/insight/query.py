@@ -16,20 +16,19 @@ what does not fit into :data:`MEMORY` lies in a temporary file meanwhile.
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tokenproxy.insight.cached_lines import append_cached
 from tokenproxy.insight.column_cache import open_cache
 from tokenproxy.insight.columns import COLUMNS
+from tokenproxy.insight.raw_lines import append_lines, is_empty, mend_lines
 
 if TYPE_CHECKING:
     import duckdb
@@ -49,8 +48,6 @@ STARTED = "try_cast(timestamp AS TIMESTAMPTZ)"
 _ALL = {**{name: name for name in COLUMNS}, "started": STARTED}
 _OWN = {"call_id": "call_id", "fullness": FULLEST.removesuffix(" NULLS LAST")}
 """What tells the rows of a call and which of them counts, unless the asker has it otherwise."""
-
-_BARE_FRACTION = re.compile(rb"([:\[,]\s*-?)\.(\d)")
 
 
 class LedgerError(Exception):
@@ -220,22 +217,19 @@ def read_lines(
         check_readable(file)
         before = _count(connection, "SELECT count(*) FROM raw")
         if cache is None or not _append_cached(connection, file, columns, keep, cache):
-            _append(connection, file, columns, keep or "*")
+            append_lines(connection, file, columns, keep or "*")
         no_row = "NOT is_row" if keep else is_empty(columns)
         unread = connection.execute(
             f"SELECT rowid - ? FROM raw WHERE rowid >= ? AND {no_row} ORDER BY rowid",  # noqa: S608 - our own words
             [before, before],
         ).fetchall()
         if unread:
-            bad = _mend(connection, file, {int(ordinal) for (ordinal,) in unread}, columns, keep)
+            bad = mend_lines(
+                connection, file, {int(ordinal) for (ordinal,) in unread}, columns, keep
+            )
             if bad:
                 skipped.append(Skipped(str(file), tuple(bad)))
     return skipped
-
-
-def is_empty(columns: Mapping[str, str]) -> str:
-    """SQL: whether a record of ``raw`` is a line that was no row."""
-    return " AND ".join(f"{name} IS NULL" for name in columns)
 
 
 def check_readable(file: Path) -> None:
@@ -265,7 +259,7 @@ def _append_cached(
     keep: str,
     cache: tuple[Path, Path],
 ) -> bool:
-    """As :func:`_append`, from what is kept of the file; False if that is nothing."""
+    """As :func:`append_lines`, from what is kept of the file; False if that is nothing."""
     if not file.is_file() or file.suffix == ".gz":
         return False
     directory, room = cache
@@ -273,78 +267,9 @@ def _append_cached(
         return kept is not None and append_cached(connection, kept, columns, keep or "*", room)
 
 
-def _append(
-    connection: duckdb.DuckDBPyConnection, file: Path, columns: Mapping[str, str], keep: str
-) -> None:
-    """Add the file's lines to ``raw`` in their order; blank ones leave no record."""
-    # An absolute path is never taken for a URL; what globs is quoted.
-    path = re.sub(r"([*?\[])", r"[\1]", str(file.absolute()))
-    typed = ", ".join(f"{name}: '{kind}'" for name, kind in columns.items())
-    connection.execute(
-        f"INSERT INTO raw SELECT {keep} FROM read_json([?], format='newline_delimited', "  # noqa: S608 - our own words
-        f"columns={{{typed}}}, ignore_errors=true)",
-        [path],
-    )
-
-
-def _mend(
-    connection: duckdb.DuckDBPyConnection,
-    file: Path,
-    ordinals: set[int],
-    columns: Mapping[str, str],
-    keep: str,
-) -> list[int]:
-    """Read the lines again that DuckDB could not; the numbers of those that nobody can."""
-    bad = []
-    with tempfile.TemporaryDirectory(prefix="tokenproxy-") as directory:
-        mended = Path(directory) / "mended.jsonl"
-        with mended.open("wb") as out, _open(file) as lines:
-            ordinal = -1
-            for number, line in enumerate(lines, 1):
-                if line.isspace():
-                    continue
-                ordinal += 1
-                if ordinal not in ordinals:
-                    continue
-                row = mend_line(line)
-                if row is not None:
-                    out.write(json.dumps(row).encode() + b"\n")
-                elif line.endswith(b"\n"):
-                    bad.append(number)
-        if mended.stat().st_size:
-            if keep:  # a row, even one that has a value in none of ``columns``
-                what = f"{keep.rpartition(',')[0]}, NOT ({is_empty(COLUMNS)}) AS is_row"
-                _append(connection, mended, COLUMNS, what)
-            else:
-                _append(connection, mended, columns, "*")
-    return bad
-
-
-def mend_line(line: bytes) -> dict[str, Any] | None:
-    """The row on a line that is not quite JSON; None if it is no row."""
-    for candidate in (line, _BARE_FRACTION.sub(rb"\g<1>0.\2", line)):
-        try:
-            row = json.loads(
-                candidate.decode(errors="replace"), strict=False, parse_constant=lambda _: None
-            )
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(row, dict) and any(row.get(name) is not None for name in COLUMNS):
-            return row
-    return None
-
-
-def _open(file: Path) -> BinaryIO:
-    return cast("BinaryIO", gzip.open(file)) if file.suffix == ".gz" else file.open("rb")
-
-
 def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
     row = connection.execute(query).fetchone()
     return int(row[0]) if row else 0
-
-
-def _typed(columns: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {kind}" for name, kind in columns.items())
 
 
 def first_line(error: Exception) -> str:

@@ -24,9 +24,9 @@ from tokenproxy.insight.query import (
     Skipped,
     connect,
     first_line,
-    is_empty,
     read_lines,
 )
+from tokenproxy.insight.raw_lines import is_empty
 from tokenproxy.record.row import Row
 
 if TYPE_CHECKING:
