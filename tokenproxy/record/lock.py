@@ -50,6 +50,10 @@ _PAUSE_IN_TURN_S = 0.00003
 _STUCK_S, _PART_OF_WAIT, _LONGEST_PAUSE_S = 0.02, 16, 0.005
 """From then on somebody has stopped in the middle, and pauses grow with the time waited."""
 
+_in_our_way: dict[Path, tuple[tuple[int, int], float]] = {}
+"""Lock -> which one of that name it is, and since when, on the monotonic clock, we have seen it,
+in however many tries: each may be shorter than it takes to tell that a lock is dead."""
+
 
 class LedgerError(Exception):
     """The ledger cannot be appended to. The text is one sentence for the user."""
@@ -205,8 +209,6 @@ def _create(
 ) -> int | None:
     """Take the second lock of the ledger ``fd``. Returns what :attr:`Locked.ours_from` says."""
     ours_from: int | None = None
-    watched: tuple[int, int] | None = None
-    since = time.monotonic()
     while True:
         ledger = os.fstat(fd)
         # Whoever finds us dead must know where the first of the dead began.
@@ -217,10 +219,7 @@ def _create(
             seen = lock_file.look(lock)
             if seen is None:
                 continue
-            if (seen.st_ino, seen.st_mtime_ns) != watched:
-                watched, since = (seen.st_ino, seen.st_mtime_ns), time.monotonic()
-            # The file's age by its own clock, or as long as we have been looking at it.
-            age = max(time.time() - seen.st_mtime, time.monotonic() - since)
+            age = _age_s(lock, seen)
             holder = lock_file.holder_of(lock) if stat.S_ISREG(seen.st_mode) else None
             if _dead(holder, age, serialized=serialized):
                 if holder is not None and holder.inode == ledger.st_ino:
@@ -231,7 +230,18 @@ def _create(
                 continue
             patience.wait(lock)
         else:
+            _in_our_way.pop(lock, None)
             return ours_from
+
+
+def _age_s(lock: Path, seen: os.stat_result) -> float:
+    """By the clock that its file is stamped with, or as long as we have been looking at it."""
+    which, now = (seen.st_ino, seen.st_mtime_ns), time.monotonic()
+    known, since = _in_our_way.get(lock, (None, now))
+    if known != which:
+        since = now
+        _in_our_way[lock] = (which, since)
+    return max(time.time() - seen.st_mtime, now - since)
 
 
 def _dead(holder: lock_file.Holder | None, age_s: float, *, serialized: bool) -> bool:
