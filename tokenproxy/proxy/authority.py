@@ -44,4 +44,7 @@ class RunAuthority(tlsconfig.TlsConfig):
         address = conn_context.server.address
         host = conn_context.client.sni or (address[0] if address else "localhost")
         name = tlsconfig._ip_or_dns_name(host)  # noqa: SLF001 - mitmproxy's own IP-or-name rule
-        return self.certstore.get_cert(host, [name], None, None)
+        # OpenSSL holds a common name that could be a host's to the names that are permitted; an
+        # address is among the addresses only.
+        common = host if isinstance(name, x509.DNSName) else None
+        return self.certstore.get_cert(common, [name], None, None)

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from tokenproxy.no_proxy import hides
+from tokenproxy.proxy.hosts import on_the_wire
 from tokenproxy.wire import routes
 
 type Via = tuple[Literal["http", "https"], tuple[str, int]]
@@ -86,7 +87,7 @@ class Director:
     def forward(self, scheme: str, host: str, port: int, method: str, path: str) -> Target:
         """The way of a request whose own host is known (it came through CONNECT)."""
         # A name may end in a dot (the DNS root); it is the same host.
-        name = host.lower().rstrip(".")
+        name = on_the_wire(host.lower().rstrip("."))
         base = self._routes.get(name)
         owner = routes.provider_of_host(f"{name}:{port}")
         if owner is not None:
