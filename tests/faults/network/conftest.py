@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.e2e.bench import Bench
 from tests.faults.network.scene import Account, Upstream, accounted
 
 
@@ -18,3 +20,8 @@ def account(
         accounted(tmp_path_factory.mktemp("account"), upstream, lane=request.param) as standing,
     ):
         yield standing
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)

@@ -45,6 +45,10 @@ class Script:
     """``close``, ``reset``, ``stall`` (say nothing more, until the client leaves)."""
     reads: int = -1
     """Bytes of the request that are waited for; -1: its head and its body."""
+    until: bytes = b""
+    """What the request ends with, where it is none of HTTP's."""
+    agrees: bytes = b""
+    """Sent as soon as the request's head is there: to an upgrade."""
 
 
 @dataclass
@@ -59,6 +63,8 @@ class Upstream:
     scripts: Sequence[Script] = ()
     trust: ssl.SSLContext | None = None
     requests: list[bytes] = field(default_factory=list)
+    heard: bytes = b""
+    """What came after the last request."""
     left: threading.Event = field(default_factory=threading.Event)
     """The client's end of a connection was seen."""
     asked: threading.Event = field(default_factory=threading.Event)
@@ -98,7 +104,7 @@ class Upstream:
         with contextlib.suppress(OSError):
             if self.trust is not None:
                 connection = self.trust.wrap_socket(connection, server_side=True)
-            self.requests.append(_request(connection, script.reads))
+            self.requests.append(_request(connection, script))
             self.asked.set()
             for piece in script.pieces:
                 connection.sendall(piece)
@@ -109,19 +115,28 @@ class Upstream:
                 return
             if script.end == "close":
                 connection.shutdown(socket.SHUT_WR)
-            while connection.recv(65536):
-                pass
+            self.heard = b""
+            while piece := connection.recv(65536):
+                self.heard += piece
         self.left.set()
         connection.close()
 
 
-def _request(connection: socket.socket, reads: int) -> bytes:
-    got = b""
-    while len(got) < reads if reads >= 0 else not _is_whole(got):
+def _request(connection: socket.socket, script: Script) -> bytes:
+    def is_there(got: bytes) -> bool:
+        if script.until:
+            return got.endswith(script.until)
+        return len(got) >= script.reads if script.reads >= 0 else _is_whole(got)
+
+    got, agrees = b"", script.agrees
+    while not is_there(got):
         piece = connection.recv(65536)
         if not piece:
             break
         got += piece
+        if agrees and b"\r\n\r\n" in got:
+            connection.sendall(agrees)
+            agrees = b""
     return got
 
 
@@ -203,7 +218,7 @@ class Account:
 
 @contextmanager
 def accounted(
-    directory: Path, upstream: Upstream, *, lane: bool = True, **more: Any
+    directory: Path, upstream: Upstream, *, lane: bool = True, host: str = HOST, **more: Any
 ) -> Iterator[Account]:
     """A proxy in front of a provider, with a ledger of its own. Its log has no fault of ours."""
     ledger = directory / "provider_usage.jsonl"
@@ -212,7 +227,7 @@ def accounted(
     recorder.start()
     with no_fault_in_log():
         try:
-            with Proxy(routes={HOST: upstream.url}, recorder=recorder, lane=lane, **more) as proxy:
+            with Proxy(routes={host: upstream.url}, recorder=recorder, lane=lane, **more) as proxy:
                 account = Account(proxy, ledger, upstream)
                 yield account
         finally:
