@@ -160,13 +160,15 @@ class Seen:
     """``end`` (an orderly one), ``reset``, ``silence`` (nothing more in time)."""
 
 
-def read(connection: socket.socket, *, silence_s: float = DEADLINE_S) -> Seen:
-    """All that comes, and how it ends."""
+def read(connection: socket.socket, *, silence_s: float = DEADLINE_S, until: bytes = b"") -> Seen:
+    """All that comes, and how it ends; with ``until`` no more than to there."""
     got = b""
     connection.settimeout(silence_s)
     try:
         while piece := connection.recv(65536):
             got += piece
+            if until and got.endswith(until):
+                return Seen(got, "silence")
     except TimeoutError:
         return Seen(got, "silence")
     except OSError:
@@ -194,6 +196,10 @@ class Account:
     @property
     def port(self) -> int:
         return self.proxy.port
+
+    def forget(self) -> None:
+        """What an earlier test left is not this one's."""
+        self.seen = len(self.rows)
 
     @property
     def rows(self) -> list[Row]:

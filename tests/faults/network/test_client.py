@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from tests.faults.network.scene import DEADLINE_S, Account, Script, connected, read, reset
+from tests.faults.network.scene import DEADLINE_S, PAUSE_S, Account, Script, connected, read, reset
 from tests.faults.network.test_upstream import (
     ALL,
     ASK,
@@ -41,7 +43,7 @@ def test_a_client_that_leaves(account: Account, name: str, how: str) -> None:
     client = connected(account.port)
     client.sendall(REQUEST)
     assert upstream.asked.wait(DEADLINE_S)
-    read(client, silence_s=0.15)
+    read(client, silence_s=1, until=sent[-20:])
     reset(client) if how == "reset" else client.close()
     assert upstream.left.wait(DEADLINE_S), "the provider goes on for nobody"
     [row] = account.wait()
@@ -92,7 +94,8 @@ def test_a_provider_that_closes_between_two_requests(account: Account, end: str)
     with connected(account.port) as client:
         for _ in range(3):
             client.sendall(REQUEST)
-            assert read(client, silence_s=0.3).got.endswith(b"0\r\n\r\n")
+            assert read(client, until=b"0\r\n\r\n").got.endswith(b"0\r\n\r\n")
+            time.sleep(PAUSE_S * 2)  # the provider closes meanwhile
     assert [row["outcome"] for row in account.wait(3)] == ["complete"] * 3
 
 
@@ -104,7 +107,7 @@ def test_after_a_fault_the_next_connection_is_as_good_as_ever(account: Account, 
     for _ in range(4):
         with connected(account.port) as client:
             client.sendall(REQUEST)
-            found.append(read(client, silence_s=0.3).got.endswith(b"0\r\n\r\n"))
+            found.append(read(client, until=b"0\r\n\r\n").got.endswith(b"0\r\n\r\n"))
     assert found[1]
     assert found[3]
     outcomes = [row["outcome"] for row in account.wait(4)]
@@ -152,7 +155,7 @@ def test_a_client_that_expects_100(account: Account, answer: bytes, outcome: str
             got += client.recv(65536)
         if got.startswith(b"HTTP/1.1 100 "):
             client.sendall(QUESTION)
-        got += read(client, silence_s=0.3).got
+        got += read(client, silence_s=1, until=b"0\r\n\r\n").got
     final = answer.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
     assert final.partition(b"\r\n")[0] in got
     [row] = account.wait()

@@ -80,7 +80,7 @@ def test_a_client_that_closes(account: Account, code: str, answered: bool) -> No
         upstream.play(Script([ANSWER if answered else BEGINS], "stall", until=ASKS, agrees=AGREES))
         client = connected(port)
         client.sendall(asking() + ASKS)
-        read(client, silence_s=0.2)
+        read(client, silence_s=1, until=(ANSWER if answered else BEGINS)[-20:])
         if code in CODES:
             client.sendall(frame(FINAL | CLOSE, CODES[code], MASK))
         reset(client) if "reset" in code else client.close()
