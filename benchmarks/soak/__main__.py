@@ -16,6 +16,7 @@ import msgspec
 import psutil
 import uvloop
 
+from benchmarks import machine
 from benchmarks.peers.tokenproxy import program
 from benchmarks.processes import Server, free_port
 from benchmarks.soak.clients import Client
@@ -102,11 +103,13 @@ async def _watched(calls: list[Call], port: int, gateway: psutil.Process) -> lis
 
 
 def look(gateway: psutil.Process, done: float) -> Look:
+    """The gateway and its worker."""
+    family = machine.family([gateway.pid])
     return Look(
         done=round(done, 3),
-        rss_mb=round(gateway.memory_info().rss / 1e6, 1),
-        descriptors=gateway.num_fds(),
-        threads=gateway.num_threads(),
+        rss_mb=round(sum(one.memory_info().rss for one in family) / 1e6, 1),
+        descriptors=sum(one.num_fds() for one in family),
+        threads=sum(one.num_threads() for one in family),
     )
 
 

@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
+
+from benchmarks.soak.report import Soak, faults_of, table
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -19,3 +23,9 @@ def test_the_documents_figures_are_the_kept_runs() -> None:
     ).stdout
     assert "### Bars" in printed
     assert printed.strip() in (ROOT / "docs" / "performance.md").read_text()
+
+
+def test_the_documents_soak_is_the_kept_one() -> None:
+    kept = msgspec.json.decode((ROOT / "benchmarks/results/soak.json").read_bytes(), type=Soak)
+    assert faults_of(kept) == []
+    assert table(kept) in (ROOT / "docs" / "reliability.md").read_text()
