@@ -74,6 +74,15 @@ def test_t24_an_unknown_condition_has_no_cost(prices: Prices, odd: dict[str, obj
     assert row.cost_usd is None
 
 
+def test_t24_one_part_without_a_price_leaves_the_whole_without_one(prices: Prices) -> None:
+    """What the others cost stands at them."""
+    unknown = part(role="advisor", model="claude-next")
+    row = make_row(call(ended=end(read=reading(part(), unknown))), RUN, prices)
+    assert row.cost_usd is None
+    assert row.parts is not None
+    assert [one.cost_usd is None for one in row.parts] == [False, True]
+
+
 def test_t24_a_gateways_unknown_model_has_no_cost(prices: Prices) -> None:
     begun = msgspec.structs.replace(start(provider="llm.corp.example"), family="openai")
     row: Row = make_row(call(begun, end(read=reading(model="our-own"))), RUN, prices)

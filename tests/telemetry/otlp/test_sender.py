@@ -164,7 +164,7 @@ def test_a_collector_that_comes_back_is_found() -> None:
     [
         b"SSH-2.0-OpenSSH_9.2\r\n",
         b"HTTP/1.1 abc\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 500 + b"connection: close\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 20_000 + b"connection: close\r\n\r\n",
         b"\0" * 100_000,
     ],
     ids=["ssh", "status", "headers", "zeros"],
