@@ -109,7 +109,9 @@ class Kafka(Service):
         said = self._ask("consumer.group.ConsumerGroupCommand", "--describe", "--group", group)
         header, *lines = (line.split() for line in said.splitlines() if line.strip())
         assert "LAG" in header, said
-        return sum(int(line[header.index("LAG")]) for line in lines)
+        lag, last = header.index("LAG"), header.index("LOG-END-OFFSET")
+        # "-" where of a partition nothing was committed yet: all of it is behind.
+        return sum(int(line[last] if line[lag] == "-" else line[lag]) for line in lines)
 
     def _ask(self, command: str, *arguments: str, stdin: bytes = b"") -> str:
         return self._tool(
