@@ -87,12 +87,12 @@ class Launch:
         return list((self.state / "runs").glob("*"))
 
 
-def until(condition: Callable[[], object], what: str = "it") -> None:
+def until(condition: Callable[[], object], what: str = "it", pause_s: float = 0.005) -> None:
     """Wait for it."""
     limit = time.monotonic() + WAIT_S
     while not condition():
         assert time.monotonic() < limit, f"waited in vain for {what}"
-        time.sleep(0.005)
+        time.sleep(pause_s)
 
 
 def alive(pid: int) -> bool:

@@ -125,11 +125,12 @@ def test_a_stopped_command_stops_us_and_continuing_us_continues_it(launch: Make)
 def test_a_command_that_is_continued_alone_continues_us(launch: Make) -> None:
     """Whoever stops and continues the command alone (cpulimit does) knows nothing of us."""
     with counting(launch(), "SIGCONT") as run:
-        for _ in range(2):
+        for _ in range(10):
             os.kill(run.child, signal.SIGSTOP)
             until(lambda: stopped(run.process.pid), "us to stop too")
             os.kill(run.child, signal.SIGCONT)
-            until(lambda: not stopped(run.process.pid), "us to go on")
+            # Without a pause: the next stop comes before we have seen why we go on.
+            until(lambda: not stopped(run.process.pid), "us to go on", pause_s=0)
 
 
 def test_a_command_that_is_killed_while_it_is_stopped(launch: Make) -> None:

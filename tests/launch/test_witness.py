@@ -72,3 +72,27 @@ def test_without_it_what_a_terminal_sends_counts_as_the_groups() -> None:
 def test_it_keeps_no_file_of_ours_open() -> None:
     code = "print(len(os.listdir(f'/proc/{witness.pid}/fd')))"
     assert run("time.sleep(0.1);" + code) == "1"
+
+
+def test_it_continues_us_when_what_we_stopped_for_goes_on_and_says_that_it_has() -> None:
+    code = """
+child = os.posix_spawn("/bin/sleep", ["sleep", "60"], {})
+os.kill(child, signal.SIGSTOP)
+os.waitpid(child, os.WUNTRACED)
+witness.watch(child)
+os.kill(child, signal.SIGCONT)
+os.kill(os.getpid(), signal.SIGSTOP)
+# Stopped again, as cpulimit does, before we have looked.
+os.kill(child, signal.SIGSTOP)
+said = [witness.relieve()]
+witness.watch(child)
+said.append(witness.relieve())
+os.kill(child, signal.SIGKILL)
+print(*said)
+"""
+    assert run(code) == "True False"
+
+
+def test_without_it_nobody_else_has_continued_us() -> None:
+    code = "os.kill(witness.pid, signal.SIGKILL); witness.watch(1); print(witness.relieve())"
+    assert run(code) == "False"

@@ -108,12 +108,13 @@ class Conductor:
     def _stop_too(self, number: int, came: set[int]) -> set[int]:
         """Stop as the command has. Returns what is to be dealt with once we are continued."""
         pid = self.child.pid if self.child is not None else 0
-        with self._witness.watching(pid):
-            self._inbox.stop_ourselves(number)
+        self._witness.watch(pid)
+        self._inbox.stop_ourselves(number)
+        for_us = self._witness.relieve()
         came = (came | self._inbox.take()) - STOPPING
         self._witness.forget(STOPPING)
-        if signal.SIGCONT in came and state(pid) not in (*STOPPED, None):
-            # It goes on already. Continued once more, it might miss its next stop.
+        if signal.SIGCONT in came and (for_us or state(pid) not in (*STOPPED, None)):
+            # It goes on already. Continued once more, it would miss its next stop.
             self._witness.saw({signal.SIGCONT})
             came.discard(signal.SIGCONT)
         return came

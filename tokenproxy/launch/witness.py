@@ -23,7 +23,6 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
 from tokenproxy.launch.signals import CAUGHT, STOPPING
@@ -96,19 +95,28 @@ class Witness:
         self.forget(numbers)
         return seen
 
-    @contextlib.contextmanager
-    def watching(self, pid: int) -> Iterator[None]:
-        """While we are stopped because process ``pid`` is: continue us if it goes on, or ends."""
-        self._tell(pid)
+    def watch(self, pid: int) -> None:
+        """We are about to stop because process ``pid`` has: continue us if it goes on, or ends."""
+        with contextlib.suppress(OSError):
+            self._tell(pid)
+
+    def relieve(self) -> bool:
+        """Watch no more. Whether it was the witness that has continued us.
+
+        Its signal looks like anybody's, and is not for the command: the command goes on
+        already, or did, and has been stopped again since.
+        """
         try:
-            yield
-        finally:
             self._tell(0)
+            return self._hear(1) == b"c"
+        except OSError:
+            self.stop()
+            return False
 
     def _tell(self, watched: int) -> None:
-        if self._sock is not None:
-            with contextlib.suppress(OSError):
-                self._sock.sendall(b"w" + watched.to_bytes(_PID_SIZE))
+        if self._sock is None:
+            raise BrokenPipeError
+        self._sock.sendall(b"w" + watched.to_bytes(_PID_SIZE))
 
     def forget(self, numbers: AbstractSet[int]) -> None:
         """These will not be claimed any more."""
@@ -130,15 +138,20 @@ class Witness:
         if self._sock is None:
             raise BrokenPipeError
         self._sock.sendall(b"?")
-        answer = self._sock.recv(_SIZE)
-        if len(answer) != _SIZE:
-            raise BrokenPipeError
-        bits, now = int.from_bytes(answer), time.monotonic()
+        bits, now = int.from_bytes(self._hear(_SIZE)), time.monotonic()
         kept = {
             number: when for number, when in self._unclaimed.items() if now - when < UNCLAIMED_S
         }
         new = {number: now for number in range(1, 8 * _SIZE) if bits >> number & 1}
         self._unclaimed = kept | new
+
+    def _hear(self, size: int) -> bytes:
+        if self._sock is None:
+            raise BrokenPipeError
+        answer = self._sock.recv(size)
+        if len(answer) != size:
+            raise BrokenPipeError
+        return answer
 
 
 def _stand_by(sock: socket.socket, launcher: int) -> None:
@@ -159,17 +172,21 @@ def _stand_by(sock: socket.socket, launcher: int) -> None:
 
 def _serve(sock: socket.socket, launcher: int) -> None:
     watched = 0
+    continued = False
     while True:
         if watched and not select.select([sock], [], [], WATCH_S)[0]:
             if state(launcher) in STOPPED and state(watched) not in STOPPED:
                 os.kill(launcher, signal.SIGCONT)
-                watched = 0
+                watched, continued = 0, True
             continue
         word = sock.recv(1)
         if word == b"?":
             sock.sendall(_taken().to_bytes(_SIZE))
         elif word:
             watched = int.from_bytes(sock.recv(_PID_SIZE, socket.MSG_WAITALL))
+            if not watched:
+                sock.sendall(b"c" if continued else b"-")
+            continued = False
         else:
             return
 
