@@ -9,6 +9,8 @@ STOPPED = ("T", "t")
 """States: by a signal, or by a debugger."""
 ENDED = ("Z", "X")
 """Not waited for yet, or just gone."""
+_BEGAN = 19
+"""Place of ``starttime`` behind the name, from 0: see proc_pid_stat(5)."""
 
 
 def running(pid: int) -> bool:
@@ -36,3 +38,15 @@ def state(pid: int) -> str | None:
     except OSError:
         return None
     return status.rpartition(b") ")[2][:1].decode()
+
+
+def began(pid: int) -> int | None:
+    """When a process began, in the kernel's ticks since its start; None as with :func:`state`.
+
+    Ids are given out again. Of two processes that had the same, this tells which is which.
+    """
+    try:
+        status = Path(f"/proc/{pid}/stat").read_bytes()
+        return int(status.rpartition(b") ")[2].split()[_BEGAN])
+    except (OSError, IndexError, ValueError):
+        return None

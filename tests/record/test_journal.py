@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -319,27 +320,62 @@ def test_without_locks_the_owner_is_known_by_its_process(path: Path) -> None:
     assert names(path.parent) == []
 
 
+UP_S = 3600.0
+BEFORE_OUR_START, LATELY, LONG_AGO = UP_S + 10, 60.0, lock_file.FOREIGN_GONE_S + 60
+
+
 @pytest.mark.usefixtures("without_flock")
 @pytest.mark.parametrize(
-    ("owner", "dead"),
+    ("owner", "wrote", "dead"),
     [
-        ({"boot": "another"}, True),
-        ({"boot": "another", "host": "another"}, False),
-        ({"space": "another"}, True),
-        ({"space": "another", "host": "another"}, False),
+        ({"boot": "another"}, BEFORE_OUR_START, True),
+        ({"boot": "another"}, LATELY, False),
+        ({"boot": "another", "host": "another"}, BEFORE_OUR_START, False),
+        ({"space": "another"}, BEFORE_OUR_START, False),
+        ({"space": "another"}, LATELY, False),
+        ({"space": "another"}, LONG_AGO, True),
+        ({"boot": "another", "host": "another"}, LONG_AGO, True),
     ],
 )
-def test_without_locks_an_owner_of_before_the_start_of_machine_or_container_is_dead(
-    path: Path, owner: dict[str, str], dead: bool
+def test_without_locks_of_an_owner_that_cannot_be_seen_what_it_writes_tells(
+    path: Path,
+    owner: dict[str, str],
+    wrote: float,
+    dead: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Two containers may have one host's name, and number their processes alike."""
+    monkeypatch.setattr(lock_file, "_up_s", lambda: UP_S)
     journal = Journal(path, HEADER)
     os.close(journal._fd)
     other = msgspec.structs.replace(lock_file.ourselves(), **owner)
     path.with_name(f"{path.name}.owner").write_bytes(msgspec.json.encode(other))
+    os.utime(path, (time.time() - wrote,) * 2)
     fd = own_dead(path)
     assert (fd is not None) is dead
     if fd is not None:
         disown(fd, path)
+
+
+@pytest.mark.usefixtures("without_flock")
+def test_without_locks_an_owner_that_has_nothing_to_write_shows_that_it_lives(path: Path) -> None:
+    journal = Journal(path, HEADER)
+    os.utime(path, (1, 1))
+    assert journal.beat() == journal_module.BEAT_S
+    assert time.time() - path.stat().st_mtime < journal_module.BEAT_S
+    assert journal_module.BEAT_S * 2 < lock_file.FOREIGN_GONE_S
+    journal.rewrite([HEADER])
+    os.utime(path, (1, 1))
+    assert journal.beat() == journal_module.BEAT_S
+    assert path.stat().st_mtime > 1
+    journal.close(settled=True)
+    assert journal.beat() is None
+
+
+def test_with_locks_it_has_nothing_to_show(path: Path) -> None:
+    journal = Journal(path, HEADER)
+    assert journal.beat() is None
+    journal.close(settled=True)
 
 
 @pytest.mark.usefixtures("without_flock")

@@ -230,6 +230,24 @@ def test_the_ancestors_dead_lock_is_broken_by_its_age(ledger: Path) -> None:
     assert names(ledger.parent) == [ledger.name]
 
 
+def test_a_time_stamp_alone_breaks_nothing(ledger: Path) -> None:
+    """It may be a server's whose clock is behind, or ours was set while somebody held the lock."""
+    lock_of(ledger).mkdir()
+    age(lock_of(ledger), 1e6)
+    with pytest.raises(LedgerBusyError), open_locked(ledger, lock_module._WATCHED_S / 2):
+        pass
+    assert lock_of(ledger).is_dir()
+
+
+def test_a_ledger_whose_name_never_shows_the_file_that_was_opened_is_given_up(
+    ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some file systems in user space give a file another inode each time."""
+    monkeypatch.setattr(lock_module, "_is_there", lambda *_: False)
+    with pytest.raises(LedgerBusyError), open_locked(ledger, 0.05):
+        pass
+
+
 def test_a_lock_from_the_future_is_broken_after_watching_it(
     ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import time
@@ -93,17 +94,56 @@ def test_breaking_takes_only_what_was_found_dead(lock: Path) -> None:
 
 
 def test_what_was_moved_aside_goes_with_its_breaker(lock: Path, gone: int) -> None:
-    dead = lock.with_name(f"{lock.name}{lock_file._ASIDE}{gone}-1")
-    alive = lock.with_name(f"{lock.name}{lock_file._ASIDE}{os.getpid()}-1")
+    here = lock_file._space_number()
+    dead, alive, elsewhere = (
+        lock.with_name(f"{lock.name}{lock_file._ASIDE}{who}-1")
+        for who in (f"{gone}@{here}", f"{os.getpid()}@{here}", f"{gone}@1{here}")
+    )
     dead.touch()
     alive.mkdir()
+    elsewhere.touch()  # of another container, where that id means another process
     tidy(lock.with_suffix(""))
-    assert names(lock.parent) == [alive.name]
+    assert names(lock.parent) == sorted([alive.name, elsewhere.name])
 
 
 def test_taken_for_long_it_is_its_process_that_tells(lock: Path, gone: int) -> None:
-    assert take_by_name(lock)
-    assert not take_by_name(lock)
+    assert take_by_name(lock, time.time)
+    assert not take_by_name(lock, lambda: 0.0)
     lock.write_bytes(msgspec.json.encode(msgspec.structs.replace(ourselves(), pid=gone)))
-    assert take_by_name(lock)
+    assert take_by_name(lock, time.time)
     assert holder_of(lock) == ourselves()
+
+
+@pytest.mark.skipif(not ourselves().began, reason="this system does not tell when one began")
+def test_another_process_of_the_same_id_is_another(lock: Path) -> None:
+    """Ids are given out again: the dead one's must not keep what it held for ever."""
+    us = ourselves()
+    assert us.runs
+    before = msgspec.structs.replace(us, began=us.began - 1)
+    assert before.seen
+    assert before.dead(0, serialized=False)
+    lock.write_bytes(msgspec.json.encode(before))
+    assert take_by_name(lock, time.time)
+    assert msgspec.structs.replace(us, began=0).runs, "of an earlier version only the id is known"
+
+
+def test_a_disk_that_takes_no_name_takes_no_lock(
+    lock: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        with pytest.raises(OSError, match="No space"):
+            take_by_name(lock, time.time)
+    assert names(lock.parent) == []
+
+
+def test_a_lock_is_ours_if_this_process_made_it(lock: Path) -> None:
+    make(lock, ourselves(7, 11), None)
+    assert lock_file.is_ours(lock)
+    lock.write_bytes(msgspec.json.encode(msgspec.structs.replace(ourselves(), space="another")))
+    assert not lock_file.is_ours(lock)
+    lock.unlink()
+    assert not lock_file.is_ours(lock)

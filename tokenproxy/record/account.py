@@ -262,6 +262,10 @@ class Account:
                 self._forget()
                 return max(self._next_try - time.monotonic(), 0.0)
 
+    def idle(self) -> float | None:
+        """Nothing waits. Returns when to come again all the same, in seconds; None: never."""
+        return self._journal.beat()
+
     def settle_until(self, deadline: float) -> None:
         """Append everything that can be, until a time on the monotonic clock."""
         if self._unpriced:

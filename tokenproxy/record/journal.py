@@ -11,7 +11,8 @@ Rules:
 * The owner holds ``flock`` on the file for life. Who gets that lock knows that
   the owner is dead, and may settle the account: see
   :mod:`tokenproxy.record.recovery`. Where the file system has no locks, a file
-  beside it names the owner's process.
+  beside it names the owner's process; one that cannot be looked at, in another container,
+  is known to live by what it writes.
 * ``open`` is preceded by a mark of the ledger's end at that time (in ``run`` or
   ``closed``): a call's row, if there is one, lies behind it.
 """
@@ -44,6 +45,10 @@ GLOB = "journal-*.jsonl"
 UNFINISHED = "journal-*.jsonl*.new"
 """What is left where a rewriting owner was killed: the journal itself is still there."""
 OWNERS = "journal-*.owner"
+
+BEAT_S = 3600.0
+"""How often an owner that only a file names writes something, if only a time stamp: others may
+take it for dead that has written nothing for a day (:meth:`.lock_file.Holder.gone`)."""
 
 NOWHERE = Mark()
 
@@ -125,6 +130,7 @@ class Journal:
         self._waiting: list[Record] = []
         self._torn = False
         self.path, self._fd = _create_owned(path)
+        self._by_name = _owners_name(self.path).exists()
         self._size = 0
         self._compact_at = self.COMPACT_BYTES
         self.add(header)
@@ -199,6 +205,13 @@ class Journal:
         os.close(self._fd)
         self._fd, self._size, self._torn = fd, len(data), False
         self._compact_at = self._size + self.COMPACT_BYTES
+
+    def beat(self) -> float | None:
+        """Show that its owner lives, where only that does. Returns when to come again, seconds."""
+        if not self._by_name or self._fd == _NO_FILE:
+            return None
+        os.utime(self._fd)
+        return BEAT_S
 
     def close(self, *, settled: bool) -> None:
         """Give the journal up: delete it if every call is closed, else leave it for recovery.
@@ -342,7 +355,7 @@ def _own(fd: int, path: Path) -> bool:
 
 def _own_by_name(fd: int, path: Path) -> bool:
     name = _owners_name(path)
-    if not take_by_name(name):
+    if not take_by_name(name, lambda: os.fstat(fd).st_mtime):
         return False
     with suppress(FileNotFoundError):
         if os.path.samestat(os.fstat(fd), path.stat()):

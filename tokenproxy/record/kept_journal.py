@@ -98,6 +98,13 @@ class KeptJournal:
         except OSError as error:
             logger.warning("the journal cannot be rewritten: %s", error)
 
+    def beat(self) -> float | None:
+        """Show that its owner lives. Returns when to come again, seconds; None: never."""
+        try:
+            return self._journal.beat() if self._journal is not None else None
+        except OSError:
+            return wal.BEAT_S
+
     def close(self, *, settled: bool) -> None:
         """Give it up: nothing is left of it if every call is ``settled``."""
         if self._journal is not None:

@@ -50,6 +50,10 @@ _PAUSE_IN_TURN_S = 0.00003
 _STUCK_S, _PART_OF_WAIT, _LONGEST_PAUSE_S = 0.02, 16, 0.005
 """From then on somebody has stopped in the middle, and pauses grow with the time waited."""
 
+_WATCHED_S = 0.25
+"""A lock's time stamp may be another clock's, or ours may have been set: so it is not believed
+before the lock has stood in our way for so long. A living holder has done by then."""
+
 _in_our_way: dict[Path, tuple[tuple[int, int], float]] = {}
 """Lock -> which one of that name it is, and since when, on the monotonic clock, we have seen it,
 in however many tries: each may be shorter than it takes to tell that a lock is dead."""
@@ -147,9 +151,12 @@ def open_locked(
                 # A failure to free the lock is the next writer's to mend; what was
                 # written is written, and must not be reported as if it were not.
                 with suppress(OSError):
-                    lock.unlink()
+                    # Without flock we may have been stopped for so long that it is another's.
+                    if serialized or lock_file.is_ours(lock):
+                        lock.unlink()
         finally:
             os.close(fd)
+        patience.wait(path)
 
 
 def _open_alone(path: Path, patience: _Patience) -> tuple[int, bool]:
@@ -166,6 +173,7 @@ def _open_alone(path: Path, patience: _Patience) -> tuple[int, bool]:
             raise
         # Moved away (rotated) while we waited: the name has a new file now.
         os.close(fd)
+        patience.wait(path)
 
 
 def _require_file(fd: int, path: Path) -> None:
@@ -235,13 +243,14 @@ def _create(
 
 
 def _age_s(lock: Path, seen: os.stat_result) -> float:
-    """By the clock that its file is stamped with, or as long as we have been looking at it."""
+    """How old a lock is, seconds: by its time stamp, or as long as we have been looking at it."""
     which, now = (seen.st_ino, seen.st_mtime_ns), time.monotonic()
     known, since = _in_our_way.get(lock, (None, now))
     if known != which:
         since = now
         _in_our_way[lock] = (which, since)
-    return max(time.time() - seen.st_mtime, now - since)
+    watched = now - since
+    return watched if watched < _WATCHED_S else max(watched, time.time() - seen.st_mtime)
 
 
 def _dead(holder: lock_file.Holder | None, age_s: float, *, serialized: bool) -> bool:

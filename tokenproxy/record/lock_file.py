@@ -7,17 +7,19 @@ killed, so the file says who made it: see :class:`Holder`.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import socket
 import stat
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 import msgspec
 
-from tokenproxy.processes import running
+from tokenproxy.processes import began, running
 from tokenproxy.record.badge import Badge
 
 ANCESTOR_STALE_S = 0.9
@@ -28,6 +30,9 @@ The ancestor itself waits half a second for it and then appends without."""
 FOREIGN_STALE_S = 60.0
 """The same for a lock file of a process that cannot be looked at: on another machine, where
 ``flock`` may not reach, or in another container, where there is none."""
+
+FOREIGN_GONE_S = 24 * 3600.0
+"""For what is held for long: how long a process that cannot be looked at may write nothing."""
 
 NO_FLOCK = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 """What a file system says that has no locks, NFS without its lock daemon among them."""
@@ -47,11 +52,21 @@ class Holder(msgspec.Struct, frozen=True):
     """The ledger's size, bytes, when it was taken: all that was written under it lies behind."""
     space: str = ""
     """In which ``pid`` means this process: containers of one machine number their own."""
+    began: int = 0
+    """When the process began: its id may be another's by now. 0: nobody knows."""
 
     @property
     def seen(self) -> bool:
         """Whether we could see it run."""
         return (self.boot, self.space) == (_boot(), _space())
+
+    @property
+    def runs(self) -> bool:
+        """Of one that we could see: whether it runs still."""
+        if not running(self.pid):
+            return False
+        now = began(self.pid) if self.began else None
+        return now is None or now == self.began
 
     def dead(self, age_s: float, *, serialized: bool) -> bool:
         """Whether it holds the lock no more.
@@ -62,13 +77,31 @@ class Holder(msgspec.Struct, frozen=True):
         """
         if serialized and self.boot == _boot():
             return True
-        return not running(self.pid) if self.seen else age_s > FOREIGN_STALE_S
+        return not self.runs if self.seen else age_s > FOREIGN_STALE_S
+
+    def gone(self, written: float) -> bool:
+        """Whether it is dead that held something for long and wrote to it, last at ``written``.
+
+        One that cannot be looked at is taken for alive, since nobody here can know: unless it has
+        written nothing for a day, or nothing since before this machine's start.
+
+        Args:
+            written: By that file's time stamp, Unix time, seconds.
+        """
+        if self.seen:
+            return not self.runs
+        now = time.time()
+        if self.boot != _boot() and self.host == socket.gethostname() and written < now - _up_s():
+            return True
+        return now - written > FOREIGN_GONE_S
 
 
 def ourselves(inode: int = 0, end: int = 0) -> Holder:
     """This process, as a holder of the lock of that ledger."""
-    host = socket.gethostname()
-    return Holder(pid=os.getpid(), host=host, boot=_boot(), inode=inode, end=end, space=_space())
+    pid = os.getpid()
+    return Holder(
+        pid, socket.gethostname(), _boot(), inode, end, space=_space(), began=_ours_began(pid)
+    )
 
 
 def holder_of(lock: Path) -> Holder | None:
@@ -77,6 +110,14 @@ def holder_of(lock: Path) -> Holder | None:
         return msgspec.json.decode(lock.read_bytes(), type=Holder)
     except (OSError, msgspec.DecodeError):
         return None
+
+
+def is_ours(lock: Path) -> bool:
+    """Whether this process made it."""
+    holder = holder_of(lock)
+    if holder is None:
+        return False
+    return msgspec.structs.replace(holder, inode=0, end=0) == ourselves()
 
 
 def make(lock: Path, holder: Holder, badge: Badge | None) -> None:
@@ -117,11 +158,12 @@ def take_over(lock: Path) -> bool:
     return True
 
 
-def take_by_name(name: Path) -> bool:
+def take_by_name(name: Path, written: Callable[[], float]) -> bool:
     """Take a lock file for long, where there is no flock. False if a living process has it.
 
-    One of another machine or container is taken for alive, since nobody here can know; but not
-    one from before the start of this one.
+    Args:
+        name: The lock.
+        written: When its holder wrote last to what it guards: see :meth:`Holder.gone`.
 
     Raises:
         OSError: It cannot be made.
@@ -135,16 +177,17 @@ def take_by_name(name: Path) -> bool:
                 continue
             if holder is None:  # killed before it could say who it was, or about to say so
                 dead = time.time() - seen.st_mtime > ANCESTOR_STALE_S
-            elif holder.seen:
-                dead = not running(holder.pid)
             else:
-                dead = holder.host == socket.gethostname()
+                dead = holder.gone(written())
             if not dead:
                 return False
             remove_dead(name, seen)
         else:
             try:
                 os.write(fd, msgspec.json.encode(ourselves()))
+            except OSError:
+                name.unlink(missing_ok=True)
+                raise
             finally:
                 os.close(fd)
             return True
@@ -165,7 +208,8 @@ def remove_dead(lock: Path, seen: os.stat_result) -> None:
     it is first moved aside, which is atomic, and looked at again; if it is not
     the one that was found dead, it goes back.
     """
-    aside = lock.with_name(f"{lock.name}{_ASIDE}{os.getpid()}-{time.monotonic_ns()}")
+    us = f"{os.getpid()}@{_space_number()}"
+    aside = lock.with_name(f"{lock.name}{_ASIDE}{us}-{time.monotonic_ns()}")
     with suppress(FileNotFoundError):
         lock.rename(aside)
         moved = aside.lstat()
@@ -182,8 +226,8 @@ def remove_dead(lock: Path, seen: os.stat_result) -> None:
 def tidy(path: Path) -> None:
     """Remove what a writer left that was killed while it broke the lock of the ledger ``path``."""
     for aside in path.parent.glob(f"{path.name}.lock{_ASIDE}*"):
-        pid = aside.name.rpartition(_ASIDE)[2].partition("-")[0]
-        if pid.isdigit() and not running(int(pid)):
+        pid, _, space = aside.name.rpartition(_ASIDE)[2].partition("-")[0].partition("@")
+        if pid.isdigit() and space == _space_number() and not running(int(pid)):
             with suppress(OSError):
                 aside.rmdir() if aside.is_dir() else aside.unlink()
 
@@ -198,7 +242,23 @@ def _boot() -> str:
 
 @cache
 def _space() -> str:
+    """The namespaces that ids of processes and their times are told in."""
     try:
-        return str(Path("/proc/self/ns/pid").readlink())
+        return " ".join(str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in ("pid", "time"))
     except OSError:
         return ""
+
+
+def _space_number() -> str:
+    return "".join(filter(str.isdigit, _space().partition(" ")[0]))
+
+
+@cache
+def _ours_began(pid: int) -> int:
+    """Of this process; its ``pid``, because a fork is another."""
+    return began(pid) or 0
+
+
+def _up_s() -> float:
+    """How long this machine has been up, seconds; where that is not told, for ever."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else math.inf

@@ -231,6 +231,8 @@ class Recorder:
             with self._guarded("settling"):
                 self._account.flush()
                 pause = self._account.settle()
+                if pause is None:
+                    pause = self._account.idle()
         self._wind_up(self._finish)
 
     def _wind_up(self, finish: _Finish) -> None:
