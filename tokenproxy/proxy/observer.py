@@ -74,12 +74,13 @@ class Observer:
             flow.server_conn.via = via
         headers = _lower(request.headers)
         upgrade = headers.get("upgrade", "").lower() == "websocket"
-        if target.route is None or target.route.socket != upgrade:
+        if target.route is None or (target.route.socket and not upgrade):
             self._reception.passed(target)
-        elif upgrade:
+        elif target.route.socket:
             # What it will carry are the calls; only a refusal is one itself.
             flow.metadata[_UPGRADE] = target, headers, time.time_ns()
         else:
+            # An upgrade is an offer here: the server may leave it, and answer the call.
             await self._tap(flow, target, headers)
 
     async def _tap(

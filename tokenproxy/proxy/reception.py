@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 UNLIMITED = Limits()
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]@/?#\\:,\s]+))(?::[0-9]*)?")
+"""A Host field (RFC 9110, 7.2), a name or an address in brackets. Who reads one into anything
+else (``a@b``) may each read another one."""
 
 
 class Reception:
@@ -85,7 +88,8 @@ class Reception:
         Big networks lead a request by that name, whatever server was asked for: where only
         model APIs are served they must be the same.
         """
-        return self._only is None or _name(said) == _name(host)
+        # A plain IPv6 address, as the proxy itself knows it, is no Host.
+        return self._only is None or _name(said) == (_name(host) or host.lower())
 
     @property
     def serves_all(self) -> bool:
@@ -167,9 +171,7 @@ class Reception:
         self.calls.close(STOPPED)
 
 
-def _name(host: str) -> str:
-    """A host's name without port, brackets, the root's dot."""
-    name = host.strip().lower()
-    if name.startswith("["):
-        return name[1:].partition("]")[0]
-    return name.partition(":")[0].rstrip(".") if name.count(":") < 2 else name  # noqa: PLR2004 - IPv6
+def _name(host: str) -> str | None:
+    """A host's name without port, brackets, the root's dot; None if it is no Host at all."""
+    found = _HOST.fullmatch(host.strip())
+    return None if found is None else (found[1] or found[2]).lower().rstrip(".")

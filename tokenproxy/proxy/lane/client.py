@@ -215,17 +215,18 @@ class Client(asyncio.Protocol):
     def _begin(self, head: RequestHead, target: Target) -> None:
         reception = self._lane.reception
         self._new, self._body_bytes = False, 0
-        # A WebSocket's route is no call, and one asked for elsewhere carries none.
-        is_call = not head.upgrade and target.route is not None and not target.route.socket
+        # A WebSocket's route is no call, but what is asked for on it. On any other route an
+        # upgrade is an offer, which a server may leave: then its answer is the call's.
+        is_call = target.route is not None and not target.route.socket
         tap = reception.tap(target, head.fields) if is_call else None
         if head.upgrade:
-            exchange: Exchange = Upgrade(self, reception, head, target)
+            exchange: Exchange = Upgrade(self, reception, head, target, tap)
         else:
             exchange = Exchange(self, reception, head, target, tap)
         self._exchange = exchange
         sent = head_sent(head, self._tunnel, target)
         if tap is None:
-            if target.route is None or target.route.socket != head.upgrade:
+            if target.route is None or not head.upgrade:
                 reception.passed(target)
             exchange.start(sent)
         else:

@@ -13,6 +13,7 @@ from tokenproxy.proxy.lane.head import RequestHead, ResponseHead
 from tokenproxy.proxy.lane.listener import Listener
 from tokenproxy.proxy.lane.relay import Near, Relay
 from tokenproxy.proxy.reception import Reception
+from tokenproxy.proxy.tap import Tap
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +30,14 @@ class Upgrade(Exchange):
     """What the connection will carry are the calls; only a refusal is one itself."""
 
     def __init__(
-        self, client: Upgrader, reception: Reception, head: RequestHead, target: Target
+        self,
+        client: Upgrader,
+        reception: Reception,
+        head: RequestHead,
+        target: Target,
+        tap: Tap | None,
     ) -> None:
-        super().__init__(client, reception, head, target, None)
+        super().__init__(client, reception, head, target, tap)
         self._upgrader = client
         self._begun_ns = time.time_ns()
         route = target.route
@@ -60,6 +66,8 @@ class Upgrade(Exchange):
         upstream, self._upstream = self._upstream, None
         assert upstream is not None  # noqa: S101 - for the type checker; this came by it
         self._pending, self._over = False, True
+        self._tell(head)
+        self._settle(None)  # of a call, this was all that HTTP has to say
         listener = None
         if head.fields.get("upgrade", "").lower() == "websocket":
             listener = self._listener(head)
