@@ -92,8 +92,14 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """``--route HOST=URL``."""
     upstreams: dict[str, str] = msgspec.field(default_factory=dict)
     """Reverse: provider -> base URL that its variable held before."""
+    leads: dict[str, str] = msgspec.field(default_factory=dict)
+    """Reverse, where that base URL is a gateway of ours: provider -> whose calls they become."""
     upstream_proxy: str | None = None
     """The user's own HTTPS_PROXY, chained."""
+    proxy_mark: str | None = None
+    """What is shown to it where it is a gateway of ours: calls in this tunnel are recorded here."""
+    run_mark: str | None = None
+    """A gateway: who shows this is a run of the same user's, which records its calls itself."""
     no_proxy: tuple[str, ...] = ()
     """Hosts that go past ``upstream_proxy``."""
     ca_cert_pem: str | None = None
@@ -128,5 +134,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Calls with usage whose price is unknown."""
     incomplete: int = 0
     """Calls whose usage is partial or absent though they reached the provider and were answered."""
+    relayed: int = 0
+    """Requests that runs in front of a gateway have recorded themselves."""
     warnings: tuple[str, ...] = ()
     """Said once to the user: each one sentence."""

@@ -84,6 +84,7 @@ class Proxy:
         inject_include_usage: bool = False,
         admission: Admission | None = None,
         limits: Limits | None = None,
+        run_mark: str | None = None,
         recorder: Recorder | None = None,
         lane: bool | None = None,
     ) -> None:
@@ -105,6 +106,7 @@ class Proxy:
             inject_include_usage=inject_include_usage,
             admission=admission or Admission(),
             limits=limits or Limits(),
+            run_mark=run_mark,
             ca_cert_pem=authority.cert_pem,
             ca_key_pem=authority.key_pem,
         )
@@ -119,6 +121,7 @@ class Proxy:
         self._stop: Callable[[], object] = lambda: None
         self._close: Callable[[], object] = lambda: None
         self._closed = False
+        self.relayed: Callable[[], int] = lambda: 0
         self.clients: Collection[object] = ()
         """Connections that the lane has."""
         self.leaving: Collection[object] = ()
@@ -137,6 +140,7 @@ class Proxy:
                 warn=self.warnings.append,
                 lane=self._lane,
             )
+            self.relayed = lambda: gateway.relayed
             self.clients = gateway._lane.clients
             self.leaving = gateway._lane.leaving
             await gateway.start(self._listener)

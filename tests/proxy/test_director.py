@@ -190,3 +190,39 @@ def test_a_trailing_dot_is_the_same_host() -> None:
 def test_a_base_must_be_http_with_a_host(url: str) -> None:
     with pytest.raises(ValueError, match="not an http"):
         Base.parse(url)
+
+
+def test_beyond_a_gateway_of_ours_is_the_provider_that_its_path_names() -> None:
+    gateway = "http://127.0.0.1:4040/~token/~run-1"
+    way = director(
+        upstreams={"openai": f"{gateway}/deepseek/v1", "anthropic": f"{gateway}/anthropic"},
+        leads={"openai": "deepseek", "anthropic": "anthropic"},
+    )
+    target = way.reverse("POST", "/openai/v1/chat/completions")
+    assert target is not None
+    assert (target.host, target.port) == ("127.0.0.1", 4040)
+    assert target.path == "/~token/~run-1/deepseek/v1/chat/completions"
+    assert target.route is not None
+    assert target.route.provider == "deepseek"
+    assert (target.server_address, target.server_port) == ("api.deepseek.com", 443)
+    target = way.reverse("POST", "/anthropic/v1/messages?beta=true")
+    assert target is not None
+    assert target.path == "/~token/~run-1/anthropic/v1/messages?beta=true"
+    assert target.route == MESSAGES
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/anthropic/v1/messages", "/v1/models"])
+def test_what_shows_a_runs_mark_goes_the_same_way_and_is_no_call(path: str) -> None:
+    way = director(run_mark="run-1")
+    plain = way.reverse("POST", path)
+    marked = way.reverse("POST", f"/~run-1{path}")
+    if plain is None:
+        assert marked is None
+        return
+    assert marked is not None
+    assert marked.relayed == (plain.route is not None)
+    assert (marked.route, marked.provider) == (None, None)
+    assert (marked.host, marked.path) == (plain.host, plain.path)
+    assert way.reverse("POST", f"/~run-2{path}") is None
+    inside = way.forward("https", "api.anthropic.com", 443, "POST", path, relayed=True)
+    assert (inside.route, inside.provider, inside.path) == (None, None, path)

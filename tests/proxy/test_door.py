@@ -30,6 +30,10 @@ def asking(secret: str | None = SECRET) -> Door:
     return Door(Admission(secret=secret), None, print)
 
 
+def marked(mark: str | None) -> Door:
+    return Door(Admission(secret=SECRET), None, print, run_mark=mark)
+
+
 def head(path: str, *fields: str, method: str = "POST") -> bytes:
     return "".join(
         f"{line}\r\n" for line in (f"{method} {path} HTTP/1.1", "Host: h", *fields, "")
@@ -84,6 +88,26 @@ def test_nothing_else_does(shows: bytes) -> None:
 def test_where_nothing_is_asked_for_nothing_is_changed() -> None:
     shows = head(f"/~{SECRET}/v1", f"Proxy-Authorization: {basic(SECRET)}")
     assert asking(None).let_in(shows) == shows
+
+
+@pytest.mark.parametrize(
+    ("login", "is_runs"),
+    [
+        (basic(SECRET, "run-1"), True),
+        (basic("", "run-1"), True),
+        (basic("run-1"), False),
+        (basic(SECRET, "run-2"), False),
+        (basic(SECRET, ""), False),
+        ("Bearer run-1", False),
+        ("Basic run-1", False),
+    ],
+)
+def test_a_run_is_known_by_its_name_alone(login: str, is_runs: bool) -> None:
+    asked = head("h:443", f"Proxy-Authorization: {login}", method="CONNECT")
+    assert marked("run-1").is_of_run(asked) == is_runs
+    assert marked("run-1").is_runs_login(login.encode()) == is_runs
+    assert not marked(None).is_of_run(asked)
+    assert not marked(None).is_runs_login(login.encode())
 
 
 def test_what_is_shown_in_a_tunnel_that_was_let_in_goes_no_further_either() -> None:

@@ -140,7 +140,10 @@ def serve(
     listeners = _listen(listen, workers, allow_remote=allow_remote)
     try:
         serving = Serving(asked, environment.inherited(), listeners)
-        _serve(serving, listeners[0])
+        try:
+            _serve(serving, listeners[0])
+        finally:
+            serving.close()
     except CannotRunError as error:
         raise Failure(str(error)) from None
     except OSError as error:
@@ -173,6 +176,9 @@ def _serve(serving: Serving, listener: socket.socket) -> None:
         raise Failure(f"a worker cannot be started: {error}") from None
     elapsed_ms = (time.monotonic() - begun) * 1000
     say(summary_line(summary, elapsed_ms=elapsed_ms, iteration=None))
+    if summary.relayed:
+        what = "call is" if summary.relayed == 1 else "calls are"
+        say(f"{summary.relayed} {what} recorded by the runs of yours that went through here")
     for sentence in summary.warnings:
         say(sentence)
     sys.stderr.flush()

@@ -48,7 +48,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     upstreams: dict[str, str] = msgspec.field(default_factory=dict)
     """Provider -> base URL of the user's gateway."""
     routes: dict[str, str] = msgspec.field(default_factory=dict)
+    leads: dict[str, str] = msgspec.field(default_factory=dict)
+    """Provider whose base URL is a gateway of ours -> provider that its path names there."""
     upstream_proxy: str | None = None
+    proxy_mark: str | None = None
+    """What ``upstream_proxy`` is shown, a gateway of ours (:mod:`tokenproxy.launch.gateways`)."""
     no_proxy: tuple[str, ...] = ()
     """The user's own exceptions, complete."""
     notes: tuple[str, ...] = ()

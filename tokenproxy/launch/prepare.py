@@ -64,6 +64,10 @@ def prepare(options: RunOptions, env: Mapping[str, str]) -> Prepared:
             f"no directory for state: {error.strerror} ({error.filename});"
             f" name one with {paths.STATE_DIR_VARIABLE}"
         ) from None
+    if plan.upstreams or plan.upstream_proxy:
+        from tokenproxy.launch import gateways
+
+        plan = gateways.behind(plan, state)
     if _text(str(ledger)) != str(ledger) or _text(str(state)) != str(state):
         raise UsageError("the path of the ledger or of the state directory is not UTF-8")
     check_ledger(ledger)
@@ -211,6 +215,8 @@ def proxy_config(
         gateway_hosts=plan.gateway_hosts,
         routes=plan.routes,
         upstreams=plan.upstreams,
+        leads=plan.leads,
+        proxy_mark=plan.proxy_mark,
         upstream_proxy=_text(plan.upstream_proxy) if plan.upstream_proxy else None,
         no_proxy=tuple(_text(entry) for entry in plan.no_proxy),
         ca_cert_pem=authority.cert_pem if authority else None,

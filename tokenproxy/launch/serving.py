@@ -13,6 +13,7 @@ from tokenproxy.config import Limits, ProxyConfig, RunContext
 from tokenproxy.launch import options
 from tokenproxy.launch.admission import for_gateway, is_loopback, read_token
 from tokenproxy.launch.gateway_authority import gateway_authority
+from tokenproxy.launch.gateways import Registration, behind
 from tokenproxy.launch.plan import make_plan
 from tokenproxy.launch.prepare import check_prices, spool_directory
 from tokenproxy.launch.proxy_process import Proxy
@@ -67,9 +68,15 @@ class Serving:
         check_ledger(self.ledger)
         self._spool = spool_directory(asked.otel_spool, paths.working_directory(env))
         self._state = paths.state_dir(env)
+        self._plan = behind(self._plan, self._state)
         self._authority, self.certificate = gateway_authority(self._state, self._plan.hosts)
         self.token = self._token()
         self.admission = for_gateway(listeners[0], self.token, anybody=asked.anybody)
+        self._registration = Registration(self._state, *listeners[0].getsockname()[:2])
+
+    def close(self) -> None:
+        """Runs that come from now on need not look for this gateway. The ports are still open."""
+        self._registration.close()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -122,6 +129,8 @@ class Serving:
             intercept_hosts=plan.hosts,
             routes=plan.routes,
             upstream_proxy=plan.upstream_proxy,
+            proxy_mark=plan.proxy_mark,
+            run_mark=self._registration.mark,
             no_proxy=no_proxy.entries(self._env),
             ca_cert_pem=self._authority.cert_pem,
             ca_key_pem=self._authority.key_pem,

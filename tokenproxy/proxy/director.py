@@ -41,6 +41,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     server_address: str
     """The provider's own host, whatever the route."""
     server_port: int
+    relayed: bool = False
+    """A run in front of this gateway records it: it is none of our calls, whatever it is."""
 
 
 class Base(msgspec.Struct, frozen=True):
@@ -77,15 +79,24 @@ class Director:
         gateway_hosts: Mapping[str, str],
         upstream_proxy: str | None = None,
         no_proxy: Iterable[str] = (),
+        leads: Mapping[str, str] | None = None,
+        run_mark: str | None = None,
     ) -> None:
         self._routes = {host.lower(): Base.parse(url) for host, url in routes.items()}
         self._upstreams = {name: Base.parse(url) for name, url in upstreams.items()}
         self._gateway_hosts = {host.lower(): name for host, name in gateway_hosts.items()}
         self._proxy = Base.parse(upstream_proxy) if upstream_proxy else None
         self._no_proxy = tuple(no_proxy)
+        self._leads = dict(leads or {})
+        self._mark = f"/~{run_mark}" if run_mark else None
 
-    def forward(self, scheme: str, host: str, port: int, method: str, path: str) -> Target:
-        """The way of a request whose own host is known (it came through CONNECT)."""
+    def forward(
+        self, scheme: str, host: str, port: int, method: str, path: str, *, relayed: bool = False
+    ) -> Target:
+        """The way of a request whose own host is known (it came through CONNECT).
+
+        ``relayed``: the tunnel is of a run that records its calls itself.
+        """
         # A name may end in a dot (the DNS root); it is the same host.
         name = on_the_wire(host.lower().rstrip("."))
         base = self._routes.get(name)
@@ -100,10 +111,11 @@ class Director:
             host=base.host if base else host,
             port=base.port if base else port,
             path=base.prefix + path if base else path,
-            route=route,
-            provider=routes.PROVIDERS[owner].name if owner else None,
+            route=None if relayed else route,
+            provider=routes.PROVIDERS[owner].name if owner and not relayed else None,
             server_address=name,
             server_port=port,
+            relayed=relayed and route is not None,
         )
 
     def _below_prefix(self, spoken: str | None, path: str) -> str:
@@ -115,6 +127,15 @@ class Director:
 
     def reverse(self, method: str, path: str) -> Target | None:
         """The way of a request sent to us as to a server; None if it names no provider."""
+        if self._mark and path.startswith(self._mark + "/"):
+            found = self._reverse(method, path.removeprefix(self._mark))
+            if found is None:
+                return None
+            seen = found.route is not None
+            return msgspec.structs.replace(found, route=None, provider=None, relayed=seen)
+        return self._reverse(method, path)
+
+    def _reverse(self, method: str, path: str) -> Target | None:
         # A base URL that ends in a slash is told from one that does not by nobody.
         name, _, rest = path.lstrip("/").partition("/")
         plain = name.partition("?")[0]
@@ -130,11 +151,12 @@ class Director:
         # some know the API's whole path by themselves.
         inner = routes.PROVIDERS[key].base_path
         tail = _below(inner, path)
-        owner = routes.provider_of_host(f"{base.host}:{base.port}")
+        host, port, asked = self._asked_of(key, base, tail)
+        owner = routes.provider_of_host(f"{host}:{port}")
         if owner is not None:
-            route = routes.match(owner, method, base.prefix + tail)
+            route = routes.match(owner, method, asked)
         else:
-            route = routes.match_gateway(base.host, method, inner + tail, key)
+            route = routes.match_gateway(host, method, inner + tail, key)
         routed = self._routes.get(base.host.lower())
         way = routed or base
         prefix = (routed.prefix if routed else "") + base.prefix
@@ -145,9 +167,19 @@ class Director:
             path=prefix + tail,
             route=route,
             provider=routes.PROVIDERS[owner].name if owner else None,
-            server_address=base.host,
-            server_port=base.port,
+            server_address=host,
+            server_port=port,
         )
+
+    def _asked_of(self, key: str, base: Base, tail: str) -> tuple[str, int, str]:
+        """Whose host gets a request at last, and the path there: beyond a gateway of ours."""
+        lead = self._leads.get(key)
+        beyond = self._base_of(lead) if lead is not None else None
+        if lead is None or beyond is None:
+            return base.host, base.port, base.prefix + tail
+        below = base.prefix.partition(f"/{lead}")[2] + tail
+        path = _below(routes.PROVIDERS[lead].base_path, below)
+        return beyond.host, beyond.port, beyond.prefix + path
 
     def _base(self, key: str | None) -> Base | None:
         """Where an API lives: the user's gateway, or the provider's own place."""
@@ -155,6 +187,10 @@ class Director:
             return None
         if key in self._upstreams:
             return self._upstreams[key]
+        return self._base_of(key)
+
+    @staticmethod
+    def _base_of(key: str) -> Base | None:
         own = routes.PROVIDERS[key].base_url_in()
         return Base.parse(own) if own else None
 

@@ -51,7 +51,12 @@ class Door:
     """Lets connections in, and requests."""
 
     def __init__(
-        self, admission: Admission, listener: socket.socket | None, warn: Callable[[str], object]
+        self,
+        admission: Admission,
+        listener: socket.socket | None,
+        warn: Callable[[str], object],
+        *,
+        run_mark: str | None = None,
     ) -> None:
         """Prepare.
 
@@ -59,6 +64,7 @@ class Door:
             admission: Who may come in.
             listener: On a loopback address, where users are told apart.
             warn: Takes a sentence for the user.
+            run_mark: Who shows this as a name is a run that records its calls itself.
 
         Raises:
             OSError: Users cannot be told apart here.
@@ -71,8 +77,13 @@ class Door:
         self._lent = lent_users() if admission.users else ()
         self._strangers: dict[int, float] = {}
         """User -> when (monotonic) it was found not to belong to the run."""
+        self._mark = run_mark.encode() if run_mark else None
         self.inside: weakref.WeakSet[object] = weakref.WeakSet()
         """mitmproxy's connections whose tunnel was let in: what is in it needs to show nothing."""
+        self.relayed: weakref.WeakSet[object] = weakref.WeakSet()
+        """Connections, and mitmproxy's, whose tunnel is a run's that records what is in it."""
+        self.unread: weakref.WeakSet[object] = weakref.WeakSet()
+        """mitmproxy's connections whose tunnel is not opened here."""
 
     @property
     def asks(self) -> bool:
@@ -123,6 +134,16 @@ class Door:
         if line is not None and path is not None:
             return line[1] + path + head[line.end() :]
         return head if self._is_shown(shown) else None
+
+    def is_of_run(self, head: bytes) -> bool:
+        """Whether the head of a CONNECT shows the mark of a run of the same user's."""
+        if self._mark is None:
+            return False
+        return any(self.is_runs_login(field[2]) for field in _SHOWN_IN.finditer(head))
+
+    def is_runs_login(self, value: bytes) -> bool:
+        """Whether a ``Proxy-Authorization`` does."""
+        return self._mark is not None and hmac.compare_digest(_login(value)[0], self._mark)
 
     def inside_tunnel(self, head: bytes) -> bytes:
         """The head of a request in a tunnel that was let in: what it shows all the same is kept."""
@@ -178,9 +199,18 @@ def _password(name: bytes, value: bytes) -> bytes:
         return value
     scheme, _, rest = value.partition(b" ")
     if scheme.lower() == b"basic":
-        with suppress(binascii.Error):
-            return base64.b64decode(rest).partition(b":")[2]
+        return _login(value)[1]
     return rest.strip() if scheme.lower() == b"bearer" else b""
+
+
+def _login(value: bytes) -> tuple[bytes, bytes]:
+    """Name and password of ``Basic …``; empty ones of whatever else."""
+    scheme, _, rest = value.strip().partition(b" ")
+    if scheme.lower() == b"basic":
+        with suppress(binascii.Error):
+            name, _, password = base64.b64decode(rest).partition(b":")
+            return name, password
+    return b"", b""
 
 
 def lent_users() -> tuple[range, ...]:

@@ -124,6 +124,8 @@ class Engine(master.Master):
             context.server.address = inside
             if self._door is not None:
                 self._door.inside.add(context.client)
+                if writer.transport in self._door.relayed:
+                    self._door.relayed.add(context.client)
             context.server.tls = True
             connection.layer = layers.HttpLayer(context, HTTPMode.transparent)
         with self.proxyserver.register_connection(context.client.id, connection):

@@ -59,6 +59,8 @@ class Gateway:
             gateway_hosts=config.gateway_hosts,
             upstream_proxy=config.upstream_proxy,
             no_proxy=config.no_proxy,
+            leads=config.leads,
+            run_mark=config.run_mark,
         )
         self._reception = Reception(
             run=config.run,
@@ -71,7 +73,7 @@ class Gateway:
             warn=warn,
             captures=captures,
         )
-        door = Door(config.admission, listener, warn)
+        door = Door(config.admission, listener, warn, run_mark=config.run_mark)
         opened = host_patterns(config.intercept_hosts if config.ca_cert_pem else ())
         self._handover = Handover(lambda: _load_other_way(config, self._reception, door, opened))
         self._lane = Lane(
@@ -86,6 +88,11 @@ class Gateway:
         self._server: asyncio.Server | None = None
         self._watch: asyncio.Task[None] | None = None
         """Kept, because the event loop itself holds tasks weakly."""
+
+    @property
+    def relayed(self) -> int:
+        """Requests so far that runs in front of this gateway record."""
+        return self._reception.relayed
 
     async def start(self, listener: socket.socket) -> None:
         """Accept connections on ``listener``."""

@@ -37,11 +37,17 @@ class Observer:
     """Directs every request and taps those that are calls."""
 
     def __init__(
-        self, reception: Reception, door: Door, *, upstream_proxy: str | None = None
+        self,
+        reception: Reception,
+        door: Door,
+        *,
+        upstream_proxy: str | None = None,
+        proxy_mark: str | None = None,
     ) -> None:
         self._reception = reception
         self._door = door
         self._proxy_auth = _basic_auth(upstream_proxy)
+        self._marked_auth = _basic_auth(upstream_proxy, proxy_mark)
 
     # -- requests ---------------------------------------------------------
 
@@ -106,7 +112,12 @@ class Observer:
         request = flow.request
         if self._is_forward(flow):
             return self._reception.director.forward(
-                request.scheme, request.host, request.port, request.method, request.path
+                request.scheme,
+                request.host,
+                request.port,
+                request.method,
+                request.path,
+                relayed=flow.client_conn in self._door.relayed,
             )
         return self._reception.director.reverse(request.method, request.path)
 
@@ -261,6 +272,9 @@ class Observer:
 
     def http_connect(self, flow: http.HTTPFlow) -> None:
         """Refuse a tunnel to where a client may not go."""
+        login = flow.request.headers.get("proxy-authorization", "")
+        if self._door.is_runs_login(login.encode("utf-8", "surrogateescape")):
+            self._door.relayed.add(flow.client_conn)
         if not self._lets_in(flow):
             flow.response = _unshown(flow.request)
         elif not self._reception.permits(flow.request.host, flow.request.port):
@@ -269,9 +283,10 @@ class Observer:
             self._door.inside.add(flow.client_conn)
 
     def http_connect_upstream(self, flow: http.HTTPFlow) -> None:
-        """Log in to the user's own proxy as its URL says."""
-        if self._proxy_auth:
-            flow.request.headers["Proxy-Authorization"] = self._proxy_auth
+        """Log in to the user's own proxy as its URL says; to one of ours so that it stands back."""
+        unread = flow.client_conn in self._door.unread
+        if login := self._proxy_auth if unread else self._marked_auth:
+            flow.request.headers["Proxy-Authorization"] = login
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
         """A client that does not trust the run's CA cannot be seen: say so."""
@@ -368,9 +383,10 @@ _ELSEWHERE = (
 _JSON = {"content-type": "application/json"}
 
 
-def _basic_auth(proxy_url: str | None) -> str | None:
+def _basic_auth(proxy_url: str | None, name: str | None = None) -> str | None:
+    """A login as a proxy's URL has it, or with another user's name; None where there is none."""
     parts = urlsplit(proxy_url or "")
-    if parts.username is None:
+    if name is None and parts.username is None:
         return None
-    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    login = f"{name or unquote(parts.username or '')}:{unquote(parts.password or '')}"
     return "Basic " + base64.b64encode(login.encode()).decode()

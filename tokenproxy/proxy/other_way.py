@@ -21,9 +21,14 @@ def make_engine(
     """An engine that asks ``reception``, and opens tunnels to hosts of these patterns."""
     return Engine(
         [
-            Tunnels(reception),
+            Tunnels(reception, door),
             RunAuthority(config.ca_cert_pem, config.ca_key_pem),
-            Observer(reception, door, upstream_proxy=config.upstream_proxy),
+            Observer(
+                reception,
+                door,
+                upstream_proxy=config.upstream_proxy,
+                proxy_mark=config.proxy_mark,
+            ),
         ],
         door=door,
         limits=reception.limits,

@@ -169,7 +169,7 @@ async def serve(
     summary = await asyncio.to_thread(recorder.finish, end)
     missed = () if captures is None else await asyncio.to_thread(captures.finish, CAPTURES_S)
     unique = tuple(dict.fromkeys((*summary.warnings, *warnings, *missed)))
-    return msgspec.structs.replace(summary, warnings=unique)
+    return msgspec.structs.replace(summary, warnings=unique, relayed=gateway.relayed)
 
 
 def _import_ahead(over: threading.Event, agent: str | None) -> None:

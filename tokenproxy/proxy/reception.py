@@ -63,6 +63,8 @@ class Reception:
             captures: Keeps the calls' bodies; None: nobody does.
         """
         self._captures = captures
+        self.relayed = 0
+        """Requests that runs in front of this gateway record."""
         self.director = director
         self.recorder = recorder
         self.calls = Calls(run, recorder)
@@ -98,7 +100,9 @@ class Reception:
 
     def passed(self, target: Target) -> None:
         """A request that is no call went by."""
-        if target.provider is not None:
+        if target.relayed:
+            self.relayed += 1
+        elif target.provider is not None:
             self.recorder.passed(target.provider, target.server_address)
 
     def tap(

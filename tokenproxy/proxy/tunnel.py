@@ -8,6 +8,7 @@ from typing import Any
 from mitmproxy.proxy import commands, context, events, layer, layers, tunnel
 from mitmproxy.proxy.layers.http import _upstream_proxy
 
+from tokenproxy.proxy.door import Door
 from tokenproxy.proxy.engine import next_layer
 from tokenproxy.proxy.reception import Reception
 
@@ -18,8 +19,9 @@ class Tunnels(next_layer.NextLayer):
     name = "nextlayer"
     """By which mitmproxy looks for it."""
 
-    def __init__(self, reception: Reception) -> None:
+    def __init__(self, reception: Reception, door: Door) -> None:
         self._reception = reception
+        self._door = door
 
     def _next_layer(
         self, context: context.Context, data_client: bytes, data_server: bytes
@@ -33,6 +35,7 @@ class Tunnels(next_layer.NextLayer):
         via = self._reception.director.via("https", address[0])
         if via is None:
             return chosen
+        self._door.unread.add(context.client)
         context.server.via = via
         stack = tunnel.LayerStack()
         stack /= _upstream_proxy.HttpUpstreamProxy.make(context, send_connect=True)

@@ -52,6 +52,8 @@ class Client(asyncio.Protocol):
         self._transport: asyncio.Transport = None  # type: ignore[assignment] # set at once
         self._tls: Tls | None = None
         self._tunnel: tuple[str, int] | None = None
+        self._relayed = False
+        """The tunnel is of a run that records what is in it."""
         self._alpn = False
         self._connect = b""
         """A CONNECT that was answered, while it is not known what the tunnel carries."""
@@ -177,7 +179,7 @@ class Client(asyncio.Protocol):
             self._read_connect(raw, rest)
             return
         head = RequestHead.read(shown)
-        target = target_of(head, self._tunnel, self._lane.reception) if head is not None else None
+        target = self._target(head)
         if head is None or target is None:
             self._hand_over()
         elif self._lane.is_too_long(head.body):
@@ -187,6 +189,11 @@ class Client(asyncio.Protocol):
             self._begin(head, target)
             if rest:
                 self._read(rest)
+
+    def _target(self, head: RequestHead | None) -> Target | None:
+        if head is None:
+            return None
+        return target_of(head, self._tunnel, self._lane.reception, relayed=self._relayed)
 
     def _read_no_head(self) -> None:
         """What comes is none of the lane's heads: mitmproxy may know it."""
@@ -244,6 +251,7 @@ class Client(asyncio.Protocol):
             self._hand_over()
             return
         self._tunnel, self._connect, self._buffer = asked, raw, b""
+        self._relayed = self._lane.door.is_of_run(raw)
         self._new = False
         self._transport.write(CONNECTED)
 
@@ -416,6 +424,8 @@ class Client(asyncio.Protocol):
             return
         # TLS stays with us; mitmproxy gets what is inside.
         inside = Inside(self._transport, self._tls)
+        if self._relayed:
+            self._lane.door.relayed.add(inside)
         self._inside = self._lane.handler.adopt_opened(inside, *self._tunnel)
         if self.full:
             self._inside.pause_writing()

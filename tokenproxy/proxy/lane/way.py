@@ -8,7 +8,11 @@ from tokenproxy.proxy.reception import Reception
 
 
 def target_of(
-    head: RequestHead, tunnel: tuple[str, int] | None, reception: Reception
+    head: RequestHead,
+    tunnel: tuple[str, int] | None,
+    reception: Reception,
+    *,
+    relayed: bool = False,
 ) -> Target | None:
     """Where a request goes; None if that is not for the lane.
 
@@ -16,13 +20,15 @@ def target_of(
         head: The request's.
         tunnel: Host and port of the tunnel that it came in; None: it was sent to us.
         reception: Knows what may be asked for.
+        relayed: Whether a run records what is in the tunnel.
     """
     director = reception.director
     if tunnel is not None:
         host, port = tunnel
         if not reception.permits_name(head.fields["host"], host):
             return None
-        target = director.forward("https", host, port, head.method, head.path)
+        method, path = head.method, head.path
+        target = director.forward("https", host, port, method, path, relayed=relayed)
     else:
         found = director.reverse(head.method, head.path)
         if found is None:
