@@ -34,6 +34,7 @@ class Remembered(Recorder):
     asks: dict[str, RequestFacts] = field(default_factory=dict)
     unread: list[tuple[str, str]] = field(default_factory=list)
     ack_delay_s: float = 0.0
+    crowded: bool = False
 
     def opened(self, start: CallStart, ack: Callable[[], None] | None = None) -> None:
         self.starts[start.call_id] = start

@@ -532,3 +532,20 @@ def test_of_news_that_came_together_the_last_is_journaled(tmp_path: Path, book: 
     recorder.finish(None)
     lost = next(row for row in rows(book) if row.call_id == "c-0")
     assert (lost.outcome, lost.output_tokens) == ("lost", 99)
+
+
+def test_bodies_that_wait_are_bounded_by_who_brings_them(tmp_path: Path, book: Path) -> None:
+    """The recorder says when there is enough; small ones are never too many."""
+    recorder = new_recorder(tmp_path)
+    body = b'{"model": "claude-opus-5-5"}'.ljust(1024 * 1024)
+    said = []
+    for n in range(40):  # nobody works them off yet
+        recorder.opened(start(f"c-{n}"))
+        recorder.requested(f"c-{n}", body)
+        said.append(recorder.crowded)
+        recorder.closed(f"c-{n}", end())
+    assert said == [False] * 31 + [True] * 9
+    recorder.start()
+    assert recorder.finish(None).calls == 40
+    assert not recorder.crowded
+    assert {row.requested_model for row in rows(book)} == {"claude-opus-5-5"}

@@ -18,9 +18,9 @@ from tokenproxy.proxy.settle import copy_of, settle
 from tokenproxy.record.call import CallEnd, CallStart
 from tokenproxy.record.recorder import Recorder
 from tokenproxy.wire import decoding, notes, routes
-from tokenproxy.wire.bodyreader import BodyReader
+from tokenproxy.wire.bodyreader import BodyReader, read_facts
 from tokenproxy.wire.dialect import Head, ResponseParser
-from tokenproxy.wire.usage import Reading, ResponseFacts
+from tokenproxy.wire.usage import Reading, RequestFacts, ResponseFacts
 
 if TYPE_CHECKING:
     from tokenproxy.record.capture import Captured
@@ -100,11 +100,22 @@ class Tap:
             return
         self._asked = True
         if self._reader is not None:
-            body, self._reader = self._reader.take(), None
-            self._recorder.requested(self.start.call_id, body)
+            body, self._reader, encoding = self._reader.take(), None, ""
         else:
             body, self._request = b"".join(self._request), []
-            self._recorder.requested(self.start.call_id, body, self._request_encoding)
+            encoding = self._request_encoding
+        if self._recorder.crowded:
+            # Here it takes as long, and no more calls come meanwhile than are read.
+            self._recorder.asked(self.start.call_id, self._facts_of(body, encoding))
+        else:
+            self._recorder.requested(self.start.call_id, body, encoding)
+
+    def _facts_of(self, body: bytes | None, encoding: str) -> RequestFacts:
+        try:
+            return read_facts(self._dialect, body, encoding)
+        except Exception:
+            logger.exception("call %s: request not read", self.start.call_id)
+            return RequestFacts()
 
     # -- the response -----------------------------------------------------
 

@@ -40,7 +40,7 @@ from tokenproxy.record.row import encode
 from tokenproxy.record.seen import SeenResults
 from tokenproxy.record.sink import Sink, Sinks
 from tokenproxy.record.tally import Tally, rows_of_run
-from tokenproxy.wire.bodyreader import read_body
+from tokenproxy.wire.bodyreader import read_facts
 from tokenproxy.wire.dialect import Dialect
 from tokenproxy.wire.usage import Reading, RequestFacts
 
@@ -132,13 +132,9 @@ class Account:
     def request(self, call_id: str, body: bytes | None, encoding: str = "") -> None:
         """A request's body as sent, None if it was not kept, and its ``Content-Encoding``."""
         pending = self._open.get(call_id)
-        if pending is None:
-            return
-        request = RequestFacts()
-        document = None if body is None else read_body(body, encoding)
-        if document is not None:
-            request = self._dialects(pending.start.dialect).read_request(document)
-        self._ask(pending, request)
+        if pending is not None:
+            dialect = self._dialects(pending.start.dialect)
+            self._ask(pending, read_facts(dialect, body, encoding))
 
     def asked(self, call_id: str, request: RequestFacts) -> None:
         """What a request says, read already."""

@@ -36,6 +36,7 @@ import msgspec
 from tokenproxy.config import IterationEnd, RunContext, Summary
 from tokenproxy.record.account import Account
 from tokenproxy.record.call import CallEnd, CallStart
+from tokenproxy.record.held import Held
 from tokenproxy.record.recovery import Recovery, recover
 from tokenproxy.record.sink import Sink
 from tokenproxy.wire.dialect import Dialect
@@ -143,6 +144,7 @@ class Recorder:
         self._urgent: SimpleQueue[_Opened | None] = SimpleQueue()
         """Openings; None only wakes the thread."""
         self._later: deque[_Event] = deque()
+        self._bodies = Held()
         self._asleep = False
         """The thread waits for anything to happen, not for its next turn."""
         self._hurry = False
@@ -178,7 +180,13 @@ class Recorder:
             body: As sent; None if it was not kept.
             encoding: Its ``Content-Encoding``; undone in our thread.
         """
+        self._bodies.add(body)
         self._put(_Requested(call_id, body, encoding))
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so many bodies wait here that the next is better read by who has it."""
+        return self._bodies.full
 
     def asked(self, call_id: str, request: RequestFacts) -> None:
         """A request that was read already (a WebSocket's message)."""
@@ -303,6 +311,7 @@ class Recorder:
     def _handle(self, event: _Event) -> None:
         match event:
             case _Requested():
+                self._bodies.remove(event.body)
                 self._account.request(event.call_id, event.body, event.encoding)
             case _Asked():
                 self._account.asked(event.call_id, event.request)

@@ -8,7 +8,9 @@ and encoding only. Nothing here may raise.
 from __future__ import annotations
 
 from tokenproxy.wire.decoding import open_decoder
+from tokenproxy.wire.dialect import Dialect
 from tokenproxy.wire.framing.jsonbody import REQUEST_RAW_LIMIT, JsonBody
+from tokenproxy.wire.usage import RequestFacts
 
 DECODED_LIMIT = 512 * 1024 * 1024
 """Largest body that is read, bytes once decoded: no API takes as much, a bomb is more."""
@@ -21,6 +23,18 @@ def read_body(body: bytes, content_encoding: str = "") -> bytes | None:
     reader = BodyReader(content_encoding)
     reader.feed(body)
     return reader.take()
+
+
+def read_facts(dialect: Dialect, body: bytes | None, content_encoding: str = "") -> RequestFacts:
+    """What a body that has come whole says in its dialect; nothing if it cannot be read.
+
+    Args:
+        dialect: the call's.
+        body: as sent; None if it was not kept.
+        content_encoding: the header's value; empty if there is none.
+    """
+    document = None if body is None else read_body(body, content_encoding)
+    return RequestFacts() if document is None else dialect.read_request(document)
 
 
 class BodyReader:
