@@ -43,7 +43,9 @@ def test_a_request_is_left_to_the_recorder() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "encoding"), [(BODY, ""), (gzip.compress(BODY), "gzip"), (LARGE, "")]
+    ("body", "encoding"),
+    [(BODY, ""), (gzip.compress(BODY), "gzip"), (LARGE, "")],
+    ids=["small", "encoded", "large"],
 )
 def test_a_request_is_read_at_once_where_too_much_waits(body: bytes, encoding: str) -> None:
     recorder = Remembered(crowded=True)
