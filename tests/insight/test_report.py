@@ -106,6 +106,13 @@ def test_every_dimension_groups(report: Any) -> None:
     assert found["provider"] == ["anthropic"]
 
 
+def test_a_gateways_calls_are_of_no_iteration(report: Any) -> None:
+    served = row("a", story_id="", iteration=0)
+    numbered = row("b", story_id="", iteration=0, project="p")
+    rows = [served, numbered, row("c", story_id="", iteration=1)]
+    assert set(keys(report(rows, "iteration"))) == {(None,), (0,), (1,)}
+
+
 def test_several_dimensions_and_their_order(report: Any) -> None:
     rows = [
         row("a", iteration=2, cost_usd=0.1),

@@ -185,6 +185,19 @@ def test_what_could_be_several_runs_is_told_with_their_names(tmp_path: Path) -> 
     )
 
 
+def test_a_gateways_turns_share_neither_number_nor_trace(tmp_path: Path) -> None:
+    served = [row(name, story_id="", iteration=0, trace_id=name * 32) for name in "ab"]
+    later = row("c", run_id=LATER, story_id="", iteration=0)
+    path = write(tmp_path / "l.jsonl", [*served, later])
+    with pytest.raises(LedgerError) as caught:
+        find_run(path, RUN[:4])
+    assert f"{RUN} (gateway, 2026-11-22 00:54:55)" in str(caught.value)
+    head = made(served).as_json()
+    assert not head.keys() & {"iteration", "trace_id"}
+    assert head["story_id"] == ""
+    assert made(served[:1]).as_json()["trace_id"] == "a" * 32
+
+
 def test_a_run_that_is_not_there(tmp_path: Path) -> None:
     path = write(tmp_path / "l.jsonl", [row("a", session_id="no-such-run")])
     with pytest.raises(LedgerError, match=r"No run 'no-such-run' in .*--by run"):

@@ -165,3 +165,9 @@ def test_a_long_name_keeps_both_its_ends() -> None:
     assert line.startswith("1  mmm")
     assert "…" in line
     assert " · gateway  " in line
+
+
+def test_a_gateway_has_no_iteration() -> None:
+    served = row(story_id="", iteration=0)
+    assert printed([served])[1].startswith("gateway · 2026-11-22 00:54:55")
+    assert printed([served | {"project": "p"}])[1].startswith("iteration 0 · p · ")

@@ -22,6 +22,12 @@ class Dimension(msgspec.Struct, frozen=True):
     """Lines follow its own order (time) rather than cost."""
 
 
+_ITERATION = (
+    "if(iteration = 0 AND coalesce(story_id, '') = '' AND coalesce(project, '') = '',"
+    " NULL, iteration)"
+)
+"""A gateway has no iterations (:func:`tokenproxy.record.row.of_gateway`)."""
+
 _NAMED = {
     dimension.name: dimension
     for dimension in (
@@ -30,7 +36,7 @@ _NAMED = {
         Dimension("week", clock="%G-W%V", ordered=True),
         Dimension("month", clock="%Y-%m", ordered=True),
         Dimension("story", "story_id"),
-        Dimension("iteration", "iteration", ordered=True),
+        Dimension("iteration", _ITERATION, ordered=True),
         Dimension("run", "run_id", ordered=True),
         Dimension("project", "project"),
         Dimension("provider", "provider"),

@@ -20,6 +20,7 @@ import msgspec
 
 from tokenproxy.insight.query import LedgerError
 from tokenproxy.record.ledger import tail_rows
+from tokenproxy.record.row import of_gateway
 
 TRACE_SCHEMA = "tokenproxy.trace/1"
 
@@ -89,6 +90,11 @@ class TraceRow(msgspec.Struct, frozen=True, kw_only=True):
     def unpriced(self) -> bool:
         """It tells what it used, and what that costs is not known."""
         return self.spent_usd is None and self.completeness != "none"
+
+    @property
+    def number(self) -> int | None:
+        """The iteration's; None for a call that a gateway recorded."""
+        return None if of_gateway(self.iteration, self.story_id, self.project) else self.iteration
 
     @property
     def started_ms(self) -> float:
@@ -173,15 +179,20 @@ class Trace(msgspec.Struct, frozen=True):
             "schema": TRACE_SCHEMA,
             "run_id": self.root.id,
             "story_id": self.first.story_id,
-            "iteration": self.first.iteration,
+            "iteration": self.first.number,
             "project": self.first.project,
             "client": self.first.client,
-            "trace_id": self.first.trace_id,
+            "trace_id": self._trace_id(),
             "started": self.first.timestamp,
         }
         tree = _node_json(self.root)
         del tree["kind"], tree["id"], tree["start_ms"]
         return {key: value for key, value in head.items() if value is not None} | tree
+
+    def _trace_id(self) -> str | None:
+        """The one of all calls; a gateway's turns are traces of their own."""
+        found = {call.row.trace_id for call in self.root.calls()} - {None}
+        return found.pop() if len(found) == 1 else None
 
 
 def last_run(path: Path) -> list[TraceRow]:
@@ -359,7 +370,8 @@ def _began_ms(run_id: str) -> float:
 def _name(row: TraceRow) -> str:
     at = datetime.fromisoformat(row.timestamp).astimezone(UTC)
     story = f"story {row.story_id!r}, " if row.story_id else ""
-    return f"{row.run_id} ({story}iteration {row.iteration}, {at:%Y-%m-%d %H:%M:%S})"
+    what = "gateway" if row.number is None else f"iteration {row.number}"
+    return f"{row.run_id} ({story}{what}, {at:%Y-%m-%d %H:%M:%S})"
 
 
 def _plus(total: int | None, count: int | None) -> int | None:

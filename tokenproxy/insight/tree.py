@@ -129,7 +129,7 @@ def marks(row: TraceRow, numbers: dict[str, int]) -> str:
 def _facts(first: TraceRow, zone: ZoneInfo) -> Iterator[str]:
     if first.story_id:
         yield f"story {printable(first.story_id)}"
-    yield f"iteration {first.iteration}"
+    yield "gateway" if first.number is None else f"iteration {first.number}"
     if first.project:
         yield printable(first.project)
     if first.client:

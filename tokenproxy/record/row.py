@@ -77,7 +77,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     story_id: str
     """Story that the iteration works on; "" if none."""
     iteration: int
-    """Number of the iteration in its story or loop."""
+    """Number of the iteration in its story or loop; 0 if a gateway recorded the call."""
     provider: str
     """anthropic, openai, google, deepseek; for others OpenTelemetry's ``gen_ai.provider.name``."""
     model: str
@@ -201,6 +201,15 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         The same rule in SQL is ``SPENT`` of :mod:`tokenproxy.insight.query`.
         """
         return self.cost_usd if self.provider_cost_usd is None else self.provider_cost_usd
+
+
+def of_gateway(iteration: int, story_id: str, project: str | None) -> bool:
+    """Whether a row with these was written by ``serve``, which has no iterations.
+
+    A ``run`` numbers them from 1, or as it is told, and names its project. The same rule in SQL is
+    the dimension ``iteration`` of :mod:`tokenproxy.insight.question`.
+    """
+    return not iteration and not story_id and not project
 
 
 UNENCODABLE = (ValueError, TypeError, OverflowError, RecursionError, msgspec.MsgspecError)

@@ -19,7 +19,7 @@ import msgspec
 from tokenproxy.config import RunContext
 from tokenproxy.ids import DERIVED_VERSION, iteration_span_id
 from tokenproxy.record.call import Call, CallEnd, CallStart, Kind, Outcome
-from tokenproxy.record.row import Row
+from tokenproxy.record.row import Row, of_gateway
 from tokenproxy.wire.usage import Attribution, Reading, RequestFacts, ResponseFacts
 
 _MS = 1_000_000
@@ -57,7 +57,6 @@ def started_ns(row: Row) -> int:
 def restored_run(row: Row) -> RunContext:
     """The run of a row, and of all rows with its run and trace id.
 
-    ``serve`` has no story, iteration or project; a ``run`` numbers its iterations from 1.
     The iteration's span id is the run's own, which follows from its ids.
     """
     trace_id = row.trace_id or ""
@@ -71,7 +70,7 @@ def restored_run(row: Row) -> RunContext:
         complexity=row.complexity,
         project=row.project,
         labels=row.labels or {},
-        gateway=not row.iteration and not row.story_id and row.project is None,
+        gateway=of_gateway(row.iteration, row.story_id, row.project),
     )
 
 
