@@ -232,7 +232,7 @@ def test_the_provider_breaks_off(path: str, scenario: str) -> None:
         Client(proxy, path) as client,
     ):
         client.send(*ASKS[path])
-        with contextlib.suppress(ConnectionResetError):  # by the lane, a reset is a reset
+        with contextlib.suppress(ConnectionResetError):
             while (received := client.receive()) is not None and received[0] != CLOSE:
                 pass
         ((_, end),) = proxy.recorder.wait()

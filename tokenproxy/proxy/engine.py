@@ -33,13 +33,13 @@ def _import_bare(package: str) -> None:
 
 _import_bare("mitmproxy.addons")
 
-from mitmproxy import master, options  # noqa: E402 - must follow the bare package above
+from mitmproxy import connection, master, options  # noqa: E402 - must follow the bare package above
 from mitmproxy.addons import next_layer, proxyserver, tlsconfig  # noqa: E402 - likewise
-from mitmproxy.proxy import layers, mode_servers, mode_specs  # noqa: E402 - likewise
+from mitmproxy.proxy import events, layers, mode_servers, mode_specs  # noqa: E402 - likewise
 from mitmproxy.proxy.layers.http import HTTPMode  # noqa: E402 - likewise
 
 from tokenproxy.config import Limits  # noqa: E402 - likewise
-from tokenproxy.proxy import http1, websocket  # noqa: E402 - likewise
+from tokenproxy.proxy import http1, resets, websocket  # noqa: E402 - likewise
 from tokenproxy.proxy.door import Door  # noqa: E402 - likewise
 from tokenproxy.proxy.reception import UNLIMITED  # noqa: E402 - likewise
 
@@ -133,7 +133,7 @@ class Engine(master.Master):
 
 
 class _Connection(mode_servers.ProxyConnectionHandler):
-    """mitmproxy's connection, without its limit of five upstream connections a client.
+    """mitmproxy's connection, with resets and without its limit of five upstreams a client.
 
     An HTTP/2 client may open a hundred streams; towards an HTTP/1 upstream each
     is a connection, and the sixth must not wait for the first to end.
@@ -142,3 +142,26 @@ class _Connection(mode_servers.ProxyConnectionHandler):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)  # type: ignore[no-untyped-call] # mitmproxy's
         self.max_conns.default_factory = lambda: asyncio.Semaphore(10_000)
+        self._breaking = False
+        """It is being told that a provider has reset its connection."""
+
+    async def server_event(self, event: events.Event) -> None:
+        """As mitmproxy's; that a provider has reset its connection is noted before."""
+        if isinstance(event, events.ConnectionClosed) and event.connection is not self.client:
+            io = self.transports.get(event.connection)
+            reader = io.reader if io is not None else None
+            if isinstance(reader, asyncio.StreamReader) and reader.exception() is not None:
+                resets.broken.add(event.connection)
+                self._breaking = True
+        try:
+            await super().server_event(event)
+        finally:
+            self._breaking = False
+
+    def close_connection(self, side: connection.Connection, half_close: bool = False) -> None:  # noqa: FBT001, FBT002 - mitmproxy's
+        """As mitmproxy's; by a reset, if that is how the provider's ended."""
+        io = self.transports[side]
+        if side is self.client and (self._breaking or side in resets.broken) and io.writer:
+            io.writer = resets.Resetting(io.writer)  # type: ignore[assignment, arg-type] # all that it is asked for
+            half_close = False
+        super().close_connection(side, half_close)

@@ -12,6 +12,7 @@
   mitmproxy makes it look like one that was sent to us as to a server.
 * A request that its client gave up is marked too: by the time that mitmproxy tells of it
   the connection to the provider is closed as well.
+* What one side breaks off is broken off for the other (:mod:`tokenproxy.proxy.resets`).
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import ctx, http
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers import http as http_layer
-from mitmproxy.proxy.layers.http import _events, _http1, _http2
+from mitmproxy.proxy.layers.http import _events, _http1
 from mitmproxy.proxy.layers.http._base import ReceiveHttp
 
+from tokenproxy.proxy import resets
 from tokenproxy.proxy.lane.head import LONGEST
 
 _ABSOLUTE = "tokenproxy_absolute_form"
@@ -64,7 +66,11 @@ def break_off(flow: http.HTTPFlow) -> None:
 def install() -> None:
     """Put these in the place of mitmproxy's own, once for the process."""
     vars(http_layer).update(
-        Http1Client=Client, Http1Server=Server, Http2Server=Server2, HttpStream=Stream
+        Http1Client=Client,
+        Http1Server=Server,
+        Http2Client=resets.Client2,
+        Http2Server=Server2,
+        HttpStream=Stream,
     )
     vars(_http1).update(ChunkedReader=WithoutTrailers)
 
@@ -101,18 +107,20 @@ class Server(_http1.Http1Server):
 
     def send(self, event: _events.HttpEvent) -> Generator[commands.Command, Any, None]:
         """As mitmproxy's, but for the answer that the provider did not give."""
+        resets.pass_on(event, self.conn)
         if isinstance(event, _events.ResponseProtocolError) and event.code in _NO_ANSWER:
             yield commands.CloseConnection(self.conn)
         else:
             yield from super().send(event)
 
 
-class Server2(_http2.Http2Server):
+class Server2(resets.Server2):
     """An HTTP/2 client's side: the stream is reset where there is no answer."""
 
     def _handle_event(self, event: events.Event) -> Generator[commands.Command, Any, None]:
-        if isinstance(event, _events.ResponseProtocolError) and event.code in _NO_ANSWER:
-            event = dataclasses.replace(event, code=_events.ErrorCode.KILL)
+        made_up = isinstance(event, _events.ResponseProtocolError) and event.code in _NO_ANSWER
+        if made_up and resets.code_of(event) is None:
+            event = dataclasses.replace(event, code=_events.ErrorCode.KILL)  # type: ignore[type-var] # as was asked
         yield from super()._handle_event(event)
 
 
@@ -164,7 +172,7 @@ def may_be_opened(host: str, port: int, patterns: Iterable[str]) -> bool:
     return port == HTTPS_PORT
 
 
-class Client(_http1.Http1Client):
+class Client(resets.Client):
     """The provider's side: passes interim responses on."""
 
     def read_headers(self, event: events.ConnectionEvent) -> Generator[commands.Command, Any, None]:

@@ -129,6 +129,10 @@ class Inside(asyncio.Transport):
         """Whether it is closed or about to be."""
         return self._outside.is_closing()
 
+    def get_write_buffer_size(self) -> int:
+        """Bytes that wait to be sent."""
+        return self._outside.get_write_buffer_size()
+
     def can_write_eof(self) -> bool:
         """TLS has no half-closed connections."""
         return False
