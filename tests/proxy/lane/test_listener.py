@@ -29,7 +29,7 @@ from tests.proxy.lane.sockets import (
 )
 from tests.proxy.lane.test_hard_cases import read_all
 from tests.simulator.test_websocket import create
-from tests.wire.framing.test_websocket import FINAL, PING, frame
+from tests.wire.framing.test_websocket import CLOSE, FINAL, PING, TEXT, frame
 from tests.wire.strategies import chunked, cuts
 from tokenproxy.wire.framing.websocket import FrameReader
 from tokenproxy.wire.openai.websocket import ResponsesSocket
@@ -190,6 +190,72 @@ def test_a_fault_of_our_frame_reader_harms_nothing(
         ((_, end),) = proxy.recorder.wait()
     assert end.outcome == ("complete" if by == "client" else "truncated")
     assert "not read further" in caplog.text
+
+
+BEGINS = frame(FINAL | TEXT, json.dumps(BEGUN).encode())
+CLOSES = frame(FINAL | CLOSE, b"\x03\xe8", MASK)
+SERVER_CLOSES = frame(FINAL | CLOSE, b"\x03\xf3")
+"""1011: but for the client, who left before, it would be an error."""
+
+
+@pytest.mark.parametrize("last", [SERVER_CLOSES, b""], ids=["close frame", "end"])
+@pytest.mark.parametrize("by", ["a close frame", "an end"])
+def test_an_answer_that_ends_after_its_client_has_closed_is_whole(by: str, last: bytes) -> None:
+    """The last word on its counts is under way when the client has had enough."""
+    closes = CLOSES if by == "a close frame" else b""
+
+    def serve(connection: socket.socket, got: bytes) -> None:
+        connection.sendall(ANSWER[:80])
+        if closes:
+            assert got + read_exactly(connection, len(ASKS + closes) - len(got)) == ASKS + closes
+        else:
+            assert got + read_all(connection) == ASKS
+        connection.sendall(ANSWER[80:] + last)
+
+    with (
+        agreeing(serve) as url,
+        Proxy(routes={HOST: url}) as proxy,
+        upgraded(proxy) as client,
+    ):
+        client.sendall(ASKS)
+        got = client.recv(1)
+        client.sendall(closes)
+        if not closes:
+            client.shutdown(socket.SHUT_WR)
+        assert got + read_all(client) == ANSWER + last
+        ((_, end),) = proxy.recorder.wait()
+    assert (end.outcome, end.error) == ("complete", None)
+    assert end.reading.parts[0].output_tokens == 42
+
+
+@pytest.mark.parametrize("last", [SERVER_CLOSES, b""], ids=["close frame", "end"])
+def test_an_answer_that_does_not_end_after_its_client_has_closed_is_aborted(last: bytes) -> None:
+    def serve(connection: socket.socket, got: bytes) -> None:
+        read_exactly(connection, len(ASKS + CLOSES) - len(got))
+        connection.sendall(BEGINS + last)
+
+    with (
+        agreeing(serve) as url,
+        Proxy(routes={HOST: url}) as proxy,
+        upgraded(proxy) as client,
+    ):
+        client.sendall(ASKS + CLOSES)
+        assert read_all(client) == BEGINS + last
+        ((_, end),) = proxy.recorder.wait()
+    assert (end.outcome, end.error) == ("aborted", "client_disconnected")
+    assert end.reading.response_id == "resp_1"
+
+
+def test_who_closes_and_is_gone_is_not_waited_for() -> None:
+    def serve(connection: socket.socket, got: bytes) -> None:
+        assert got + read_all(connection) == ASKS + CLOSES
+
+    with agreeing(serve) as url, Proxy(routes={HOST: url}) as proxy:
+        with upgraded(proxy) as client:
+            client.sendall(ASKS + CLOSES)
+        ((_, end),) = proxy.recorder.wait()
+        wait_until(lambda: not proxy.clients)
+    assert (end.outcome, end.error) == ("aborted", "client_disconnected")
 
 
 def test_what_waits_for_the_journal_is_sent_in_order() -> None:

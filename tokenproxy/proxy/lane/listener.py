@@ -40,6 +40,8 @@ class Listener:
         self._server_address = server_address
         self._call_soon = call_soon
         self._over = False
+        self._client_leaves = False
+        """It says no more. What the provider still says counts, until that has ended, too."""
         try:
             deflate = agreed_deflate(extensions)
         except UnknownExtensionError as unknown:
@@ -63,8 +65,12 @@ class Listener:
         messages = self._read(self._client, data)
         waits = bool(messages) and self._tap.from_client(messages, go_on)
         if self._client.close_code is not None:
-            self.over(CLIENT_LEFT)
+            self.client_leaves()
         return waits
+
+    def client_leaves(self) -> None:
+        """The client says no more, and may still listen: an answer's end may be on its way."""
+        self._client_leaves = True
 
     def from_server(self, data: bytes) -> None:
         """Bytes that were just given to the client's socket; they are read after they left."""
@@ -77,7 +83,8 @@ class Listener:
         if messages := self._read(self._server, data):
             self._tap.from_server(messages, arrived_ns)
         if self._server.close_code is not None:
-            self._finish(UPSTREAM_LEFT, refusal(self._server.close_code))
+            error = None if self._client_leaves else refusal(self._server.close_code)
+            self._finish(UPSTREAM_LEFT, error)
 
     def over(self, broken: str) -> None:
         """The connection is over, by that side, as soon as all that came of it is read."""
@@ -86,7 +93,7 @@ class Listener:
     def _finish(self, broken: str, error: str | None) -> None:
         if not self._over:
             self._over = True
-            self._tap.over(broken, error)
+            self._tap.over(CLIENT_LEFT if self._client_leaves else broken, error)
 
     def _read(self, reader: FrameReader, data: bytes) -> list[Message]:
         if reader.failed:

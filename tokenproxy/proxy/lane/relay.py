@@ -111,7 +111,7 @@ class Relay:
     def client_sends_no_more(self) -> bool:
         """The client has closed its half; whether its other half goes on."""
         if self._listener is not None:
-            self._listener.over(CLIENT_LEFT)
+            self._listener.client_leaves()
         if "upstream" in self._halves or not self._upstream.can_write_eof():
             return False
         self._halves.add("client")
