@@ -167,22 +167,38 @@ def test_the_host_that_is_opened_is_named_as_certificates_name_it(url: str, host
 
 
 @pytest.mark.parametrize(
-    "url", ["https://a b/", "https://*/", "https://a..b/", "https://\N{EURO SIGN}..b/"]
+    ("url", "fault"),
+    [
+        ("https://a b/", "'a b' is not a host's name"),
+        ("http://a b", "'a b' is not a host's name"),
+        ("https://*/", "'*' is not a host's name"),
+        ("https://a..b/", "'a..b' is not a host's name"),
+        ("https://\N{EURO SIGN}..b/", "'\N{EURO SIGN}..b' is not a host's name"),
+        ("http://gateway.example/a b", "'http://gateway.example/… b' is not a URL"),
+        ("https://[gateway", "'https://[gateway' is not a URL"),
+        ("http://x:0", "'http://x:0' is not a URL"),
+        ("http://x:99999", "'http://x:99999' is not a URL"),
+        ("foo", "'foo' is not an http:// or https:// URL with a host"),
+        ("gateway:8080", "'gateway:8080' is not an http:// or https:// URL with a host"),
+        ("ftp://x", "'ftp://x' is not an http:// or https:// URL with a host"),
+        ("http://user:pass@", "'http://' is not an http:// or https:// URL with a host"),
+    ],
 )
-def test_what_no_certificate_can_name_is_not_opened(url: str) -> None:
-    with pytest.raises(UsageError, match=r"ONE_BASE_URL: .* is not a host's name"):
-        plan("forward", ONE_BASE_URL=url)
+def test_what_no_client_can_use_is_refused_where_it_is_needed_alone(url: str, fault: str) -> None:
+    """In reverse mode we would go there; else its client complains, if one reads it at all."""
+    for mode in ("auto", "forward"):
+        made = plan(mode, ONE_BASE_URL=url)
+        assert (made.mode, made.hosts, made.upstreams) == ("forward", ALL, {})
+        assert made.notes == (f"ONE_BASE_URL is left as it is: {fault}",)
+    with pytest.raises(UsageError) as raised:
+        plan("reverse", ONE_BASE_URL=url)
+    assert str(raised.value) == f"ONE_BASE_URL: {fault}"
 
 
 def test_forward_to_an_http_gateway_cannot_be() -> None:
     with pytest.raises(UsageError, match="use --mode reverse or --mode auto") as raised:
         plan("forward", ONE_BASE_URL="http://user:secret@gateway.example")
     assert "ONE_BASE_URL=http://gateway.example" in str(raised.value)
-
-
-def test_a_base_url_that_is_none() -> None:
-    with pytest.raises(UsageError, match=r"ONE_BASE_URL: 'gateway:8080' is not an http"):
-        plan("auto", ONE_BASE_URL="gateway:8080")
 
 
 def test_a_query_is_no_fault_where_the_variable_is_not_needed() -> None:
@@ -192,8 +208,9 @@ def test_a_query_is_no_fault_where_the_variable_is_not_needed() -> None:
         plan("reverse", TWO_BASE_URL=url)
     with pytest.raises(UsageError, match="must end with its path"):
         plan("auto", ONE_BASE_URL="https://gateway.example/v1?api-version=1")
-    with pytest.raises(UsageError, match="is not a URL"):
-        plan("auto", ONE_BASE_URL="https://[gateway")
+    # Where its host is opened, the client itself says the rest.
+    made = plan("forward", ONE_BASE_URL="https://gateway.example/v1?api-version=1")
+    assert "gateway.example" in made.hosts
 
 
 def test_a_routed_host_is_opened() -> None:
@@ -201,6 +218,18 @@ def test_a_routed_host_is_opened() -> None:
     assert plan("auto", routes).hosts == tuple(sorted((*ALL, "lab.example")))
     assert plan("reverse", routes).hosts == ()
     assert plan("reverse", routes).routes == routes
+
+
+def test_a_route_that_no_call_can_take_is_said() -> None:
+    routes = {"api.one.example": "http://127.0.0.1:1", "gateway.example": "http://127.0.0.1:2"}
+    for mode in ("auto", "forward"):
+        assert plan(mode, routes).notes == ()
+    (note,) = plan("reverse", routes).notes
+    assert note.startswith("the route for gateway.example has no effect in reverse mode")
+    assert plan("reverse", routes, TWO_BASE_URL="https://gateway.example/v1").notes == ()
+    signed = {"eu.signed.example": "http://127.0.0.1:1"}
+    assert len(plan("reverse", signed).notes) == 1
+    assert plan("reverse", signed, TOKEN="t").notes == ()
 
 
 @pytest.mark.parametrize(
@@ -227,7 +256,7 @@ def test_the_users_own_proxy(env: dict[str, str], proxy: str | None) -> None:
 def test_a_proxy_that_we_cannot_go_through() -> None:
     with pytest.raises(UsageError, match="HTTPS_PROXY names a socks5 proxy"):
         plan("auto", HTTPS_PROXY="socks5://p:1")
-    with pytest.raises(UsageError, match=r"^HTTPS_PROXY is not the URL of a proxy$"):
+    with pytest.raises(UsageError, match=r"^HTTPS_PROXY is not the URL of a proxy; set"):
         plan("auto", HTTPS_PROXY="http://user:secret@:x")
 
 

@@ -38,6 +38,8 @@ def test_of_two_routes_for_a_host_the_later_holds() -> None:
         ("h=", "is not an http"),
         ("h=http://x:99999", "is not a URL"),
         ("h=http://[x", "is not a URL"),
+        ("h=http://a b", "'a b' is not a host's name"),
+        ("h=http://x/a b", "is not a URL"),
         ("h=http://x/?q=1", "must end with its path"),
     ],
 )

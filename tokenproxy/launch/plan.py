@@ -9,9 +9,8 @@ auto: forward, but where a variable already names a gateway, that variable names
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
@@ -22,10 +21,11 @@ from tokenproxy.config import Mode
 from tokenproxy.launch.errors import UsageError
 from tokenproxy.launch.routes import (
     check_url,
+    host_of,
     is_address,
     is_every,
     is_here,
-    is_host,
+    why_no_server,
     without_login,
 )
 from tokenproxy.wire.endpoints import Provider, host_pattern
@@ -70,8 +70,9 @@ def make_plan(
     Raises:
         UsageError: A variable or an option names what cannot be used.
     """
-    gateways = _gateways(env, providers)
-    upstream_proxy, notes = _upstream_proxy(env)
+    gateways, notes = _gateways(env, providers)
+    upstream_proxy, more = _upstream_proxy(env)
+    notes += more
     upstreams = dict(gateways)
     gateway_hosts: dict[str, str] = {}
     hosts: set[str] = set()
@@ -81,10 +82,13 @@ def make_plan(
         if mode == "forward" or (mode == "auto" and _insists(providers[name], url))
     ]
     variables = tuple(name for name in gateways if name not in opened)
+    for name in variables:
+        check_url(gateways[name], providers[name].base_url_env)
     if mode == "reverse":
         upstreams, unsigned = _reversible(env, providers)
         variables = tuple(name for name in upstreams if name not in unsigned)
         notes += tuple(_unseen(providers[name]) for name in unsigned if name in gateways)
+        notes += _idle_routes(routes, [upstreams[name] for name in variables])
     else:
         hosts.update(host for one in providers.values() for host in one.hosts if _opens(host))
         hosts.update(routes)
@@ -115,20 +119,37 @@ def _opens(host: str) -> bool:
     return ":" not in host
 
 
-def _gateways(env: Mapping[str, str], providers: Mapping[str, Provider]) -> dict[str, str]:
-    """Provider -> base URL, for those whose variable names a host that no provider owns.
+def _gateways(
+    env: Mapping[str, str], providers: Mapping[str, Provider]
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Provider -> base URL, for those whose variable names a host that no provider owns; notes.
 
-    Raises:
-        UsageError: One holds what is no base URL. An owned host may be told with a query
-            (Azure's "target URI"): its calls come to us whatever the variable says.
+    What no client can use leads no call anywhere, so it is left to the client to complain.
+    An owned host may be told with a query (Azure's "target URI"): its calls come to us whatever
+    the variable says.
     """
-    return {
-        name: check_url(url, provider.base_url_env)
-        for name, provider in providers.items()
-        if (url := _told(env, provider))
-        and not _is_known(url, providers)
-        and not _is_listened_on(url, provider)
-    }
+    found, notes = {}, []
+    for name, provider in providers.items():
+        url = _told(env, provider)
+        if not url or _is_known(url, providers) or _is_listened_on(url, provider):
+            continue
+        fault = why_no_server(url)
+        if fault is None:
+            found[name] = url
+        else:
+            notes.append(f"{provider.base_url_env} is left as it is: {fault}")
+    return found, tuple(notes)
+
+
+def _idle_routes(routes: Mapping[str, str], places: Iterable[str]) -> tuple[str, ...]:
+    """Sentences about routes for hosts that no base URL leads to, which is all there is."""
+    led_to = {urlsplit(place).hostname for place in places}
+    return tuple(
+        f"the route for {host} has no effect in reverse mode, where no client is led to that host;"
+        " use --mode forward or --mode auto"
+        for host in routes
+        if host not in led_to
+    )
 
 
 def _is_listened_on(told: str, provider: Provider) -> bool:
@@ -217,12 +238,7 @@ def _forwarded_host(provider: Provider, url: str) -> str:
             f"{without_login(url)}: only https goes through a tunnel;"
             " use --mode reverse or --mode auto"
         )
-    host = (parts.hostname or "").rstrip(".")
-    with contextlib.suppress(UnicodeError):  # then it is no host's name either
-        host = host if host.isascii() else host.encode("idna").decode()
-    if not is_host(host):
-        raise UsageError(f"{provider.base_url_env}: {host!r} is not a host's name")
-    return host
+    return host_of(parts)
 
 
 def _upstream_proxy(env: Mapping[str, str]) -> tuple[str | None, tuple[str, ...]]:
@@ -252,5 +268,7 @@ def _checked_proxy(url: str, name: str) -> str:
     except ValueError:
         valid = False
     if not valid:  # the value is not shown: it may hold a password
-        raise UsageError(f"{name} is not the URL of a proxy")
+        raise UsageError(
+            f"{name} is not the URL of a proxy; set it to http://HOST:PORT, or unset it"
+        )
     return url

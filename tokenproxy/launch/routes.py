@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 from collections.abc import Iterable
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from tokenproxy.launch.errors import UsageError
 
@@ -57,7 +58,7 @@ def parse_labels(given: Iterable[str]) -> dict[str, str]:
 
 
 def check_url(url: str, what: str) -> str:
-    """``url`` itself if it is an http(s) URL with a host and nothing behind its path.
+    """``url`` itself if it names a server of http or https, and nothing stands behind its path.
 
     Args:
         url: As given.
@@ -66,17 +67,37 @@ def check_url(url: str, what: str) -> str:
     Raises:
         UsageError: It is not.
     """
+    if (fault := why_no_server(url)) is not None:
+        raise UsageError(f"{what}: {fault}")
+    parts = urlsplit(url)
+    if parts.query or parts.fragment:
+        raise UsageError(f"{what}: {without_login(url)!r} must end with its path (no ? or # part)")
+    return url
+
+
+def why_no_server(url: str) -> str | None:
+    """Why no client can reach anything by this URL; None if it names a server of http or https."""
     shown = without_login(url)
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018 - reading it is what checks it
+        host, port = host_of(parts), parts.port
     except ValueError:
-        raise UsageError(f"{what}: {shown!r} is not a URL") from None
+        return f"{shown!r} is not a URL"
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"{what}: {shown!r} is not an http:// or https:// URL with a host")
-    if parts.query or parts.fragment:
-        raise UsageError(f"{what}: {shown!r} must end with its path (no ? or # part)")
-    return url
+        return f"{shown!r} is not an http:// or https:// URL with a host"
+    if not is_host(host):
+        return f"{host!r} is not a host's name"
+    if port == 0 or any(letter.isspace() for letter in url):
+        return f"{shown!r} is not a URL"
+    return None
+
+
+def host_of(parts: SplitResult) -> str:
+    """The host of a URL as certificates name it."""
+    host = (parts.hostname or "").rstrip(".")
+    with contextlib.suppress(UnicodeError):  # then it is no host's name either
+        host = host if host.isascii() else host.encode("idna").decode()
+    return host
 
 
 def without_login(text: str) -> str:

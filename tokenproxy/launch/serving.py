@@ -81,9 +81,10 @@ class Serving:
     @property
     def notes(self) -> tuple[str, ...]:
         """What whoever starts it should know."""
+        notes = self._plan.notes
         if self.admission.secret is None and not self.admission.users and not self._asked.anybody:
-            return (UNTOLD,)
-        return ()
+            notes += (UNTOLD,)
+        return notes
 
     def workers(self) -> list[Worker]:
         """A process for each socket, not started yet. Files that were named are read anew.
