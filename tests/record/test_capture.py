@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import json
 import os
 import stat
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.record.make import start
+from tests.wire.fixtures.eventstream import event
 from tokenproxy.record import capture, capture_files
 from tokenproxy.record.call import CallEnd, CallStart
 from tokenproxy.record.capture import Captures
@@ -70,6 +72,27 @@ def test_credentials_are_taken_out_of_what_was_compressed(place: Path) -> None:
     body = gzip.compress(b"you sent key-0123456789")
     path, _ = keep(place, answered=body, encoding="gzip", headers={"x-api-key": "key-0123456789"})
     assert capture_files.read(path)["response"]["body"] == "you sent [redacted]"
+
+
+def test_credentials_are_taken_out_of_an_event_stream(place: Path) -> None:
+    """Its events have the words of the model in base64, each some of them."""
+    key = "sk-ant-api03-AbCdEfGhIjKlMn"
+    deltas = [{"index": 0, "delta": {"text": text}} for text in ("it is " + key[:9], key[9:], ".")]
+    body = b"".join(
+        event("chunk", {"bytes": base64.b64encode(json.dumps(delta).encode()).decode()})
+        for delta in deltas
+    )
+    opening = start()
+    captures = Captures(place, "run-1", 7)
+    call = captures.open(opening, JSON)
+    call.answered_by({"content-type": "application/vnd.amazon.eventstream"})
+    call.answered(body)
+    call.close(CallEnd(ended_ns=opening.started_ns + 1, outcome="complete", status_code=200))
+    captures.finish(10)
+    told = capture_files.read(place / "run-1" / f"{opening.call_id}.json.zst")["response"]
+    texts = [json.loads(line)["chunk"]["delta"]["text"] for line in told["body"].splitlines()]
+    assert texts == ["it is [redacted]", "", "."]
+    assert "cut" not in told
 
 
 def test_bytes_that_are_no_text(place: Path) -> None:

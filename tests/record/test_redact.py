@@ -75,6 +75,14 @@ def test_what_looks_like_a_credential(secret: str) -> None:
         (b"Authorization: Bearer abcdefgh1234", b"Authorization: Bearer [redacted]"),
         (b"https://me:hunter2hunter2@host/x", b"https://[redacted]@host/x"),
         (b"client_secret=abcdefghij&a=b", b"client_secret=[redacted]&a=b"),
+        (b"client_secret%3Dabcdefghij&a=b", b"client_secret%3D[redacted]&a=b"),
+        (b'{"password": "a,b c;defghij"}', b'{"password": "[redacted]"}'),
+        (b'{"password": "abc\\/def\\"ghij", "a": 1}', b'{"password": "[redacted]", "a": 1}'),
+        (b"curl -H 'Bearer abcdef0123456789'", b"curl -H 'Bearer [redacted]'"),
+        (
+            b'form-data; name="api_key"\r\nContent-Type: text/plain\r\n\r\n0123456789\r\n--x',
+            b'form-data; name="api_key"\r\nContent-Type: text/plain\r\n\r\n[redacted]\r\n--x',
+        ),
     ],
 )
 def test_what_is_named_as_one(before: bytes, after: bytes) -> None:
@@ -87,12 +95,98 @@ def test_what_is_named_as_one(before: bytes, after: bytes) -> None:
         b'{"max_tokens": 1024, "model": "claude-opus-5-5", "stream": true}',
         b'{"usage":{"input_tokens":12,"cache_read_input_tokens":3456789012}}',
         b"the password is: short",
+        b'{"a": "your password:"}}]}]},[1234567890]',
+        b"the bearer of responsibilities, a risk-averse-and-very-cautious one",
         b"event: message_start\ndata: {}\n\n",
         b'{"id":"msg_01XFDUDYJgAACzvnptvVoYEL","tool_use_id":"toolu_01A09q90qw90lq917835lq9"}',
     ],
 )
 def test_what_is_none_stays(text: bytes) -> None:
     assert Redactor({"x-api-key": "short"}).clean(text) == text
+
+
+KEY = "sk-ant-api03-AbCdEfGhIjKlMn"
+
+
+@pytest.mark.parametrize(
+    "before", ["\n", "\t", "\u2028", "x_", "KEY=", " "], ids=["n", "t", "u", "_", "=", "space"]
+)
+def test_what_stands_before_a_key_in_json_is_no_word(before: str) -> None:
+    for text in (json.dumps({"t": before + KEY}), json.dumps(json.dumps([before + KEY]))):
+        assert KEY[:8].encode() not in Redactor({}).clean(text.encode())
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_a_key_whose_letters_are_escaped(depth: int) -> None:
+    text = KEY
+    escaped = "".join(f"\\u{ord(letter):04x}" for letter in KEY)
+    for _ in range(depth):
+        text = json.dumps({"t": text})
+    body = text.replace(KEY, "\\" * (2 ** (depth - 1) - 1) + escaped).encode()
+    clean = Redactor({}).clean(body)
+    assert b"[redacted]" in clean
+    assert b"006b" not in clean
+
+
+def test_escapes_of_what_is_no_credential_stay() -> None:
+    body = b'{"t":"\\u0073mall \\u00e4 \\u0022","p":"C:\\\\u00"}'
+    assert Redactor({}).clean(body) == body
+
+
+def test_a_key_that_an_error_repeats_half_hidden() -> None:
+    said = b"Incorrect API key provided: sk-proj-ab*****************wxyz. You can find"
+    clean = b"Incorrect API key provided: [redacted]. You can find"
+    assert Redactor({}).clean(said) == clean
+
+
+@given(st.binary(max_size=5), st.binary(max_size=5), st.sampled_from([*"bBuxX"]))
+def test_the_calls_own_in_another_coding(before: bytes, after: bytes, coding: str) -> None:
+    own = "a+secret/of?mine~0123"
+    whole = before + own.encode() + after
+    coded = {
+        "b": base64.b64encode(whole),
+        "B": base64.urlsafe_b64encode(whole),
+        "u": "".join(f"%{byte:02x}" if byte in b"+/?" else chr(byte) for byte in whole).encode(
+            "latin-1"
+        ),
+        "x": whole.hex().encode(),
+        "X": whole.hex().upper().encode(),
+    }[coding]
+    clean = Redactor({"x-api-key": own}).clean(b'{"t":"%s"}' % coded)
+    assert b"[redacted]" in clean
+
+
+@pytest.mark.parametrize(
+    ("headers", "path"),
+    [
+        ({}, "/v1/x?subscription-key=own%2Bsecret/0123456789&a=b"),
+        ({}, f"/v1/x?key={OWN.replace('+', '%2B')}"),
+        ({"ocp-apim-subscription-key": OWN}, ""),
+        ({"helicone-auth": f"Bearer {OWN}"}, ""),
+        ({"sec-websocket-protocol": f"realtime, openai-insecure-api-key.{OWN}"}, ""),
+        ({"authorization": f"AWS4-HMAC-SHA256 SignedHeaders=host, Signature={OWN}"}, ""),
+    ],
+    ids=["query", "key", "azure", "gateway", "subprotocol", "sigv4"],
+)
+def test_where_else_a_call_has_its_credentials(headers: dict[str, str], path: str) -> None:
+    clean = Redactor(headers, path).clean
+    assert clean(f"realtime, Signature, you sent {OWN}".encode()) == (
+        b"realtime, Signature, you sent [redacted]"
+    )
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-claude-code-session-id": "0190aaaa-bbbb"},
+        {":authority": "api.anthropic.com"},
+        {"sec-websocket-protocol": "realtime"},
+        {"anthropic-beta": "token-efficient-tools"},
+    ],
+)
+def test_what_is_no_credential_of_a_call(headers: dict[str, str]) -> None:
+    (value,) = headers.values()
+    assert Redactor(headers).clean(value.encode()) == value.encode()
 
 
 @given(st.integers(0, 40_000), st.sampled_from([b",", b"\n", b" ", b"x"]))

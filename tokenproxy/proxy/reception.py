@@ -118,7 +118,9 @@ class Reception:
         if target.route is None:
             return None
         start = self.calls.start(target.route, target, headers, started_ns)
-        captured = None if self._captures is None else self._captures.open(start, headers)
+        captured = None
+        if self._captures is not None:
+            captured = self._captures.open(start, headers, target.path)
         tap = Tap(start, self.recorder, asyncio.get_running_loop().call_soon, captured)
         tap.request_headers(headers)
         self.calls.add(tap)

@@ -171,7 +171,7 @@ class SocketTap:
         start = self._calls.start(self._route, self._target, self._headers, started_ns)
         call = _Open(start, news.reading or Reading())
         if self._captures is not None:
-            call.captured = self._captures.open(start, self._headers)
+            call.captured = self._captures.open(start, self._headers, self._target.path)
         self._open[news.key] = call
         return call
 

@@ -23,6 +23,7 @@ import zstandard
 
 from tokenproxy.record.call import CallEnd, CallStart
 from tokenproxy.record.capture_files import prune, write
+from tokenproxy.record.event_lines import EVENT_STREAM, event_lines
 from tokenproxy.record.redact import Redactor
 from tokenproxy.wire.decoding import open_decoder
 
@@ -51,10 +52,12 @@ class _Body:
 class Captured:
     """A call's bodies while it is under way. Belongs to the event loop."""
 
-    def __init__(self, captures: Captures, start: CallStart, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, captures: Captures, start: CallStart, headers: Mapping[str, str], path: str
+    ) -> None:
         self.start = start
         self.request, self.response = _Body(), _Body()
-        self.redactor = Redactor(headers)
+        self.redactor = Redactor(headers, path)
         self._captures = captures
         _describe(self.request, headers)
 
@@ -96,9 +99,9 @@ class Captures:
         self._thread = threading.Thread(target=self._work, name="tokenproxy-captures", daemon=True)
         self._thread.start()
 
-    def open(self, start: CallStart, headers: Mapping[str, str]) -> Captured:
-        """A call that begins; its request's headers have lower-cased names."""
-        return Captured(self, start, headers)
+    def open(self, start: CallStart, headers: Mapping[str, str], path: str = "") -> Captured:
+        """A call that begins; its request's headers have lower-cased names, its path a query."""
+        return Captured(self, start, headers, path)
 
     def take(self, body: _Body, data: bytes) -> None:
         """Keep a piece, as long as there is room."""
@@ -196,7 +199,11 @@ def _told(body: _Body, redactor: Redactor) -> dict[str, Any]:
     if decoder.failed:
         # Nothing can be found in what cannot be read, so it is not kept.
         return told | {"unreadable": body.encoding}
-    clean = redactor.clean(b"".join(pieces))
+    text = b"".join(pieces)
+    if body.content_type == EVENT_STREAM:
+        text, whole = event_lines(text)
+        cut = cut or not whole
+    clean = redactor.clean(text)
     try:
         told["body"] = clean.decode()
     except UnicodeDecodeError:
