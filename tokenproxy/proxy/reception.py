@@ -151,9 +151,15 @@ class Reception:
             captures=self._captures,
         )
 
-    def over(self, tap: Tap, broken: str | None) -> None:
-        """A call is over, as HTTP ends or by whom it was broken off."""
-        tap.over(broken)
+    def over(self, tap: Tap, broken: str | None, ended_ns: int | None = None) -> None:
+        """A call is over, as HTTP ends or by whom it was broken off.
+
+        Args:
+            tap: The call's.
+            broken: Who broke it off; None: nobody.
+            ended_ns: When the last of it came; now by default.
+        """
+        tap.over(broken, ended_ns)
         self.calls.remove(tap)
 
     def untrusted(self, host: str) -> None:

@@ -136,14 +136,17 @@ class SocketTap:
             logger.exception(_BLIND, self._target.server_address)
             self._blind = True
 
-    def over(self, broken: str | None = None, error: str | None = None) -> None:
+    def over(
+        self, broken: str | None = None, error: str | None = None, ended_ns: int | None = None
+    ) -> None:
         """The connection is over: so are the calls that it leaves open.
 
         Args:
             broken: which side ended it.
             error: what the provider ended it for, if it said so: some have no other word.
+            ended_ns: when; now by default.
         """
-        self._call_soon(self._finish_all, broken, error, time.time_ns())
+        self._call_soon(self._finish_all, broken, error, ended_ns or time.time_ns())
 
     def _take(self, news: SocketNews, message: Message, arrived_ns: int) -> None:
         call = self._open.get(news.key)

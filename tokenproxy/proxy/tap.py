@@ -63,6 +63,9 @@ class Tap:
         self._items: list[Reading] = []
         self._response_bytes = 0
         self._first_content_ns: int | None = None
+        self._passing_ns: int | None = None
+        """When the piece came that is being passed on; None: none is."""
+        self._body_over_ns: int | None = None
         self._done = False
 
     # -- the request ------------------------------------------------------
@@ -150,16 +153,24 @@ class Tap:
             )
         )
 
-    def response_chunk(self, data: bytes) -> bytes:
-        """Stream callback of the response."""
+    def response_chunk(self, data: bytes, arrived_ns: int | None = None) -> bytes:
+        """Stream callback of the response: a piece that came just now, if nothing is said.
+
+        mitmproxy says with an empty one that the body is over, and then waits for its addons.
+        Pieces that came with the end have been sent by then, so the end is when they came.
+        """
         if data:
             self._response_bytes += len(data)
             if self._captured is not None:
                 self._captured.answered(data)
-            self._call_soon(self._read, data, time.time_ns())
+            self._passing_ns = arrived_ns or time.time_ns()
+            self._call_soon(self._read, data, self._passing_ns)
+        else:
+            self._body_over_ns = self._passing_ns or time.time_ns()
         return data
 
     def _read(self, data: bytes, arrived_ns: int) -> None:
+        self._passing_ns = None
         if self._parser is None or self._decoder is None or self._done:
             return
         try:
@@ -199,9 +210,13 @@ class Tap:
 
     # -- the end ----------------------------------------------------------
 
-    def over(self, broken: str | None = None) -> None:
-        """The exchange ended as HTTP ends, or one side broke it off: ``broken`` says which."""
-        self._call_soon(self._finish, broken, time.time_ns())
+    def over(self, broken: str | None = None, ended_ns: int | None = None) -> None:
+        """The exchange ended as HTTP ends, or one side broke it off: ``broken`` says which.
+
+        The end is when the last of it came: ``ended_ns``, else when the body was over, else now.
+        """
+        whole_ns = self._body_over_ns if broken is None else None
+        self._call_soon(self._finish, broken, ended_ns or whole_ns or time.time_ns())
 
     def _finish(self, broken: str | None, ended_ns: int) -> None:
         if self._done:

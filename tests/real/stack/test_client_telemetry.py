@@ -65,7 +65,8 @@ def test_claude_codes_own_is_there_linked_and_counted_by_nobody(
         (own,) = linked[call.span_id]
         assert (own.service, own.name) == ("claude-code", "claude_code.llm_request")
         assert own.tags["client_request_id"] == call.tags["tokenproxy.client_request.id"]
-        # Ours is what the client waited for, so it lies within (clocks are of one machine).
+        # Ours is what the client waited for, so it lies within: the body's end came to us before
+        # it went to the client. The clock is the same, but the client's counts milliseconds.
         assert own.start_us <= call.start_us + 1000
         assert own.end_us >= call.end_us - 1000
         assert not own.role

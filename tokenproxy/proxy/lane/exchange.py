@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import time
 from typing import Protocol
 
 from tokenproxy.proxy.director import Target
@@ -83,6 +84,8 @@ class Exchange:
         self._upstream: Upstream | None = None
         self._connecting: asyncio.Task[None] | None = None
         """Kept, because the event loop itself holds tasks weakly."""
+        self._arrived_ns: int | None = None
+        """When the bytes came that are being passed on; None: none are."""
         self._buffer = b""
         self._response: ResponseHead | None = None
         self._body = body_of("none")
@@ -182,6 +185,8 @@ class Exchange:
 
     def received(self, data: bytes) -> None:
         """Bytes from the provider."""
+        # Before they are sent on: a busy machine lets the client go on at once, and us later.
+        self._arrived_ns = time.time_ns()
         try:
             if self._response is None:
                 self._read_head(data)
@@ -192,6 +197,7 @@ class Exchange:
             if self._response is None:
                 self._client.write(self._buffer)  # what to make of it is the client's business
             self._end(UPSTREAM_LEFT, keep_alive=False)
+        self._arrived_ns = None
 
     def _pass_on(self, data: bytes) -> None:
         body = self._body
@@ -203,7 +209,7 @@ class Exchange:
         if used:
             self._client.write(data if used == len(data) else data[:used])
         if payload and self._tap is not None:
-            self._tap.response_chunk(payload)
+            self._tap.response_chunk(payload, self._arrived_ns)
         if body.over:
             # More than the response: its end is not where the provider takes it to be.
             self._complete(clean=used == len(data))
@@ -316,4 +322,4 @@ class Exchange:
     def _settle(self, broken: str | None) -> None:
         tap, self._tap = self._tap, None
         if tap is not None:
-            self._reception.over(tap, broken)
+            self._reception.over(tap, broken, self._arrived_ns)

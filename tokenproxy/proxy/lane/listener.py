@@ -72,10 +72,10 @@ class Listener:
         """The client says no more, and may still listen: an answer's end may be on its way."""
         self._client_leaves = True
 
-    def from_server(self, data: bytes) -> None:
+    def from_server(self, data: bytes, arrived_ns: int) -> None:
         """Bytes that were just given to the client's socket; they are read after they left."""
         if not self._over:
-            self._call_soon(self._from_server, data, time.time_ns())
+            self._call_soon(self._from_server, data, arrived_ns)
 
     def _from_server(self, data: bytes, arrived_ns: int) -> None:
         if self._over:
@@ -84,16 +84,16 @@ class Listener:
             self._tap.from_server(messages, arrived_ns)
         if self._server.close_code is not None:
             error = None if self._client_leaves else refusal(self._server.close_code)
-            self._finish(UPSTREAM_LEFT, error)
+            self._finish(UPSTREAM_LEFT, error, arrived_ns)
 
     def over(self, broken: str) -> None:
         """The connection is over, by that side, as soon as all that came of it is read."""
-        self._call_soon(self._finish, broken, None)
+        self._call_soon(self._finish, broken, None, time.time_ns())
 
-    def _finish(self, broken: str, error: str | None) -> None:
+    def _finish(self, broken: str, error: str | None, ended_ns: int) -> None:
         if not self._over:
             self._over = True
-            self._tap.over(CLIENT_LEFT if self._client_leaves else broken, error)
+            self._tap.over(CLIENT_LEFT if self._client_leaves else broken, error, ended_ns)
 
     def _read(self, reader: FrameReader, data: bytes) -> list[Message]:
         if reader.failed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Protocol
 
 from tokenproxy.proxy.lane.listener import Listener
@@ -130,9 +131,12 @@ class Relay:
 
     def received(self, data: bytes) -> None:
         """Bytes from the provider."""
+        if self._listener is None:
+            self._client.write(data)
+            return
+        arrived_ns = time.time_ns()  # before the client can have it
         self._client.write(data)
-        if self._listener is not None:
-            self._listener.from_server(data)
+        self._listener.from_server(data, arrived_ns)
 
     def upstream_sends_no_more(self) -> None:
         """The provider has closed its half."""
