@@ -678,7 +678,7 @@ MUTANTS: Final = (
     Mutant(
         trap="T25", rule="a chunk is passed on before it is read",
         file="tokenproxy/proxy/tap.py", tests=_PROXY,
-        old="            self._call_soon(self._read, data, time.time_ns())",
-        new="            self._read(data, time.time_ns())",
+        old="            self._call_soon(self._read, data, self._passing_ns)",
+        new="            self._read(data, self._passing_ns)",
     ),
 )  # fmt: skip
