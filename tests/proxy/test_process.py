@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,9 @@ import pytest
 from tests.e2e.bench import BODY
 from tokenproxy.config import IterationEnd, ProxyConfig, RunContext
 from tokenproxy.proxy.process import serve
+from tokenproxy.record.sink import Sink
 from tokenproxy.simulator.server import Simulator
+from tokenproxy.telemetry import pipeline
 
 
 class Line:
@@ -158,6 +161,45 @@ def test_garbage_is_collected_once_it_serves(tmp_path: Path) -> None:
     finally:
         gc.unfreeze()
         gc.enable()
+
+
+@pytest.mark.parametrize("lives", [True, False], ids=["while it serves", "at its end"])
+def test_telemetry_is_opened_once_it_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lives: bool
+) -> None:
+    """Connections need not wait for it; and a short run's end does not miss it."""
+    steps: list[str] = []
+    is_open = threading.Event()
+
+    class Told(Sink):
+        def finish(self, _: IterationEnd | None) -> tuple[str, ...]:
+            steps.append("finished")
+            return ()
+
+    def opened(*_: object, **__: object) -> Sink:
+        steps.append("opened")
+        is_open.set()
+        return Told()  # type: ignore[abstract] # it is told of its end alone
+
+    async def ended() -> IterationEnd | None:
+        steps.append("ended")
+        if lives:
+            await asyncio.to_thread(is_open.wait, 10)
+        return None
+
+    monkeypatch.setattr(pipeline, "open_telemetry", opened)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    (tmp_path / "runs" / "r").mkdir(parents=True)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = ProxyConfig(
+            run=RunContext(run_id="r", trace_id="1" * 32, span_id="2" * 16, started_ns=1),
+            ledger=str(tmp_path / "ledger.jsonl"),
+            run_dir=str(tmp_path / "runs" / "r"),
+            listen_fd=listener.fileno(),
+        )
+        ready = lambda: steps.append("ready")  # noqa: E731 - that is all of it
+        asyncio.run(serve(config, listener, ready=ready, ended=ended(), retire=asyncio.Event()))
+    assert steps == ["ready", "ended", "opened", "finished"]
 
 
 @pytest.mark.parametrize("arguments", [[], ["--control-fd"], ["--help", "x"]])

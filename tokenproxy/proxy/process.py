@@ -24,7 +24,7 @@ from tokenproxy.config import IterationEnd, ProxyConfig, Summary
 from tokenproxy.processes import running
 from tokenproxy.proxy.control import Answer, Control
 from tokenproxy.record.recorder import Recorder
-from tokenproxy.record.sink import Sink
+from tokenproxy.record.sink import Deferred, Sink
 from tokenproxy.telemetry import switch
 from tokenproxy.wire import routes
 
@@ -101,14 +101,21 @@ def run_loop[T](main: Coroutine[Any, Any, T]) -> T:
     return uvloop.run(main)
 
 
-def open_sinks(config: ProxyConfig, env: Mapping[str, str]) -> list[Sink]:
-    """Telemetry if an endpoint or a spool is configured; otherwise nothing is imported."""
+def telemetry_of(config: ProxyConfig, env: Mapping[str, str]) -> list[Deferred]:
+    """Telemetry if an endpoint or a spool is configured; otherwise nothing is imported.
+
+    Nor is it before it is opened: nobody who connects need wait for it.
+    """
     spool = Path(config.otel_spool) if config.otel_spool else None
     if not switch.enabled(env) and not (spool and switch.any_spooled(env)):
         return []
-    from tokenproxy.telemetry.pipeline import open_telemetry
 
-    return [open_telemetry(env, config.run, spool=spool)]
+    def make() -> Sink:
+        from tokenproxy.telemetry.pipeline import open_telemetry
+
+        return open_telemetry(env, config.run, spool=spool)
+
+    return [Deferred(make)]
 
 
 def open_captures(config: ProxyConfig) -> Captures | None:
@@ -136,12 +143,13 @@ async def serve(
     """
     from tokenproxy.proxy.gateway import Gateway
 
+    sinks = telemetry_of(config, os.environ)
     warnings: dict[str, None] = {}  # in order, each once: a gateway may live for months
     recorder = Recorder(
         run=config.run,
         ledger=Path(config.ledger),
         journal=Path(config.run_dir) / f"journal-{config.generation}.jsonl",
-        sinks=open_sinks(config, os.environ),
+        sinks=sinks,
         runs=Path(config.run_dir).parent,
         resumed=config.generation > 0,
     )
@@ -159,7 +167,7 @@ async def serve(
     over = threading.Event()
     threading.Thread(
         target=_import_ahead,
-        args=(over, config.run.agent),
+        args=(over, config.run.agent, sinks),
         name="tokenproxy-imports",
         daemon=True,
     ).start()
@@ -172,12 +180,17 @@ async def serve(
     return msgspec.structs.replace(summary, warnings=unique, relayed=gateway.relayed)
 
 
-def _import_ahead(over: threading.Event, agent: str | None) -> None:
-    """Import what will read the calls while the command starts: the first call must not wait."""
+def _import_ahead(over: threading.Event, agent: str | None, sinks: Sequence[Deferred]) -> None:
+    """Import what will read the calls while the command starts: the first call must not wait.
+
+    Telemetry is opened then, too: it is told of a call when that has ended.
+    """
     if over.wait(AHEAD_AFTER_S):
         return
     try:
         _import_readers(over, agent)
+        for sink in sinks:
+            sink.open()
     finally:
         # ``__main__`` has turned it off. What is here now stays, and need not be looked through.
         gc.freeze()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -12,6 +13,8 @@ from tokenproxy.record.call import Call
 from tokenproxy.record.row import Row
 
 logger = logging.getLogger(__name__)
+
+CLOSED = "Telemetry could not be opened, so nothing was sent; the run's log says why."
 
 
 class Sink(Protocol):
@@ -85,6 +88,73 @@ class Sinks(Sink):
             with _logged("the end"):
                 said += sink.finish(end)
         return tuple(said)
+
+
+class Deferred(Sink):
+    """A sink that is opened later, by another thread; what it is told before waits for that.
+
+    Only the end waits, and opens it if nobody has.
+    """
+
+    def __init__(self, make: Callable[[], Sink]) -> None:
+        """Prepare.
+
+        Args:
+            make: Opens the sink. Whatever it raises costs the sink alone.
+        """
+        self._make = make
+        self._opening = threading.Lock()
+        self._telling = threading.Lock()
+        self._sink: Sink | None = None
+        self._failed = False
+        self._waiting: list[Callable[[Sink], None]] = []
+
+    def open(self) -> None:
+        """Open it, unless it is open; tell it what has happened meanwhile."""
+        with self._opening:
+            if self._sink is not None or self._failed:
+                return
+            made: Sink | None = None
+            with _logged("anything: it cannot be opened"):
+                made = self._make()
+            with self._telling:
+                self._sink, self._failed = made, made is None
+                waiting, self._waiting = self._waiting, []
+                for told in waiting if made is not None else ():
+                    with _logged("what came before it was open"):
+                        told(made)
+
+    def _tell(self, told: Callable[[Sink], None]) -> None:
+        with self._telling:
+            if self._sink is not None:
+                told(self._sink)
+            elif not self._failed:
+                self._waiting.append(told)
+
+    def call(self, call: Call, row: Row | None) -> None:
+        """Tell it now or later."""
+        self._tell(lambda sink: sink.call(call, row))
+
+    def recovered(self, run: RunContext, call: Call, row: Row) -> None:
+        """Tell it now or later."""
+        self._tell(lambda sink: sink.recovered(run, call, row))
+
+    def recovery_done(self, over: Collection[str]) -> None:
+        """Tell it now or later."""
+        self._tell(lambda sink: sink.recovery_done(over))
+
+    def resumed(self, rows: Sequence[Row]) -> None:
+        """Tell it now or later."""
+        self._tell(lambda sink: sink.resumed(rows))
+
+    def passed(self, provider: str, server_address: str) -> None:
+        """Tell it now or later."""
+        self._tell(lambda sink: sink.passed(provider, server_address))
+
+    def finish(self, end: IterationEnd | None) -> tuple[str, ...]:
+        """Open it if need be, and tell it; what it has to say."""
+        self.open()
+        return (CLOSED,) if self._sink is None else self._sink.finish(end)
 
 
 @contextmanager
