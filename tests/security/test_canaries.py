@@ -231,7 +231,7 @@ FAULTS = (
     "tokenproxy.wire.anthropic.request:read_request",
     "tokenproxy.record.make_row:make_row",
     "tokenproxy.record.journal:Journal.flush",
-    "tokenproxy.telemetry.attributes:call_attributes",
+    "tokenproxy.telemetry.call_attributes:CallAttributes.own",
     "tokenproxy.telemetry.tree:Tree.place",
     "tokenproxy.launch.environment:for_child",
     "tokenproxy.proxy.gateway:Gateway.start",

@@ -21,6 +21,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from tests.telemetry import scene
 from tokenproxy import __version__
 from tokenproxy.telemetry.instruments import Meter
+from tokenproxy.telemetry.measured import seen
 from tokenproxy.telemetry.measures import Measures
 from tokenproxy.telemetry.metrics import Metrics
 from tokenproxy.telemetry.sdk.measured import metrics_data
@@ -110,10 +111,10 @@ def test_any_measurements_come_to_the_same(
         for kind, amount, labels, number in measurements:
             if kind == "counter":
                 for counter in counters:
-                    counter.bind(labels).add(amount, CONTEXTS[number])
+                    counter.bind(labels).add(amount, seen(CONTEXTS[number]))
             else:
                 for histogram in histograms:
-                    histogram.bind(labels).record(amount / 2, CONTEXTS[number])
+                    histogram.bind(labels).record(amount / 2, seen(CONTEXTS[number]))
         both.same()
 
 
@@ -152,7 +153,7 @@ def test_exemplars_are_the_last_of_each_bucket_whose_span_was_sampled() -> None:
     bound = both.ours.create_histogram("h", explicit_bucket_boundaries_advisory=BOUNDS).bind({})
     one, two = context(1, sampled=True), context(2, sampled=True)
     for value, where in ((0.1, one), (0.2, two), (0.3, CONTEXTS[2]), (5.0, one)):
-        bound.record(value, where)
+        bound.record(value, seen(where))
     (metric,) = both.ours.collect()
     (point,) = metric.points
     assert [(each.value, each.span_id) for each in point.exemplars] == [

@@ -10,7 +10,8 @@ import pytest
 from tests.telemetry import scene
 from tests.telemetry.memory import Memory
 from tokenproxy.record.call import Call
-from tokenproxy.telemetry.attributes import call_attributes, call_name
+from tokenproxy.telemetry.attributes import call_name
+from tokenproxy.telemetry.call_attributes import CallAttributes
 from tokenproxy.telemetry.semconv import GENAI_MAIN, V1_41, Semconv
 from tokenproxy.wire.settings import Settings
 
@@ -30,7 +31,7 @@ def changed(
 
 def told(call: Call, dialect: Semconv = V1_41, *, row: bool = True) -> dict[str, Any]:
     made = scene.row_of(call) if row else None
-    return dict(call_attributes(dialect, scene.RUN, call, made))
+    return CallAttributes(dialect, scene.RUN).all(call, made)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""A dialect's instruments, and attributes that are bound to them. Imports no opentelemetry.
+"""A dialect's instruments, to which attributes are bound. Imports no opentelemetry.
 
 A gateway's calls have the same attributes again and again. They are put together once, bound to
-each instrument once (:class:`Labelled`), and from then on a measurement is a look-up and an
+each instrument once (:mod:`tokenproxy.telemetry.shape`), and from then on a measurement is an
 addition.
 """
 
@@ -10,24 +10,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from tokenproxy.telemetry.measured import Seen
 from tokenproxy.telemetry.semconv import Metric, Semconv
 from tokenproxy.telemetry.series import Labels, Series
-from tokenproxy.telemetry.span import SpanContext
+
+type Add = Callable[[int, Seen | None], None]
+type Record = Callable[[float, Seen | None], None]
 
 
 class Adder(Protocol):
     """A counter's point."""
 
-    def add(self, amount: int, span: SpanContext | None) -> None:
-        """Count; ``span`` is that of what is counted."""
+    def add(self, amount: int, seen: Seen | None) -> None:
+        """Count; ``seen`` says within which span."""
         ...
 
 
 class Recorder(Protocol):
     """A histogram's point."""
 
-    def record(self, amount: float, span: SpanContext | None) -> None:
-        """Measure; ``span`` is that of what is measured."""
+    def record(self, amount: float, seen: Seen | None) -> None:
+        """Measure; ``seen`` says within which span."""
         ...
 
 
@@ -86,38 +89,18 @@ class Instruments:
                     explicit_bucket_boundaries_advisory=metric.bounds,
                 )
 
-    def adder(self, name: str, labels: Labels) -> Callable[[int, SpanContext | None], None]:
+    def adder(self, metric: Metric, labels: Labels) -> Add:
         """What counts with these attributes."""
-        return self._counters[name].bind(self._series.bounded(name, labels)).add
+        bounded = self._series.bounded(metric.name, labels)
+        return self._counters[metric.name].bind(bounded).add
 
-    def recorder(self, name: str, labels: Labels) -> Callable[[float, SpanContext | None], None]:
-        """What measures with these attributes."""
-        return self._histograms[name].bind(self._series.bounded(name, labels)).record
-
-
-class Labelled:
-    """Attributes, and what takes the measurements that have them: bound as they are needed."""
-
-    def __init__(self, instruments: Instruments, labels: Labels) -> None:
-        self._instruments = instruments
-        self._labels = labels
-        self._adders: dict[str, Callable[[int, SpanContext | None], None]] = {}
-        self._recorders: dict[str, Callable[[float, SpanContext | None], None]] = {}
-
-    def add(self, metric: Metric, amount: int, span: SpanContext | None) -> None:
-        """Count."""
-        add = self._adders.get(metric.name)
-        if add is None:
-            add = self._instruments.adder(metric.name, self._labels)
-            self._adders[metric.name] = add
-        add(amount, span)
-
-    def record(self, metric: Metric | None, amount: float, span: SpanContext | None) -> None:
-        """Measure, where the dialect has a metric for it."""
+    def recorder(self, metric: Metric | None, labels: Labels) -> Record:
+        """What measures with these attributes, where the dialect has a metric for it."""
         if metric is None:
-            return
-        record = self._recorders.get(metric.name)
-        if record is None:
-            record = self._instruments.recorder(metric.name, self._labels)
-            self._recorders[metric.name] = record
-        record(amount, span)
+            return _nothing
+        bounded = self._series.bounded(metric.name, labels)
+        return self._histograms[metric.name].bind(bounded).record
+
+
+def _nothing(_amount: float, _seen: Seen | None) -> None:
+    """Nobody wants to know."""

@@ -6,11 +6,29 @@ histograms with explicit bounds.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from tokenproxy.telemetry.span import SpanContext
+
 type Labels = Mapping[str, str | bool | int]
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """Where and when a measurement was made: all of one call's have the same."""
+
+    span: SpanContext
+    at_ns: int
+    """Unix time, nanoseconds."""
+    kept: bool
+    """The span was sampled."""
+
+
+def seen(span: SpanContext | None) -> Seen | None:
+    """Now, within this span."""
+    return None if span is None else Seen(span, time.time_ns(), span.sampled)
 
 
 class Exemplar(msgspec.Struct, frozen=True):

@@ -19,11 +19,10 @@ from collections.abc import Mapping, Sequence
 from operator import itemgetter
 
 from tokenproxy.telemetry import measured
-from tokenproxy.telemetry.measured import Exemplar, Labels, Metric
-from tokenproxy.telemetry.span import SAMPLED, SpanContext
+from tokenproxy.telemetry.measured import Exemplar, Labels, Metric, Seen
 
-type _Seen = tuple[int | float, SpanContext, int]
-"""A measurement, its span, and the Unix time at which it was measured, nanoseconds."""
+type _Kept = tuple[int | float, Seen]
+"""A measurement, and where it was made."""
 
 
 class Measures:
@@ -39,8 +38,6 @@ class Measures:
         self.collected_ns = time.time_ns()
         """When points were last collected: those to come begin then."""
         self._instruments: dict[str, Counter | Histogram] = {}
-        self._span: SpanContext | None = None
-        self._at_ns = 0
 
     def create_counter(self, name: str, unit: str = "", description: str = "") -> Counter:
         """A counter; the one that has that name, if there is one."""
@@ -67,15 +64,6 @@ class Measures:
             raise TypeError(name)
         return found
 
-    def seen(self, amount: float, span: SpanContext) -> _Seen:
-        """A measurement of a sampled span; the lock is held.
-
-        All measurements of a call have the same span, and the same time is good for them.
-        """
-        if span is not self._span:
-            self._span, self._at_ns = span, time.time_ns()
-        return amount, span, self._at_ns
-
     def collect(self) -> list[Metric]:
         """What was measured: with deltas since the last time.
 
@@ -90,7 +78,6 @@ class Measures:
                 if (metric := each.collect(now_ns)) is not None
             ]
             self.collected_ns = now_ns
-            self._span = None
         return metrics
 
 
@@ -131,18 +118,18 @@ class _Total:
     def __init__(self, measures: Measures, labels: Labels) -> None:
         self.start_ns = time.time_ns()
         self.measured = False
-        self.exemplars: dict[int, _Seen] = {}
-        self._measures = measures
+        self.exemplars: dict[int, _Kept] = {}
+        self._lock = measures.lock
         self._labels = dict(labels)
         self._value = 0
 
-    def add(self, amount: int, span: SpanContext | None) -> None:
+    def add(self, amount: int, seen: Seen | None) -> None:
         """Count."""
-        with self._measures.lock:
+        with self._lock:
             self.measured = True
             self._value += amount
-            if span is not None and span.flags & SAMPLED:
-                self.exemplars[0] = self._measures.seen(amount, span)
+            if seen is not None and seen.kept:
+                self.exemplars[0] = amount, seen
 
     def told(self, start_ns: int, now_ns: int) -> measured.Total:
         """As it leaves."""
@@ -161,9 +148,9 @@ class _Spread:
     def __init__(self, measures: Measures, labels: Labels, bounds: tuple[float, ...]) -> None:
         self.start_ns = time.time_ns()
         self.measured = False
-        self.exemplars: dict[int, _Seen] = {}
+        self.exemplars: dict[int, _Kept] = {}
         """The last of each bucket, by its place."""
-        self._measures = measures
+        self._lock = measures.lock
         self._labels = dict(labels)
         self._bounds = bounds
         self._sum: float = 0
@@ -171,9 +158,9 @@ class _Spread:
         self._most: float = 0
         self._buckets = [0] * (len(bounds) + 1)
 
-    def record(self, amount: float, span: SpanContext | None) -> None:
+    def record(self, amount: float, seen: Seen | None) -> None:
         """Measure."""
-        with self._measures.lock:
+        with self._lock:
             if not self.measured:
                 self.measured = True
                 self._least = self._most = amount
@@ -184,8 +171,8 @@ class _Spread:
             self._sum += amount
             bucket = bisect_left(self._bounds, amount)
             self._buckets[bucket] += 1
-            if span is not None and span.flags & SAMPLED:
-                self.exemplars[bucket] = self._measures.seen(amount, span)
+            if seen is not None and seen.kept:
+                self.exemplars[bucket] = amount, seen
 
     def told(self, start_ns: int, now_ns: int) -> measured.Spread:
         """As it leaves."""
@@ -234,8 +221,8 @@ class Histogram(_Instrument[_Spread]):
         return self._bound(labels, _Spread(self.measures, labels, self._bounds))
 
 
-def _exemplars(kept: Mapping[int, _Seen]) -> Sequence[Exemplar]:
+def _exemplars(kept: Mapping[int, _Kept]) -> Sequence[Exemplar]:
     return [
-        Exemplar(value, span.trace_id, span.span_id, at_ns)
-        for _, (value, span, at_ns) in sorted(kept.items(), key=itemgetter(0))
+        Exemplar(value, seen.span.trace_id, seen.span.span_id, seen.at_ns)
+        for _, (value, seen) in sorted(kept.items(), key=itemgetter(0))
     ]

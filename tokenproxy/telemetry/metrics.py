@@ -20,7 +20,8 @@ from tokenproxy.telemetry import attributes as tell
 from tokenproxy.telemetry import semconv as names
 from tokenproxy.telemetry import values
 from tokenproxy.telemetry.counts import Share, shares
-from tokenproxy.telemetry.instruments import Instruments, Labelled, Meter
+from tokenproxy.telemetry.instruments import Instruments, Meter
+from tokenproxy.telemetry.measured import Seen, seen
 from tokenproxy.telemetry.semconv import Semconv
 from tokenproxy.telemetry.series import Labels, Series
 from tokenproxy.telemetry.shape import Shape, ShareShape
@@ -52,20 +53,20 @@ class Metrics:
 
     def call(self, call: Call, row: Row | None, span: SpanContext | None) -> None:
         """Measure a call. ``span`` is its span's, for exemplars."""
-        shape = self._shape(call, row)
+        shape, where = self._shape(call, row), seen(span)
         if row is None or call.start.kind not in RESULTS:
             # Answers that were fetched have the download's time, not their own.
-            self._durations(call, row, shape, span)
+            self._durations(call, row, shape, where)
         if row is None:
             return
         for share in shares(row):
             of_share = shape.share(share.model)
-            self._own(share, of_share, span)
-            self._standard(row, share, of_share, span)
-        shape.row(row).add(names.CALLS, 1, span)
+            self._own(share, of_share, where)
+            self._standard(row, share, of_share, where)
+        shape.row(row)(1, where)
         if row.notes:
             for note in dict.fromkeys(note.partition(":")[0] for note in row.notes):
-                shape.note(note).add(names.DISCREPANCIES, 1, span)
+                shape.note(note)(1, where)
 
     def passed(self, provider: str, server_address: str) -> None:
         """Count a request that went by unread."""
@@ -73,7 +74,7 @@ class Metrics:
             self._semconv.provider: names.provider_name(provider),
             names.SERVER_ADDRESS: tell.text(server_address),
         }
-        self._with(labels).add(names.PASSED, 1, None)
+        self._instruments.adder(names.PASSED, labels)(1, None)
 
     def iteration(
         self, iteration: Group, end: IterationEnd | None, span: SpanContext | None
@@ -92,10 +93,10 @@ class Metrics:
             labels |= {names.OUTCOME: "error", names.ERROR_TYPE: str(end.exit_status)}
         else:
             labels[names.OUTCOME] = "complete"
-        self._with({**labels, **self._story}).add(names.ITERATIONS, 1, span)
+        self._instruments.adder(names.ITERATIONS, {**labels, **self._story})(1, seen(span))
         if end is not None:
             seconds = max(end.ended_ns - iteration.start_ns, 0) / _NS
-            self._with(labels).record(names.ITERATION_DURATION, seconds, span)
+            self._instruments.recorder(names.ITERATION_DURATION, labels)(seconds, seen(span))
 
     def group(self, group: Group, span: SpanContext | None, *, failed: str | None = None) -> None:
         """Measure how long an agent worked, where the dialect has a metric for it."""
@@ -105,7 +106,7 @@ class Metrics:
         if failed is not None:
             labels[names.ERROR_TYPE] = failed
         seconds = (group.end_ns - group.start_ns) / _NS
-        self._with(labels).record(self._semconv.agent_duration, seconds, span)
+        self._instruments.recorder(self._semconv.agent_duration, labels)(seconds, seen(span))
 
     def tool(self, tool: Tool, span: SpanContext | None) -> None:
         """Measure how long a tool ran, where the dialect has a metric for it."""
@@ -119,10 +120,7 @@ class Metrics:
         if tool.failed:
             labels[names.ERROR_TYPE] = names.TOOL_ERROR
         seconds = (tool.end_ns - tool.start_ns) / _NS
-        self._with(labels).record(self._semconv.tool_duration, seconds, span)
-
-    def _with(self, labels: Labels) -> Labelled:
-        return Labelled(self._instruments, labels)
+        self._instruments.recorder(self._semconv.tool_duration, labels)(seconds, seen(span))
 
     def _shape(self, call: Call, row: Row | None) -> Shape:
         """What the call's attributes are; the same object for calls that have the same."""
@@ -148,53 +146,44 @@ class Metrics:
             )
         return shape
 
-    def _durations(
-        self, call: Call, row: Row | None, shape: Shape, span: SpanContext | None
-    ) -> None:
-        start, end, semconv = call.start, call.end, self._semconv
-        duration = semconv.inference_duration
-        if shape.operation == values.EMBEDDINGS:
-            duration = semconv.embeddings_duration
-        elif shape.operation in values.NO_INFERENCE:
-            duration = semconv.operation_duration
-        shape.whole.record(duration, max(end.ended_ns - start.started_ns, 0) / _NS, span)
-        if duration is not semconv.inference_duration or row is None or row.ttft_ms is None:
+    def _durations(self, call: Call, row: Row | None, shape: Shape, where: Seen | None) -> None:
+        lasted_ns = max(call.end.ended_ns - call.start.started_ns, 0)
+        shape.duration(lasted_ns / _NS, where)
+        if row is None or row.ttft_ms is None or not shape.infers:
             return
         if tell.streamed(call, row):
-            shape.begun.record(semconv.first_chunk, row.ttft_ms / 1000, span)
+            shape.first_chunk(row.ttft_ms / 1000, where)
 
-    def _own(self, share: Share, shape: ShareShape, span: SpanContext | None) -> None:
+    def _own(self, share: Share, shape: ShareShape, where: Seen | None) -> None:
         for kind, count in share.kinds.items():
-            shape.kind(kind).add(names.TOKENS, count, span)
+            shape.kind(kind)(count, where)
         if share.reasoning is not None:
-            shape.own.add(names.REASONING, share.reasoning, span)
+            shape.reasoning(share.reasoning, where)
         if share.cost_nanos:
-            shape.own.add(names.COST, share.cost_nanos, span)
+            shape.cost(share.cost_nanos, where)
 
-    def _standard(
-        self, row: Row, share: Share, shape: ShareShape, span: SpanContext | None
-    ) -> None:
+    def _standard(self, row: Row, share: Share, shape: ShareShape, where: Seen | None) -> None:
         """The conventions' token metrics. Output of a cut response is not final: not told."""
         semconv = self._semconv
-        if row.operation in values.NO_INFERENCE and semconv.embeddings_input is not None:
+        if semconv.embeddings_input is not None and row.operation in values.NO_INFERENCE:
             if row.operation == values.EMBEDDINGS and share.input_tokens is not None:
-                shape.standard.record(semconv.embeddings_input, share.input_tokens, span)
+                shape.embeddings_input(share.input_tokens, where)
             return
         output = share.output_tokens if row.completeness == "final" else None
         if semconv.token_usage is not None:
             if share.input_tokens is not None:
-                shape.input.record(semconv.token_usage, share.input_tokens, span)
+                shape.usage_input(share.input_tokens, where)
             if output is not None:
-                shape.output.record(semconv.token_usage, output, span)
+                shape.usage_output(output, where)
         # genai-main wants a 0 where nothing was received.
-        shape.failing.record(semconv.input_histogram, share.input_tokens or 0, span)
-        shape.failing.record(semconv.output_histogram, output or 0, span)
-        counters = semconv.usage_counters
-        if counters is None:
-            return
-        reasoning = share.reasoning if row.completeness == "final" else None
-        shape.modal.add(counters.input, share.input_tokens or 0, span)
-        shape.modal.add(counters.output, output or 0, span)
-        shape.modal.add(counters.cache_read, share.cache_read or 0, span)
-        shape.modal.add(counters.cache_write, share.cache_write or 0, span)
-        shape.modal.add(counters.reasoning, reasoning or 0, span)
+        if semconv.input_histogram is not None:
+            shape.input_histogram(share.input_tokens or 0, where)
+        if semconv.output_histogram is not None:
+            shape.output_histogram(output or 0, where)
+        if shape.modal is not None:
+            reasoning = share.reasoning if row.completeness == "final" else None
+            counts = (
+                share.input_tokens, output, share.cache_read, share.cache_write, reasoning,
+            )  # fmt: skip
+            for add, count in zip(shape.modal, counts, strict=True):
+                add(count or 0, where)

@@ -11,8 +11,9 @@ from tokenproxy.record.call import Call
 from tokenproxy.record.row import Row
 from tokenproxy.telemetry import attributes as tell
 from tokenproxy.telemetry import semconv as names
-from tokenproxy.telemetry.instruments import Instruments, Labelled
-from tokenproxy.telemetry.semconv import Semconv, TokenKind
+from tokenproxy.telemetry import values
+from tokenproxy.telemetry.instruments import Add, Instruments, Record
+from tokenproxy.telemetry.semconv import Metric, Semconv, TokenKind
 from tokenproxy.telemetry.series import Labels
 
 _REMEMBERED = 64
@@ -55,14 +56,27 @@ class Shape:
             self.server[names.SERVER_PORT] = call.start.server_port
         self.failed: Labels = {} if error is None else {names.ERROR_TYPE: tell.text(error)}
         self._model = self.served(call.end.reading.model)
-        answered = {**self.base, **self.server, **self._model}
-        self.begun = Labelled(instruments, answered)
-        """For what is measured of an answer's beginning, when nothing can have failed."""
-        self.whole = Labelled(instruments, {**answered, **self.failed})
-        """For what is measured of the call."""
+        self._answered: Labels = {**self.base, **self.server, **self._model}
+        self._duration = semconv.inference_duration
+        if operation == values.EMBEDDINGS:
+            self._duration = semconv.embeddings_duration
+        elif operation in values.NO_INFERENCE:
+            self._duration = semconv.operation_duration
+        self.infers = self._duration is semconv.inference_duration
+        """Something is generated, as the dialect sees it."""
         self._shares: dict[str, ShareShape] = {}
-        self._rows: dict[tuple[object, ...], Labelled] = {}
-        self._notes: dict[str, Labelled] = {}
+        self._rows: dict[tuple[object, ...], Add] = {}
+        self._notes: dict[str, Add] = {}
+
+    @cached_property
+    def duration(self) -> Record:
+        """How long the call lasted, in seconds."""
+        return self.instruments.recorder(self._duration, {**self._answered, **self.failed})
+
+    @cached_property
+    def first_chunk(self) -> Record:
+        """How long until an answer's beginning, in seconds, when nothing can have failed."""
+        return self.instruments.recorder(self.semconv.first_chunk, self._answered)
 
     def served(self, model: str | None) -> Labels:
         """The model that answered, or was billed."""
@@ -75,8 +89,8 @@ class Shape:
             found = _keep(self._shares, model, ShareShape(self, model))
         return found
 
-    def row(self, row: Row) -> Labelled:
-        """For the row itself, as one that is counted."""
+    def row(self, row: Row) -> Add:
+        """Counts such rows."""
         retry = row.retry_of is not None or bool(row.attempt)
         known = None if row.completeness == "none" else row.spent_usd is not None
         key = row.outcome, row.completeness, row.fallback_used, retry, known
@@ -93,15 +107,15 @@ class Shape:
                 names.FALLBACK_USED: row.fallback_used,
                 names.RETRY: retry,
             }
-            found = _keep(self._rows, key, Labelled(self.instruments, labels))
+            found = _keep(self._rows, key, self.instruments.adder(names.CALLS, labels))
         return found
 
-    def note(self, note: str) -> Labelled:
-        """For the word of a row's note."""
+    def note(self, note: str) -> Add:
+        """Counts a word of rows' notes."""
         found = self._notes.get(note)
         if found is None:
             labels: Labels = {**self.base, names.NOTE: note}
-            found = _keep(self._notes, note, Labelled(self.instruments, labels))
+            found = _keep(self._notes, note, self.instruments.adder(names.DISCREPANCIES, labels))
         return found
 
 
@@ -109,51 +123,81 @@ class ShareShape:
     """Of what one model was billed in such calls."""
 
     def __init__(self, shape: Shape, model: str) -> None:
-        self._shape = shape
-        self._labels: Labels = {**shape.base, **shape.served(model)}
-        self._kinds: dict[TokenKind, Labelled] = {}
+        self._semconv, self._instruments = shape.semconv, shape.instruments
+        self._own: Labels = {**shape.base, **shape.served(model), **shape.story}
+        self._standard: Labels = {**shape.base, **shape.served(model), **shape.server}
+        self._failing: Labels = {**self._standard, **shape.failed}
+        self._kinds: dict[TokenKind, Add] = {}
 
-    @cached_property
-    def own(self) -> Labelled:
-        """For our own counters."""
-        return self._with(self._shape.story)
-
-    def kind(self, kind: TokenKind) -> Labelled:
-        """For our tokens of a kind."""
+    def kind(self, kind: TokenKind) -> Add:
+        """Counts our tokens of a kind."""
         found = self._kinds.get(kind)
         if found is None:
-            found = self._with({**self._shape.story, names.TOKEN_KIND: kind})
+            found = self._instruments.adder(names.TOKENS, {**self._own, names.TOKEN_KIND: kind})
             self._kinds[kind] = found
         return found
 
     @cached_property
-    def standard(self) -> Labelled:
-        """For the conventions' metrics."""
-        return self._with(self._shape.server)
+    def reasoning(self) -> Add:
+        """Counts tokens."""
+        return self._instruments.adder(names.REASONING, self._own)
 
     @cached_property
-    def input(self) -> Labelled:
-        """For the conventions' tokens, those that went in."""
-        return self._with({**self._shape.server, self._shape.semconv.token_type: "input"})
+    def cost(self) -> Add:
+        """Counts 1e-9 dollars."""
+        return self._instruments.adder(names.COST, self._own)
 
     @cached_property
-    def output(self) -> Labelled:
-        """For the conventions' tokens, those that came out."""
-        return self._with({**self._shape.server, self._shape.semconv.token_type: "output"})
+    def embeddings_input(self) -> Record:
+        """The conventions' tokens of embeddings."""
+        return self._recorder(self._semconv.embeddings_input, self._standard)
 
     @cached_property
-    def failing(self) -> Labelled:
-        """For the conventions' metrics that tell what failed."""
-        return self._with({**self._shape.server, **self._shape.failed})
+    def usage_input(self) -> Record:
+        """The conventions' tokens, those that went in."""
+        labels = {**self._standard, self._semconv.token_type: "input"}
+        return self._recorder(self._semconv.token_usage, labels)
 
     @cached_property
-    def modal(self) -> Labelled:
-        """For the conventions' counters by modality, which we do not know."""
-        modality: Labels = {self._shape.semconv.token_modality: names.UNKNOWN_MODALITY}
-        return self._with({**self._shape.server, **modality})
+    def usage_output(self) -> Record:
+        """Those that came out."""
+        labels = {**self._standard, self._semconv.token_type: "output"}
+        return self._recorder(self._semconv.token_usage, labels)
 
-    def _with(self, more: Labels) -> Labelled:
-        return Labelled(self._shape.instruments, {**self._labels, **more})
+    @cached_property
+    def input_histogram(self) -> Record:
+        """Likewise, in a metric of its own that tells what failed."""
+        return self._recorder(self._semconv.input_histogram, self._failing)
+
+    @cached_property
+    def output_histogram(self) -> Record:
+        """Likewise."""
+        return self._recorder(self._semconv.output_histogram, self._failing)
+
+    @cached_property
+    def modal(self) -> tuple[Add, Add, Add, Add, Add] | None:
+        """The conventions' counters by modality, which we do not know; None: there are none.
+
+        Of input, output, cache reads, cache writes and reasoning.
+        """
+        counters = self._semconv.usage_counters
+        if counters is None:
+            return None
+        adder = self._instruments.adder
+        labels: Labels = {
+            **self._standard,
+            self._semconv.token_modality: names.UNKNOWN_MODALITY,
+        }
+        return (
+            adder(counters.input, labels),
+            adder(counters.output, labels),
+            adder(counters.cache_read, labels),
+            adder(counters.cache_write, labels),
+            adder(counters.reasoning, labels),
+        )
+
+    def _recorder(self, metric: Metric | None, labels: Labels) -> Record:
+        return self._instruments.recorder(metric, labels)
 
 
 def _keep[K, V](known: dict[K, V], key: K, made: V) -> V:

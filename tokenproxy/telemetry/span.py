@@ -65,6 +65,17 @@ class Event(msgspec.Struct, frozen=True):
     attributes: Attributes
 
 
+class Shared:
+    """Attributes that many spans have alike. They are not changed any more."""
+
+    __slots__ = ("attributes", "written")
+
+    def __init__(self, attributes: Attributes) -> None:
+        self.attributes = attributes
+        self.written: bytes | None = None
+        """What OTLP has for them in a span, once somebody has written it."""
+
+
 class Span(msgspec.Struct, frozen=True, kw_only=True):
     """A span that has ended.
 
@@ -81,12 +92,25 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     """None makes it a trace's root."""
     start_ns: int
     end_ns: int
+    shared: Sequence[Shared] = ()
+    """Told first. No name comes twice, here or in ``attributes``."""
     attributes: Attributes
     events: Sequence[Event] = ()
     links: Sequence[Link] = ()
     failed: bool = False
     why: str | None = None
     """What ``error.type`` alone does not tell a reader."""
+
+    @property
+    def told(self) -> Attributes:
+        """All attributes, in their order."""
+        if not self.shared:
+            return self.attributes
+        found: Attributes = {}
+        for shared in self.shared:
+            found.update(shared.attributes)
+        found.update(self.attributes)
+        return found
 
 
 class SpanTaker(Protocol):

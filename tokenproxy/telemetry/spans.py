@@ -14,6 +14,7 @@ from tokenproxy.record.call import Call
 from tokenproxy.record.row import Row
 from tokenproxy.telemetry import attributes as tell
 from tokenproxy.telemetry import semconv as names
+from tokenproxy.telemetry.call_attributes import CallAttributes
 from tokenproxy.telemetry.semconv import Semconv
 from tokenproxy.telemetry.span import (
     SAMPLED,
@@ -37,6 +38,7 @@ class Spans:
         self._run = run
         self._semconv = semconv
         self._taker = taker
+        self._of_calls = CallAttributes(semconv, run)
         self._sampled: OrderedDict[str, bool] = OrderedDict()
         self._inherited = _inherited(run)
         self._place: tuple[str, str] | None = None
@@ -56,7 +58,8 @@ class Spans:
                 parent=self._parent(start.trace_id, start.span_id, placed.parent_id),
                 start_ns=start.started_ns,
                 end_ns=end_ns,
-                attributes=tell.call_attributes(self._semconv, self._run, call, row),
+                shared=self._of_calls.shared(call, row),
+                attributes=self._of_calls.own(call, row),
                 events=self._parts(row, end_ns),
                 links=_links(call, placed),
                 failed=tell.error_type(call, row) is not None,

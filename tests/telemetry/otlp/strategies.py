@@ -7,7 +7,15 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tokenproxy.telemetry.measured import Exemplar, Metric, Spread, Total
-from tokenproxy.telemetry.span import Attributes, Event, Link, Span, SpanContext, trace_state
+from tokenproxy.telemetry.span import (
+    Attributes,
+    Event,
+    Link,
+    Shared,
+    Span,
+    SpanContext,
+    trace_state,
+)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=300)
 NAMES = st.sampled_from(["a", "gen_ai.usage.input_tokens", "h\N{LATIN SMALL LETTER E WITH ACUTE}"])
@@ -36,6 +44,10 @@ CONTEXTS = st.builds(
     STATES.map(trace_state),
     st.booleans(),
 )
+SHARED = st.lists(
+    st.tuples(st.sampled_from(["s", "t", "u"]), VALUES), max_size=3, unique_by=lambda pair: pair[0]
+).map(lambda pairs: [Shared({name: value}) for name, value in pairs])
+"""Of names that no others have."""
 EVENTS = st.builds(Event, NAME, TIMES, ATTRIBUTES)
 LINKS = st.builds(Link, CONTEXTS, ATTRIBUTES)
 
@@ -53,7 +65,10 @@ def spans(draw: st.DrawFn) -> Span:
         parent=parent,
         start_ns=draw(TIMES),
         end_ns=draw(TIMES),
-        attributes=draw(ATTRIBUTES),
+        shared=draw(SHARED),
+        attributes={
+            name: value for name, value in draw(ATTRIBUTES).items() if name not in ("s", "t", "u")
+        },
         events=draw(st.lists(EVENTS, max_size=3)),
         links=draw(st.lists(LINKS, max_size=3)),
         failed=failed,

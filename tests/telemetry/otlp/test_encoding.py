@@ -25,6 +25,7 @@ from tests.telemetry.otlp.strategies import METRICS, RESOURCES, spans
 from tokenproxy import __version__
 from tokenproxy.telemetry.measured import Metric
 from tokenproxy.telemetry.otlp import attributes
+from tokenproxy.telemetry.otlp import spans as spans_module
 from tokenproxy.telemetry.otlp.metrics import MetricWriter
 from tokenproxy.telemetry.otlp.request import Frame
 from tokenproxy.telemetry.otlp.spans import LIMIT, SpanWriter
@@ -32,7 +33,7 @@ from tokenproxy.telemetry.sdk.ids import GivenIds
 from tokenproxy.telemetry.sdk.measured import metrics_data
 from tokenproxy.telemetry.sdk.spans import SdkSpans
 from tokenproxy.telemetry.semconv import SCOPE, V1_41
-from tokenproxy.telemetry.span import Attributes, Event, Link, Span, SpanContext
+from tokenproxy.telemetry.span import Attributes, Event, Link, Shared, Span, SpanContext
 
 SPAN_WRITER, METRIC_WRITER = SpanWriter(), MetricWriter()
 """The same for all examples: what they have in mind must not get in one another's way."""
@@ -109,6 +110,19 @@ def test_more_than_the_limits_is_dropped_and_counted(count: int) -> None:
     assert encoded.attributes[0].key == f"a{over}"
 
 
+@pytest.mark.parametrize("own", [0, 1, LIMIT, LIMIT + 1])
+@pytest.mark.parametrize("shared", [0, 1, LIMIT])
+def test_shared_attributes_are_told_before_its_own(shared: int, own: int) -> None:
+    """And of more than the limits they are dropped first, whether they were written before."""
+    alike = Shared({f"s{number}": number for number in range(shared)})
+    kept, few = plain(shared=(alike,), attributes=many(1)), plain(attributes=many(1))
+    spans = [kept, plain(shared=(alike, Shared({"t": "x"})), attributes=many(own)), kept, few]
+    encoded = same_spans(spans, {}).resource_spans[0].scope_spans[0].spans
+    assert encoded[1].dropped_attributes_count == max(shared + 1 + own - LIMIT, 0)
+    assert encoded[0].attributes == encoded[2].attributes
+    assert [each.key for each in encoded[3].attributes] == ["a0"]
+
+
 @pytest.mark.parametrize(
     "odd", [2**63, -(2**63) - 1, 2**70, (2**63,), b"bytes", {"a": 1}, ("a", b"bytes")]
 )
@@ -148,11 +162,11 @@ def test_a_span_that_would_spoil_a_batch_is_refused(wrong: dict[str, Any]) -> No
 
 def test_what_is_kept_in_mind_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attributes, "REMEMBERED", 10)
+    monkeypatch.setattr(spans_module, "REMEMBERED", 10)
     writer = SpanWriter()
     for number in range(100):
-        span = plain(attributes={f"n{number}": f"v{number}", "same": "same", "count": number})
+        told: Attributes = {f"n{number}": f"v{number}", "same": "same", "count": 1 << number // 2}
+        span = plain(name=f"n{number}", attributes=told)
         assert writer.write(span) == SpanWriter().write(span)
     kept = writer._attributes
-    assert max(len(kept._names), len(kept._texts), len(kept._numbers)) <= 10
-    writer.write(plain(attributes={"long": "x" * 10_000}))
-    assert ("long", "x" * 10_000) not in kept._texts
+    assert max(len(kept._texts), len(kept._values), len(writer._names)) <= 10

@@ -1,8 +1,4 @@
-"""OTLP's ``KeyValue`` and ``AnyValue`` (opentelemetry-proto, common/v1), written once each.
-
-From call to call most attributes are the same, value and all: what was written is kept in
-mind, up to a bound.
-"""
+"""OTLP's ``KeyValue`` and ``AnyValue`` (opentelemetry-proto, common/v1)."""
 
 from __future__ import annotations
 
@@ -16,24 +12,20 @@ from tokenproxy.telemetry.span import Value
 logger = logging.getLogger(__name__)
 
 REMEMBERED: Final = 4096
-"""Texts and names that are kept in mind. All are forgotten when there are more."""
-OF_A_NAME: Final = 64
-"""Of one attribute so many: what has more values has a new one in every call, such as an id."""
-
-_LONGEST: Final = 256
-"""Characters of a text that is kept in mind."""
-_SMALL: Final = 1024
-"""Whole numbers below this come again."""
+"""Beginnings of attributes that are kept in mind. All are forgotten when there are more."""
 
 _KEY, _VALUE = tag(1, LEN), tag(2, LEN)  # of KeyValue
 _STRING, _BOOL, _INT = tag(1, LEN), tag(2, VARINT), tag(3, VARINT)  # of AnyValue
 _DOUBLE, _ARRAY = b"\x21", tag(5, LEN)
 _ITEM: Final = tag(1, LEN)
 """Of ArrayValue."""
+_LARGEST: Final = (1 << 63) - 1
 
 
 class AttributeWriter:
     """Writes attributes as a message's repeated field. Used by one thread at a time.
+
+    All that stands before a value follows from the attribute's name and the value's size.
 
     Args:
         field: the field's number.
@@ -41,63 +33,58 @@ class AttributeWriter:
 
     def __init__(self, field: int) -> None:
         self._tag = tag(field, LEN)
-        self._names: dict[str, bytes] = {}
-        self._texts: dict[tuple[str, Value], bytes] = {}
-        """Of texts and tuples of texts alone: 1, 1.0 and True are one key."""
-        self._values: dict[str, int] = {}
-        """How many texts of an attribute are kept in mind."""
-        self._numbers: dict[tuple[str, Value], bytes] = {}
-        """Of small ints alone."""
+        self._texts: dict[tuple[str, int], bytes] = {}
+        """What is before a text of so many bytes."""
+        self._values: dict[tuple[str, int], bytes] = {}
+        """What is before an ``AnyValue`` of so many bytes."""
 
     def write(self, attributes: Mapping[str, Value]) -> bytes:
         """All of them. One that cannot be told is left out, as by the SDK."""
-        texts, numbers, parts = self._texts, self._numbers, []
-        for item in attributes.items():
-            kind = type(item[1])
-            if kind is str or kind is tuple:
-                parts.append(texts.get(item) or self._text(item))
-            elif kind is int:
-                parts.append(numbers.get(item) or self._number(item))
+        texts, values = self._texts, self._values
+        parts: list[bytes] = []
+        for name, value in attributes.items():
+            if type(value) is str:
+                told = utf8(value)
+                key = name, len(told)
+                parts.append(texts.get(key) or self._before_text(key))
             else:
-                parts.append(self._whole(*item))
+                try:
+                    told = any_value(value)
+                except (OverflowError, TypeError) as error:
+                    logger.debug("attribute %r is not told: %s", name, error)  # in every call?
+                    continue
+                key = name, len(told)
+                parts.append(values.get(key) or self._before(key))
+            parts.append(told)
         return b"".join(parts)
 
-    def _text(self, item: tuple[str, Value]) -> bytes:
-        name, value = item
-        written = self._whole(name, value)
-        values = self._values.get(name, 0)
-        if values < OF_A_NAME and len(written) <= _LONGEST:
-            if len(self._texts) >= REMEMBERED:
-                self._texts.clear()
-                self._values.clear()
-                values = 0
-            self._texts[item] = written
-            self._values[name] = values + 1
-        return written
+    def _before_text(self, key: tuple[str, int]) -> bytes:
+        name, size = key
+        head = _STRING + varint(size)
+        return _keep(self._texts, key, self._head(name, len(head) + size) + head)
 
-    def _number(self, item: tuple[str, Value]) -> bytes:
-        name, value = item
-        written = self._whole(name, value)
-        if isinstance(value, int) and 0 <= value < _SMALL:
-            if len(self._numbers) >= REMEMBERED:
-                self._numbers.clear()
-            self._numbers[item] = written
-        return written
+    def _before(self, key: tuple[str, int]) -> bytes:
+        return _keep(self._values, key, self._head(*key))
 
-    def _whole(self, name: str, value: Value) -> bytes:
-        try:
-            told = any_value(value)
-            key = self._names.get(name)
-            if key is None:
-                key = message(_KEY, name.encode("utf-8", "replace")) + _VALUE
-                if len(self._names) >= REMEMBERED:
-                    self._names.clear()
-                self._names[name] = key
-        except (OverflowError, TypeError) as error:
-            logger.debug("attribute %r is not told: %s", name, error)  # in every call, maybe
-            return b""
-        size = varint(len(told))
-        return self._tag + varint(len(key) + len(size) + len(told)) + key + size + told
+    def _head(self, name: str, size: int) -> bytes:
+        """What is before an ``AnyValue``."""
+        key = message(_KEY, utf8(name)) + _VALUE + varint(size)
+        return self._tag + varint(len(key) + size) + key
+
+
+def _keep(mind: dict[tuple[str, int], bytes], key: tuple[str, int], written: bytes) -> bytes:
+    if len(mind) >= REMEMBERED:
+        mind.clear()
+    mind[key] = written
+    return written
+
+
+def utf8(words: str) -> bytes:
+    """A text's bytes; half of a surrogate pair is told as ``?``."""
+    try:
+        return words.encode()
+    except UnicodeEncodeError:
+        return words.encode("utf-8", "replace")
 
 
 def any_value(value: Value) -> bytes:
@@ -107,17 +94,19 @@ def any_value(value: Value) -> bytes:
         OverflowError: A whole number of more than 64 bits.
         TypeError: OTLP has nothing for it here.
     """
+    if type(value) is int and value <= _LARGEST:  # most are
+        return _INT + varint(value)
     match value:
-        case bool():
-            return _BOOL + (b"\x01" if value else b"\x00")
-        case str():
-            return message(_STRING, value.encode("utf-8", "replace"))
-        case int():
-            if value > (1 << 63) - 1:
-                raise OverflowError(value)
-            return _INT + varint(value)
         case float():
             return _DOUBLE + double(value)
+        case bool():
+            return _BOOL + (b"\x01" if value else b"\x00")
+        case int():
+            if value > _LARGEST:
+                raise OverflowError(value)
+            return _INT + varint(value)
+        case str():
+            return message(_STRING, utf8(value))
         case tuple() | list():
             items = b"".join(message(_ITEM, any_value(item)) for item in value)
             return message(_ARRAY, items)

@@ -36,8 +36,21 @@ def varint(number: int) -> bytes:
     Raises:
         OverflowError: It has more than 64 bits.
     """
-    if 0 <= number < 0x80:  # noqa: PLR2004 - seven bits a byte
-        return _SHORT[number]
+    if 0 <= number < 1 << 28:  # as lengths and counts are
+        if number < 1 << 7:
+            return _SHORT[number]
+        if number < 1 << 14:
+            return bytes((number & 0x7F | 0x80, number >> 7))
+        if number < 1 << 21:
+            return bytes((number & 0x7F | 0x80, number >> 7 & 0x7F | 0x80, number >> 14))
+        return bytes(
+            (
+                number & 0x7F | 0x80,
+                number >> 7 & 0x7F | 0x80,
+                number >> 14 & 0x7F | 0x80,
+                number >> 21,
+            )
+        )
     if not -(1 << 63) <= number <= _WORD:
         raise OverflowError(number)
     rest = number & _WORD

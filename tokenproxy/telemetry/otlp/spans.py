@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -22,12 +23,16 @@ LIMIT: Final = 128
 """Attributes, events and links of a span, and attributes of those: the specification's defaults.
 Of more the first are dropped, and counted."""
 
+REMEMBERED: Final = 256
+"""Names of spans that are kept in mind. All are forgotten when there are more."""
+
 _SPANS: Final = tag(2, LEN)
 """Of ScopeSpans."""
 _TRACE_ID, _SPAN_ID = tag(1, LEN) + b"\x10", tag(2, LEN) + b"\x08"
 _STATE, _PARENT, _NAME = tag(3, LEN), tag(4, LEN) + b"\x08", tag(5, LEN)
 _KINDS = {"internal": tag(6, VARINT) + b"\x01", "client": tag(6, VARINT) + b"\x03"}
-_START, _END = b"\x39", b"\x41"
+_START, _END = 0x39, 0x41
+_START_AND_END: Final = struct.Struct("<BQBQ").pack
 _EVENT, _LINK, _STATUS = tag(11, LEN), tag(13, LEN), tag(15, LEN)
 _FEWER_ATTRIBUTES, _FEWER_EVENTS, _FEWER_LINKS = tag(10, VARINT), tag(12, VARINT), tag(14, VARINT)
 _OURS, _ANOTHERS = b"\x85\x01" + fixed32(0x100), b"\x85\x01" + fixed32(0x300)
@@ -48,6 +53,10 @@ class SpanWriter:
         self._attributes = AttributeWriter(9)
         self._of_events = AttributeWriter(3)
         self._of_links = AttributeWriter(4)
+        self._place: tuple[str, SpanContext | None] | None = None
+        """Trace and parent of the last span: most hang where the last one did."""
+        self._trace = self._above = self._flags = b""
+        self._names: dict[str, bytes] = {}
 
     def write(self, span: Span) -> bytes:
         """One span.
@@ -55,38 +64,51 @@ class SpanWriter:
         Raises:
             ValueError: An id is none, or a time cannot be told.
         """
-        parent = span.parent
+        place = self._place
+        if place is None or place[1] is not span.parent or place[0] != span.trace_id:
+            self._hang(span.trace_id, span.parent)
         parts = [
-            _TRACE_ID,
-            _id(span.trace_id, _TRACE_BYTES),
-            _SPAN_ID,
+            self._trace,
             _id(span.span_id, _SPAN_BYTES),
-        ]
-        if parent is not None:
-            if parent.state:
-                parts.append(text(_STATE, parent.state))
-            parts += (_PARENT, _id(parent.span_id, _SPAN_BYTES))
-        attributes, fewer = _limited(span.attributes)
-        parts += (
-            text(_NAME, span.name),
+            self._above,
+            self._names.get(span.name) or self._name(span.name),
             _KINDS[span.kind],
-            _START,
-            _time(span.start_ns),
-            _END,
-            _time(span.end_ns),
-            self._attributes.write(attributes),
-        )
-        if fewer:
-            parts += (_FEWER_ATTRIBUTES, varint(fewer))
+            _times(span.start_ns, span.end_ns),
+        ]
+        many = len(span.attributes)
+        for shared in span.shared:
+            many += len(shared.attributes)
+        if many > LIMIT:
+            attributes, fewer = _limited(span.told)
+            parts += (self._attributes.write(attributes), _FEWER_ATTRIBUTES, varint(fewer))
+        else:
+            for shared in span.shared:
+                if shared.written is None:
+                    shared.written = self._attributes.write(shared.attributes)
+                parts.append(shared.written)
+            parts.append(self._attributes.write(span.attributes))
         if span.events:
             parts += self._events(span.events)
         if span.links:
             parts += self._links(span.links)
-        parts += (
-            _status(span) if span.failed else _UNSET,
-            _ANOTHERS if parent is not None and parent.remote else _OURS,
-        )
+        parts += (_status(span) if span.failed else _UNSET, self._flags)
         return message(_SPANS, b"".join(parts))
+
+    def _hang(self, trace_id: str, parent: SpanContext | None) -> None:
+        """Write where a span hangs."""
+        self._place = None
+        self._trace = _TRACE_ID + _id(trace_id, _TRACE_BYTES) + _SPAN_ID
+        self._above = b""
+        if parent is not None:
+            self._above = text(_STATE, parent.state) + _PARENT + _id(parent.span_id, _SPAN_BYTES)
+        self._flags = _ANOTHERS if parent is not None and parent.remote else _OURS
+        self._place = trace_id, parent
+
+    def _name(self, name: str) -> bytes:
+        if len(self._names) >= REMEMBERED:
+            self._names.clear()
+        written = self._names[name] = text(_NAME, name)
+        return written
 
     def _events(self, events: Sequence[Event]) -> list[bytes]:
         parts = [message(_EVENT, self._event(event)) for event in events[-LIMIT:]]
@@ -130,6 +152,13 @@ def _time(at_ns: int) -> bytes:
     if not 0 <= at_ns < 1 << 64:
         raise ValueError(f"{at_ns} ns is no time")
     return fixed64(at_ns)
+
+
+def _times(start_ns: int, end_ns: int) -> bytes:
+    try:
+        return _START_AND_END(_START, start_ns, _END, end_ns)
+    except struct.error:
+        raise ValueError(f"{start_ns} or {end_ns} ns is no time") from None
 
 
 def _status(span: Span) -> bytes:

@@ -9,9 +9,9 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.metrics import MeterProvider
 
 from tokenproxy import __version__
+from tokenproxy.telemetry.measured import Seen
 from tokenproxy.telemetry.sdk.spans import within
 from tokenproxy.telemetry.semconv import SCOPE, Semconv
-from tokenproxy.telemetry.span import SpanContext
 
 type _Labels = Mapping[str, str | bool | int]
 
@@ -22,7 +22,7 @@ class SdkMeter:
     def __init__(self, provider: MeterProvider, semconv: Semconv) -> None:
         self._provider = provider
         self._meter = provider.get_meter(SCOPE, __version__, semconv.schema_url)
-        self._asked: tuple[SpanContext | None, Context] = None, Context()
+        self._asked: tuple[Seen | None, Context] = None, Context()
 
     def create_counter(self, name: str, unit: str = "", description: str = "") -> _Counter:
         """A counter; the one that has that name, if there is one."""
@@ -45,10 +45,10 @@ class SdkMeter:
         )
         return _Histogram(self, made)
 
-    def within(self, span: SpanContext | None) -> Context:
-        """The SDK's context. All measurements of a call have the same span."""
-        if self._asked[0] is not span:
-            self._asked = span, within(span)
+    def within(self, seen: Seen | None) -> Context:
+        """The SDK's context. All measurements of a call are made within the same span."""
+        if self._asked[0] is not seen:
+            self._asked = seen, within(None if seen is None else seen.span)
         return self._asked[1]
 
     def shutdown(self) -> None:
@@ -71,8 +71,8 @@ class _Adder:
         self._counter = counter
         self._labels = labels
 
-    def add(self, amount: int, span: SpanContext | None) -> None:
-        self._counter.add(amount, self._labels, self._meter.within(span))
+    def add(self, amount: int, seen: Seen | None) -> None:
+        self._counter.add(amount, self._labels, self._meter.within(seen))
 
 
 class _Histogram:
@@ -90,5 +90,5 @@ class _Recorder:
         self._histogram = histogram
         self._labels = labels
 
-    def record(self, amount: float, span: SpanContext | None) -> None:
-        self._histogram.record(amount, self._labels, self._meter.within(span))
+    def record(self, amount: float, seen: Seen | None) -> None:
+        self._histogram.record(amount, self._labels, self._meter.within(seen))

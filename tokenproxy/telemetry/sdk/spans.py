@@ -68,7 +68,7 @@ class SdkSpans:
 
     def take(self, span: Span) -> SpanContext:
         """Tell the processors, as the sampler decides."""
-        attributes = _clean(span.attributes)
+        attributes = _clean(span.told)
         whole = not (span.links or span.events) and self._fits(attributes)
         told = (self._tell if whole else self._start_and_end)(span, attributes)
         self.told += bool(told.trace_flags & TraceFlags.SAMPLED)
