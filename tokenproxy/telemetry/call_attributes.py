@@ -112,7 +112,7 @@ class CallAttributes:
         if start.attribution.client_request_id is not None:
             found[names.CLIENT_REQUEST_ID] = start.attribution.client_request_id
         self._sampling(request, found)
-        if request.settings is not NOTHING or start.operation in values.OUTPUT_TYPES:
+        if request.settings != NOTHING or start.operation in values.OUTPUT_TYPES:
             found.update(self._settings(start, request, row))
         if end.response.rate_limits or end.response.retry_after_s is not None:
             found.update(_limits(end.response))
@@ -127,15 +127,9 @@ class CallAttributes:
         if reason is None and row.response_id and call.end.outcome != "complete":
             reason = self._semconv.cut_finish_reason
         return (
-            call.end.reading.model,
-            reason,
-            row.completeness,
-            row.fallback_used,
-            row.price_version,
-            row.service_tier,
-            row.speed,
-            row.inference_geo,
-        )
+            call.end.reading.model, reason, row.completeness, row.fallback_used,
+            row.price_version, row.service_tier, row.speed, row.inference_geo,
+        )  # fmt: skip
 
     def _of_kind(self, kind: tuple[_Start, _Asked, _Ended, _Answered | None]) -> Shared:
         semconv, (start, asked, ended, answered) = self._semconv, kind
@@ -184,13 +178,9 @@ class CallAttributes:
             compaction, compacted, organization, workspace,
         ) = whose  # fmt: skip
         who = Attribution(
-            turn_id=turn,
-            agent_id=agent,
-            parent_agent_id=parent,
-            agent_type=agent_type,
-            request_class=request_class,
-            client=client,
-        )
+            turn_id=turn, agent_id=agent, parent_agent_id=parent, agent_type=agent_type,
+            request_class=request_class, client=client,
+        )  # fmt: skip
         found: dict[str, Value | None] = {
             self._semconv.conversation_id: session,
             names.COMPACTION: compaction,
@@ -206,8 +196,7 @@ class CallAttributes:
     # -- what is the call's own ---------------------------------------------
 
     def _sampling(self, request: RequestFacts, found: Attributes) -> None:
-        # Not shared: 1 and 1.0 are looked up alike, and told as what they are.
-        semconv = self._semconv
+        semconv = self._semconv  # not shared: 1 and 1.0 are looked up alike, and told otherwise
         if request.temperature is not None:
             found[semconv.request_temperature] = request.temperature
         if request.top_p is not None:

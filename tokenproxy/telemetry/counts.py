@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final
 
 import msgspec
 
 from tokenproxy.record.row import Row, RowPart
 from tokenproxy.telemetry.money import nanodollars
 from tokenproxy.telemetry.semconv import TokenKind
-
-_WRITES: Final[frozenset[TokenKind]] = frozenset(
-    ("cache_creation_5m", "cache_creation_1h", "cache_creation_30m", "cache_creation_12h")
-)
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,19 +51,26 @@ def shares(row: Row) -> list[Share]:
 
 def kinds(counts: Row | RowPart) -> dict[TokenKind, int]:
     """The stated tokens by disjoint kinds."""
-    stated: tuple[tuple[TokenKind, int | None], ...] = (
-        ("uncached_input", counts.uncached_input_tokens),
-        ("cache_read", counts.cache_read_input_tokens),
-        ("cache_creation_5m", counts.cache_creation_5m_input_tokens),
-        ("cache_creation_1h", counts.cache_creation_1h_input_tokens),
-        ("cache_creation_30m", counts.cache_creation_30m_input_tokens),
-        ("cache_creation_12h", counts.cache_creation_12h_input_tokens),
-    )
-    found: dict[TokenKind, int] = {kind: count for kind, count in stated if count is not None}
+    found: dict[TokenKind, int] = {}
     written = counts.cache_creation_input_tokens or 0
-    other = written - sum(count for kind, count in found.items() if kind in _WRITES)
-    if other > 0:
-        found["cache_creation_other"] = other
+    if counts.uncached_input_tokens is not None:
+        found["uncached_input"] = counts.uncached_input_tokens
+    if counts.cache_read_input_tokens is not None:
+        found["cache_read"] = counts.cache_read_input_tokens
+    if counts.cache_creation_5m_input_tokens is not None:
+        found["cache_creation_5m"] = counts.cache_creation_5m_input_tokens
+        written -= counts.cache_creation_5m_input_tokens
+    if counts.cache_creation_1h_input_tokens is not None:
+        found["cache_creation_1h"] = counts.cache_creation_1h_input_tokens
+        written -= counts.cache_creation_1h_input_tokens
+    if counts.cache_creation_30m_input_tokens is not None:
+        found["cache_creation_30m"] = counts.cache_creation_30m_input_tokens
+        written -= counts.cache_creation_30m_input_tokens
+    if counts.cache_creation_12h_input_tokens is not None:
+        found["cache_creation_12h"] = counts.cache_creation_12h_input_tokens
+        written -= counts.cache_creation_12h_input_tokens
+    if written > 0:
+        found["cache_creation_other"] = written
     rest = (counts.input_tokens or 0) - sum(found.values())
     if rest > 0:
         found["input_other"] = rest
