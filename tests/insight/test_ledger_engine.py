@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.insight.rows import failed, legacy, row, write
-from tokenproxy.insight import query
+from tokenproxy.insight import database
 from tokenproxy.insight.ledger_engine import needed
 from tokenproxy.insight.query import open_ledger
 from tokenproxy.insight.question import DIMENSIONS, Choice, dimension
@@ -66,7 +66,7 @@ def test_it_does_not_read_what_nobody_asks_for() -> None:
 def test_a_question_that_needs_more_memory_gets_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(query, "MEMORY", "1MB")
+    monkeypatch.setattr(database, "ASKING", "1MB")
     path = write(tmp_path / "l.jsonl", [row(str(number)) for number in range(5_000)])
     with open_ledger([path], needed([dimension("model")], Choice())) as ledger:
         made = make_report(ledger, [dimension("model")])

@@ -10,12 +10,13 @@ Reading is tolerant, because the file is older than we are and outlives crashes:
   without a newline is still being written and is passed over in silence.
 * A call_id that stands twice (a replayed journal) counts once, in the fullest form.
 
-A ledger may have millions of lines, so only what a question needs is read and kept, and
-what does not fit into :data:`MEMORY` lies in a temporary file meanwhile.
+A ledger may have millions of lines, so only what a question needs is read and kept, in
+memory or in a file (:mod:`tokenproxy.insight.database`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ import msgspec
 from tokenproxy.insight.cached_lines import append_cached
 from tokenproxy.insight.column_cache import open_cache
 from tokenproxy.insight.columns import COLUMNS
+from tokenproxy.insight.database import Way, ask, bound_questions, no_room, open_way, ways
 from tokenproxy.insight.raw_lines import append_lines, is_empty, mend_lines
 
 if TYPE_CHECKING:
@@ -38,11 +40,6 @@ SPENT = "coalesce(provider_cost_usd, cost_usd)"
 
 FULLEST = "list_position(['final', 'partial', 'none'], completeness) NULLS LAST"
 """SQL: the order of rows with one call_id; the first is the one that counts."""
-
-MEMORY = "270MB"
-"""What DuckDB holds at once as a rule, so that the process stays below 300 MB. With a tenth less it
-reads a file with one thread alone. A question that cannot be answered with it gets what there
-is."""
 
 STARTED = "try_cast(timestamp AS TIMESTAMPTZ)"
 """SQL over a line: when the call started."""
@@ -81,14 +78,8 @@ class Ledger(msgspec.Struct, frozen=True):
     skipped: tuple[Skipped, ...] = ()
 
     def ask(self, sql: str, parameters: Mapping[str, str]) -> list[tuple[Any, ...]]:
-        """The answer's records; with all memory that there is if it cannot do with less."""
-        import duckdb
-
-        try:
-            return self.connection.execute(sql, dict(parameters)).fetchall()
-        except (duckdb.OutOfMemoryException, duckdb.IOException):  # or no room on the disk
-            self.connection.execute("RESET memory_limit")
-            return self.connection.execute(sql, dict(parameters)).fetchall()
+        """The answer's records."""
+        return ask(self.connection, sql, parameters)
 
 
 @contextmanager
@@ -110,40 +101,46 @@ def open_ledger(
     import duckdb
 
     keep = {**_OWN, **(keep or _ALL)}
-    with tempfile.TemporaryDirectory(prefix="tokenproxy-", ignore_cleanup_errors=True) as spill:
-        config = {"temp_directory": spill}
-        kept = None if cache is None else (cache, Path(spill))
-        if not any(file.is_fifo() for file in files):  # which could not be read again
-            config["memory_limit"] = MEMORY
-        connection = connect(config=config)
-        try:
+    with (
+        tempfile.TemporaryDirectory(prefix="tokenproxy-", ignore_cleanup_errors=True) as directory,
+        contextlib.ExitStack() as stack,
+    ):
+        room = Path(directory)
+        kept = None if cache is None else (cache, room)
+        possible = ways(files, room)
+        for way in possible:
             try:
-                try:
-                    ledger = _load(connection, files, keep, kept)
-                except duckdb.OutOfMemoryException:
-                    connection.execute("RESET memory_limit; DROP TABLE IF EXISTS raw")
-                    ledger = _load(connection, files, keep, kept)
+                ledger = stack.enter_context(_opened(way, room, files, keep, kept))
+                break
             except duckdb.Error as error:
-                raise LedgerError(f"The ledger cannot be read: {first_line(error)}") from error
-            yield ledger
-        finally:
-            connection.close()
+                if way is possible[-1] or not no_room(error):
+                    raise LedgerError(f"The ledger cannot be read: {first_line(error)}") from error
+        yield ledger
 
 
-def connect(
-    database: str = ":memory:", config: Mapping[str, str] | None = None
-) -> duckdb.DuckDBPyConnection:
-    """Open a database that never asks the network: what is linked into DuckDB is all we need."""
-    import duckdb
+@contextmanager
+def _opened(
+    way: Way,
+    room: Path,
+    files: Sequence[Path],
+    keep: Mapping[str, str],
+    cache: tuple[Path, Path] | None,
+) -> Iterator[Ledger]:
+    """Read the files in one of the ways.
 
-    return duckdb.connect(
-        database,
-        config={
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-            **(config or {}),
-        },
-    )
+    Raises:
+        duckdb.Error: They cannot be read so.
+    """
+    with open_way(way, room) as connection:
+        skipped = _load(connection, files, keep, cache)
+        bound_questions(connection, way)
+        yield Ledger(
+            connection=connection,
+            files=tuple(map(str, files)),
+            kept=frozenset(keep),
+            rows=_choose(connection, by_digest=keep["call_id"] != "call_id"),
+            skipped=tuple(skipped),
+        )
 
 
 def _load(
@@ -151,43 +148,48 @@ def _load(
     files: Sequence[Path],
     keep: Mapping[str, str],
     cache: tuple[Path, Path] | None,
-) -> Ledger:
-    """Read into ``raw``; ``calls`` are its rows, or where some stand twice those that count."""
+) -> list[Skipped]:
+    """Read into ``raw``."""
     words = set(re.findall(r"\w+", " ".join(keep.values())))
     columns = {name: kind for name, kind in COLUMNS.items() if name in words}
     kept = ", ".join(f"{sql} AS {name}" for name, sql in keep.items())
     connection.execute(
-        f"CREATE TEMP TABLE raw AS SELECT {kept}, true AS is_row"  # noqa: S608 - our own words
+        f"CREATE TABLE raw AS SELECT {kept}, true AS is_row"  # noqa: S608 - our own words
         f" FROM (SELECT {', '.join(f'NULL::{kind} AS {name}' for name, kind in COLUMNS.items())})"
         " LIMIT 0"
     )
     kept += f", NOT ({is_empty(columns)}) AS is_row"
-    skipped = read_lines(connection, files, columns, kept, cache)
-    (twice,) = connection.execute(
+    return read_lines(connection, files, columns, kept, cache)
+
+
+def _choose(connection: duckdb.DuckDBPyConnection, *, by_digest: bool) -> int:
+    """Make ``calls`` of the rows that count; how many they are."""
+    ((twice,),) = ask(
+        connection,
         # Equal ids have equal hashes. Should different ones too, they are looked at in vain.
         "SELECT count(call_id) <> count(DISTINCT hash(call_id)) FILTER (call_id IS NOT NULL)"
-        " FROM raw"
-    ).fetchone() or (True,)
-    line = "'line ' || rowid" if keep["call_id"] == "call_id" else "rowid::UHUGEINT"
-    which = """QUALIFY call_id IS NULL OR row_number() OVER (
-      PARTITION BY call_id ORDER BY fullness NULLS LAST, rowid) = 1"""
-    connection.execute(
-        f"""
-        CREATE TEMP {"TABLE" if twice else "VIEW"} calls AS
-        SELECT * EXCLUDE (is_row, fullness),
-          coalesce(call_id, {line}) AS id
-        FROM raw WHERE is_row {which if twice else ""}
-        """  # noqa: S608 - our own words
+        " FROM raw",
     )
     if twice:
-        connection.execute("DROP TABLE raw")
-    return Ledger(
-        connection=connection,
-        files=tuple(map(str, files)),
-        kept=frozenset(keep),
-        rows=_count(connection, "SELECT count(*) FROM calls"),
-        skipped=tuple(skipped),
+        ask(
+            connection,
+            """
+            DELETE FROM raw WHERE rowid IN (
+              SELECT line FROM (
+                SELECT rowid AS line, row_number() OVER (
+                  PARTITION BY call_id ORDER BY fullness NULLS LAST, rowid) AS place
+                FROM raw WHERE is_row AND call_id IN (
+                  SELECT call_id FROM raw WHERE is_row GROUP BY call_id HAVING count(*) > 1))
+              WHERE place > 1)
+            """,
+        )
+    line = "rowid::UHUGEINT" if by_digest else "'line ' || rowid"
+    connection.execute(
+        "CREATE VIEW calls AS SELECT * EXCLUDE (is_row, fullness),"  # noqa: S608 - our own words
+        f" coalesce(call_id, {line}) AS id FROM raw WHERE is_row"
     )
+    ((rows,),) = ask(connection, "SELECT count(*) FROM calls")
+    return int(rows)
 
 
 def read_lines(

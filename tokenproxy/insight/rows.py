@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import inspect
 
+from tokenproxy.insight.database import connect
 from tokenproxy.insight.query import (
     FULLEST,
     LedgerError,
     Skipped,
-    connect,
     first_line,
     read_lines,
 )
