@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +21,11 @@ if TYPE_CHECKING:
     import duckdb
 
 _AT_ONCE = 2**20
-_FORM = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 30720"
+_FORM = "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 10240"
 """Groups so small that some of them fit into memory at once while they are made."""
+_WORKERS = 2
+"""Pieces that are read at once. One that DuckDB reads with two threads has its lines wait for their
+turn, in more memory."""
 
 
 def append_cached(
@@ -74,29 +79,63 @@ def _extend(connection: duckdb.DuckDBPyConnection, cache: Cache, room: Path) -> 
     """Keep the lines behind what is kept; where that cannot be, it stays as it is."""
     import duckdb
 
-    covered, files = cache.look.covered, cache.look.files
-    piece = room / "piece.jsonl"
-    while cache.writable and cache.look.size - covered >= column_cache.SMALL:
-        end = _line_end(cache.fd, covered, min(cache.look.size, covered + column_cache.PIECE))
-        if end == covered:
-            break
-        made = cache.directory / f"{secrets.token_hex(8)}.parquet"
-        try:
-            _copy(cache.fd, covered, end, piece)
-            connection.execute(
-                f"COPY (SELECT * FROM {_lines(KEPT)}) TO '{_quoted(made)}' ({_FORM})",  # noqa: S608 - our own words
-                [str(piece)],
-            )
-            made.chmod(0o600)
-            _sync(made)
-            cache = cache.save(end, (*files, made.name))
-        except (duckdb.Error, OSError):
-            made.unlink(missing_ok=True)
-            break
-        finally:
-            piece.unlink(missing_ok=True)
-        covered, files = cache.look.covered, cache.look.files
+    pieces = _pieces(cache) if cache.writable else []
+    if not pieces:
+        return cache
+    cache.tidy()
+    ((threads,),) = connection.execute("SELECT current_setting('threads')").fetchall()
+    connection.execute("SET threads = 1")
+    copies = [room / f"piece{number}.jsonl" for number in range(_WORKERS)]
+
+    def keep(piece: tuple[int, int]) -> tuple[int, str]:
+        copy, (start, end) = copies.pop(), piece
+        name = f"{secrets.token_hex(8)}.parquet"
+        _copy(cache.fd, start, end, copy)
+        _make(connection, copy, cache.directory / name)
+        copies.append(copy)
+        return end, name
+
+    pool = ThreadPoolExecutor(_WORKERS)
+    try:
+        for end, name in pool.map(keep, pieces):
+            cache = cache.save(end, (*cache.look.files, name))
+    except (duckdb.Error, OSError):  # no room, or no right
+        pool.shutdown(cancel_futures=True)
+        cache.tidy()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        connection.execute("SET threads = ?", [threads])
+        for copy in room.glob("piece*.jsonl"):
+            copy.unlink()
     return cache
+
+
+def _pieces(cache: Cache) -> list[tuple[int, int]]:
+    """Where the pieces begin and end that are not kept yet, each a line's end."""
+    pieces, start = [], cache.look.covered
+    while cache.look.size - start >= column_cache.SMALL:
+        end = _line_end(cache.fd, start, min(cache.look.size, start + column_cache.PIECE))
+        if end == start:
+            break
+        pieces.append((start, end))
+        start = end
+    return pieces
+
+
+def _make(connection: duckdb.DuckDBPyConnection, lines: Path, made: Path) -> None:
+    """Keep the columns of a file of lines.
+
+    Raises:
+        duckdb.Error: It cannot be read or written.
+        OSError: It cannot be written.
+    """
+    with connection.cursor() as own:
+        own.execute(
+            f"COPY (SELECT * FROM {_lines(KEPT)}) TO '{_quoted(made)}' ({_FORM})",  # noqa: S608 - our own words
+            [str(lines)],
+        )
+    made.chmod(0o600)
+    _sync(made)
 
 
 def _lines(columns: Mapping[str, str]) -> str:
@@ -121,18 +160,25 @@ def _line_end(fd: int, start: int, end: int) -> int:
 
 
 def _copy(fd: int, start: int, end: int, path: Path) -> None:
-    """Copy bytes of the ledger.
+    """Copy bytes of the ledger over what was in the other file.
 
     Raises:
         OSError: There is no room, or the ledger has become shorter.
     """
-    with path.open("wb") as out:
+    size = end - start
+    fd_out = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
         while start < end:
-            read = os.pread(fd, min(end - start, _AT_ONCE), start)
-            if not read:
+            if sys.platform == "linux":
+                copied = os.sendfile(fd_out, fd, start, end - start)
+            else:
+                copied = os.write(fd_out, os.pread(fd, min(end - start, _AT_ONCE), start))
+            if not copied:
                 raise OSError("the ledger has become shorter")
-            out.write(read)
-            start += len(read)
+            start += copied
+        os.ftruncate(fd_out, size)
+    finally:
+        os.close(fd_out)
 
 
 def _sync(path: Path) -> None:

@@ -84,7 +84,7 @@ class Cache(msgspec.Struct, frozen=True):
         return [str(self.directory / name) for name in self.look.files]
 
     def save(self, covered: int, files: tuple[str, ...]) -> Cache:
-        """Note what is kept now, and remove what is not.
+        """Note what is kept now.
 
         Raises:
             OSError: It cannot be written. What was noted before holds.
@@ -93,10 +93,14 @@ class Cache(msgspec.Struct, frozen=True):
             self.look, covered=covered, files=files, digest=_digest(self.fd, covered)
         )
         _write(self.directory / _LOOK, msgspec.json.encode(look))
-        for path in self.directory.glob("*.parquet*"):
-            if path.name not in files:
-                path.unlink(missing_ok=True)
         return msgspec.structs.replace(self, look=look)
+
+    def tidy(self) -> None:
+        """Remove what is not noted: a report that was killed left it."""
+        for path in self.directory.glob("*.parquet*"):
+            if path.name not in self.look.files:
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
     def forget(self) -> None:
         """Let the next report begin anew."""
