@@ -4,7 +4,8 @@
     python -m tests.faults --quick --jobs 2
     python -m tests.faults --from tests/faults/last.json
 
-Prints a line a fault; the status is 1 where a row was lost, doubled, torn or wrong.
+Prints a line a fault; the status is 1 where a row was lost, doubled, torn or wrong, where a fault
+tried nothing, and where a whole run has killed too little to say anything.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ from tests.faults.table import back, table
 
 SHOWN = 40
 """Problems that are printed."""
+ENOUGH = 2_000
+"""Kills of a whole run."""
+LONGEST_S = 1_200
+"""For a fault to come to its end: one that hangs, or whose process is gone, is a fault too."""
 
 
 def main() -> int:
@@ -34,25 +39,45 @@ def main() -> int:
         return _show(kept)
     # Told to end: by way of the pool, which ends its processes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    jobs = plan.quick() if options.quick else plan.full()
     begun = time.monotonic()
-    outcomes: list[Outcome] = []
-    with multiprocessing.get_context("fork").Pool(options.jobs, maxtasksperchild=1) as pool:
-        for number, one in enumerate(pool.imap(_do, jobs, chunksize=1), 1):
-            outcomes.append(one)
-            note = "" if one.sound else "  NOT SOUND"
-            sys.stderr.write(f"{number}/{len(jobs)} {one.fault}: {one.kills} kills{note}\n")
-    kept = merged(outcomes)
+    kept = try_all(plan.quick() if options.quick else plan.full(), options.jobs)
     if options.json:
         options.json.write_bytes(msgspec.json.format(msgspec.json.encode(kept)) + b"\n")
     status = _show(kept)
     sys.stderr.write(f"{time.monotonic() - begun:.0f} s\n")
+    kills = sum(one.kills for one in kept)
+    if not options.quick and kills < ENOUGH:
+        sys.stdout.write(f"- only {kills} kills, of {ENOUGH} that a whole run must have\n")
+        return 1
     return status
+
+
+def try_all(jobs: list[plan.Job], at_once: int) -> list[Outcome]:
+    """What became of each fault, tried in processes of their own."""
+    outcomes: list[Outcome] = []
+    with multiprocessing.get_context("fork").Pool(at_once, maxtasksperchild=1) as pool:
+        results = pool.imap(_do, jobs, chunksize=1)
+        for number in range(1, len(jobs) + 1):
+            try:
+                one = results.next(timeout=LONGEST_S)
+            except multiprocessing.TimeoutError:
+                why = f"fault {number} of {len(jobs)} does not end, and no other was waited for"
+                return merged([*outcomes, Outcome(fault="the harness", problems=[why])])
+            outcomes.append(one)
+            note = "" if one.sound else "  NOT SOUND"
+            sys.stderr.write(f"{number}/{len(jobs)} {one.fault}: {one.kills} kills{note}\n")
+    return merged(outcomes)
 
 
 def _do(job: plan.Job) -> Outcome:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    return job()
+    try:
+        one = job()
+    except Exception as error:  # noqa: BLE001 - of the harness; the other faults are to be tried
+        return Outcome(fault="the harness", problems=[f"{type(error).__name__}: {error}"])
+    if not one.expected:
+        one.problems.append("nothing was tried")
+    return one
 
 
 def _show(outcomes: list[Outcome]) -> int:

@@ -118,21 +118,25 @@ def contended(writers: int, rows: int, pause_s: float, root: Path) -> Outcome:
     (root / "provider_usage.jsonl.enough").touch()
     ancestor.wait(30)
     names = said.read_text().split()
-    expected = {f"w{at}-{n}" for at in range(writers) for n in range(rows)} | {*names}
-    found, outcome.torn = read_strictly(book)
-    counted = Counter(str(row["call_id"]) for row in found)
-    outcome.expected = len(expected)
-    outcome.found = len(expected & counted.keys())
-    outcome.duplicated = sum(counted.values()) - len(counted)
+    hold(outcome, book, {f"w{at}-{n}" for at in range(writers) for n in range(rows)} | {*names})
     if shared.met:
         outcome.problems.append(f"two living writers were inside the lock {shared.met} times")
-    if counted.keys() - expected:
-        outcome.problems.append(f"rows that nobody wrote: {counted.keys() - expected}")
     ledger.append(book, [])  # what the next start would do
     lock_file.tidy(book)
     left = [path.name for path in root.glob("provider_usage.jsonl.lock*")]
     outcome.problems += [f"left behind: {name}" for name in left]
     return outcome
+
+
+def hold(outcome: Outcome, book: Path, expected: set[str]) -> None:
+    """Hold a ledger against the rows that were acknowledged."""
+    found, outcome.torn = read_strictly(book)
+    counted = Counter(str(row.get("call_id")) for row in found)
+    outcome.expected = len(expected)
+    outcome.found = len(expected & counted.keys())
+    outcome.duplicated = sum(counted.values()) - len(counted)
+    if counted.keys() - expected:
+        outcome.problems.append(f"rows that nobody wrote: {counted.keys() - expected}")
 
 
 def _hit(dice: random.Random, pids: list[int], stopped: dict[int, float]) -> None:

@@ -7,6 +7,7 @@ elsewhere a limit on the size of files (``RLIMIT_FSIZE``), which acts like a quo
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import shutil
@@ -28,6 +29,9 @@ CALLS = 3
 FULL = "ledger's disk is full, then freed"
 LIMITED = "ledger's quota is used up, then raised"
 READ_ONLY = "ledger's disk becomes read-only, then writable"
+INODES = "ledger's disk has no inodes left, then some"
+STATE_FULL = "state directory's disk is full, then freed"
+STATE_INODES = "state directory's disk has no inodes left"
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -42,12 +46,19 @@ class Trouble(msgspec.Struct, frozen=True):
 
 @contextmanager
 def disk(here: Place) -> Iterator[Path]:
-    """A disk of its own for the ledger, 256 kB."""
-    where = here.bench.root / "disk"
-    where.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", where], check=True)
-    try:
+    """A disk of its own for the ledger."""
+    with mounted(here.bench.root / "disk", "size=256k,nr_inodes=64") as where:
         use(here, where / "provider_usage.jsonl")
+        yield where
+
+
+@contextmanager
+def mounted(where: Path, options: str) -> Iterator[Path]:
+    """A disk of its own."""
+    where.mkdir(mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", where], check=True)
+    try:
+        where.chmod(0o700)
         yield where
     finally:
         subprocess.run(["umount", "--lazy", where], check=True)
@@ -73,6 +84,20 @@ def free(where: Path) -> None:
     (where / "junk").unlink()
 
 
+def take_inodes(where: Path) -> None:
+    """Leave none for a new file."""
+    (where / "many").mkdir()
+    try:
+        for number in itertools.count():
+            (where / "many" / str(number)).touch()
+    except OSError:
+        return
+
+
+def give_inodes(where: Path) -> None:
+    shutil.rmtree(where / "many")
+
+
 def read_only(where: Path) -> None:
     """As soon as nobody has a file open there for writing."""
     remount = ["mount", "-o", "remount,ro", str(where)]
@@ -88,6 +113,11 @@ def writable(where: Path) -> None:
 TROUBLES = (
     Trouble(FULL, fill, free, "No space left on device"),
     Trouble(READ_ONLY, read_only, writable, "Read-only file system"),
+    Trouble(INODES, take_inodes, give_inodes, "No space left on device"),
+)
+STATE_TROUBLES = (
+    Trouble(STATE_FULL, fill, free, "No space left on device"),
+    Trouble(STATE_INODES, take_inodes, give_inodes, "No space left on device"),
 )
 
 
@@ -140,6 +170,30 @@ def from_the_start() -> Outcome:
         here.ended(run)
         told_once(here, run, "No space left on device")
         free(where)
+        here.settle()
+    return here.outcome
+
+
+def of_the_state(trouble: Trouble) -> Outcome:
+    """The journal cannot be written; the ledger can, so nothing is lost of what is over.
+
+    A proxy that is killed meanwhile is replaced by one that has no journal at all.
+    """
+    with place(trouble.fault) as here, mounted(here.bench.state, "size=2m,nr_inodes=128") as where:
+        run = here.run()
+        run.up()
+        here.whole(run, run.ask())
+        trouble.begin(where)
+        for rows in range(2, CALLS + 2):
+            here.whole(run, run.ask())
+            wait_for(lambda rows=rows: _lines(here.bench.ledger) == rows, "no row")  # type: ignore[misc] # the loop's value
+            run.hit(run.proxy())
+        here.whole(run, run.ask())
+        trouble.end(where)
+        here.whole(run, run.ask())
+        here.ended(run)
+        if trouble.sentence not in run.said():
+            here.outcome.problems.append(f"nothing is said of {trouble.sentence}: {run.said()}")
         here.settle()
     return here.outcome
 

@@ -47,6 +47,7 @@ def on_disks() -> list[Job]:
         *(partial(disks.until_the_next_start, trouble) for trouble in disks.TROUBLES),
         *(partial(disks.within_a_run, trouble) for trouble in disks.TROUBLES),
         disks.from_the_start,
+        *(partial(disks.of_the_state, trouble) for trouble in disks.STATE_TROUBLES),
     ]
     return [
         *(mounted if disks.can_mount() else []),

@@ -111,6 +111,7 @@ def reckon(
     for call, times in reached.items():
         if times > 1:
             tell(f"{call} was sent {times} times")
+    outcome.problems += _too_modest(rows, answers)
     for row in rows:
         call = str(row["client_request_id"])
         exchange = upstream.exchange(call)
@@ -126,6 +127,14 @@ def reckon(
     left += [path.name for path in bench.root.iterdir() if path.name.startswith(".provider")]
     left += [path.name for path in bench.root.glob("provider_usage.jsonl.lock*")]
     outcome.problems += [f"left behind: {name}" for name in left if not _log(bench, name)]
+
+
+def _too_modest(rows: Iterable[Row], answers: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Rows that know less than they could; of calls that were over, a kill hits few."""
+    whole = {call for call, told in answers.items() if told.get("whole")}
+    complete = {row.get("client_request_id") for row in rows if row["outcome"] == "complete"}
+    told = len(whole & complete)
+    return [f"{len(whole)} answers came whole, {told} rows say so"] if told * 4 < len(whole) else []
 
 
 def _log(bench: Bench, name: str) -> bool:

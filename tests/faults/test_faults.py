@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import plan
+from tests.faults import contention, plan, reckoning, recorder
 from tests.faults.place import place
 from tests.faults.reckoning import Outcome, merged, read_strictly
 from tests.faults.table import back, table
@@ -81,6 +83,125 @@ def test_a_fault_is_found(change: Change, duplicated: int, torn: int, problem: s
     assert (outcome.duplicated, outcome.torn) == (duplicated, torn)
     assert outcome.lost == (problem == "has no row")
     assert any(problem in said for said in outcome.problems) or not problem
+
+
+@pytest.mark.parametrize(
+    ("change", "lost", "duplicated", "torn"),
+    [
+        (lambda lines: lines, 0, 0, 0),
+        (_again, 0, 1, 0),
+        (_half, 1, 0, 1),
+        (lambda lines: lines[1:], 1, 0, 0),
+        (lambda lines: [*lines, '{"call_id": "w9-9"}\n'], 0, 0, 0),
+    ],
+    ids=["sound", "doubled", "torn", "lost", "nobody's"],
+)
+def test_a_fault_among_writers_is_found(
+    change: Change, lost: int, duplicated: int, torn: int, tmp_path: Path
+) -> None:
+    book = tmp_path / "ledger"
+    lines = [json.dumps({"call_id": f"w0-{n}", "pad": "x" * 40}) + "\n" for n in range(3)]
+    book.write_text("".join(change(lines)))
+    outcome = Outcome(fault="writers")
+    contention.hold(outcome, book, {"w0-0", "w0-1", "w0-2"})
+    assert (outcome.lost, outcome.duplicated, outcome.torn) == (lost, duplicated, torn)
+    assert outcome.sound == (change(lines) == lines)
+
+
+def test_two_inside_the_lock_are_found() -> None:
+    shared = contention.Shared(1)
+    shared.enter()
+    shared.leave()
+    assert shared.met == 0
+    living = os.getppid()
+    shared[shared._inside] = living
+    shared.enter()
+    assert shared.met == 1
+    shared[shared._inside] = living
+    shared.leave()
+    assert shared.met == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "lost", "duplicated", "torn"),
+    [
+        (lambda lines: lines, 0, 0, 0),
+        (_again, 0, 1, 0),
+        (_half, 1, 0, 1),
+        (lambda lines: lines[1:], 1, 0, 0),
+        (_more, 0, 0, 0),
+    ],
+    ids=["sound", "doubled", "torn", "lost", "too much"],
+)
+def test_a_fault_of_a_recorder_is_found(
+    change: Change,
+    lost: int,
+    duplicated: int,
+    torn: int,
+    tmp_path: Path,
+) -> None:
+    counts = {"completeness": "final", "output_tokens": 5, "success": True, "pad": "x" * 40}
+    names = {"c-0", "d-0"}
+    lines = [json.dumps({"call_id": name, **counts}) + "\n" for name in sorted(names)]
+    (tmp_path / "provider_usage.jsonl").write_text("".join(change(lines)))
+    outcome = Outcome(fault="recorder")
+    recorder._reckon(outcome, tmp_path, recorder.Told(opened=names), "now")
+    assert (outcome.lost, outcome.duplicated, outcome.torn) == (lost, duplicated, torn)
+    assert outcome.sound == (change(lines) == lines)
+
+
+def tried(*names: str, longest_s: float = 60) -> tuple[int, str]:
+    """``make faults`` with planted outcomes: its status, and what it says."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.faults.planted", str(longest_s), *names],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return ran.returncode, ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "says"),
+    [
+        ("sound", 0, ""),
+        ("lost", 1, "| lost | 0 | 0 | 0 | 2 | 1 | 0 | 0 | 0 |"),
+        ("doubled", 1, "| doubled | 0 | 0 | 0 | 2 | 2 | 1 | 0 | 0 |"),
+        ("torn", 1, "| torn | 0 | 0 | 0 | 2 | 2 | 0 | 1 | 0 |"),
+        ("wrong", 1, "- wrong: more than the bill's"),
+        ("nothing", 1, "- nothing: nothing was tried"),
+        ("failing", 1, "- the harness: TimeoutError: it did not come"),
+    ],
+)
+def test_the_status_tells(name: str, status: int, says: str) -> None:
+    found, said = tried("sound", name)
+    assert found == status
+    assert "| **all** |" in said
+    assert says in said
+
+
+def test_too_few_kills_are_a_fault() -> None:
+    status, said = tried("weak")
+    assert status == 1
+    assert "only 1 kills" in said
+
+
+def test_a_fault_that_never_ends_ends_the_run() -> None:
+    """As where the process that tries it was killed."""
+    status, said = tried("sound", "dying", longest_s=1)
+    assert status == 1
+    assert "does not end" in said
+
+
+def test_rows_that_always_know_too_little_are_found() -> None:
+    answers = {f"c{number}": {"whole": True} for number in range(8)}
+    rows = [{"client_request_id": call, "outcome": "lost"} for call in answers]
+    assert reckoning._too_modest(rows, answers) == ["8 answers came whole, 0 rows say so"]
+    for row in rows[:2]:
+        row["outcome"] = "complete"
+    assert reckoning._too_modest(rows, answers) == []
+    assert reckoning._too_modest([], {}) == []
 
 
 def test_restarts_have_an_end_and_it_is_said() -> None:

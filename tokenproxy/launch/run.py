@@ -117,7 +117,11 @@ class _Run:
             self._run_dir = RunDir(self._given.state, self._context.run_id)
         except OSError as error:
             if not self._options.fail_open:
-                raise CannotRunError(f"cannot start: {error}", PROXY_FAILED) from None
+                raise CannotRunError(
+                    f"cannot start: {error} (TOKENPROXY_STATE_DIR names another place;"
+                    " --fail-open runs the command anyway, unobserved)",
+                    PROXY_FAILED,
+                ) from None
             self._inbox.open()
             return self._unobserved(str(error))
         self._inbox.open()
