@@ -1,8 +1,10 @@
 """Request bodies, sans-IO: bytes as sent in any chunking, one readable document out.
 
 A body is decoded and, beyond 1 MiB, reduced (``framing.prune``) while it goes
-by, so that one of 50 MB takes a few MiB. What it becomes depends on its bytes
-and encoding only. Nothing here may raise.
+by, so that one of 50 MB takes a few MiB; one that is too large even so comes out
+as its outline (``framing.outline``), which names the model. What it becomes depends on
+its bytes and encoding only; where its encoding is broken, also on how much of it a library
+gives before it says so. Nothing here may raise.
 """
 
 from __future__ import annotations
@@ -10,10 +12,12 @@ from __future__ import annotations
 from tokenproxy.wire.decoding import open_decoder
 from tokenproxy.wire.dialect import Dialect
 from tokenproxy.wire.framing.jsonbody import REQUEST_RAW_LIMIT, JsonBody
+from tokenproxy.wire.framing.outline import outline
 from tokenproxy.wire.usage import RequestFacts
 
 DECODED_LIMIT = 512 * 1024 * 1024
-"""Largest body that is read, bytes once decoded: no API takes as much, a bomb is more."""
+"""Most bytes that are read of what an encoding makes of a body: no API takes as much, a bomb is
+more. Of one that is sent as it is all is read: it cost its sender as much."""
 
 
 def read_body(body: bytes, content_encoding: str = "") -> bytes | None:
@@ -26,7 +30,7 @@ def read_body(body: bytes, content_encoding: str = "") -> bytes | None:
 
 
 def read_facts(dialect: Dialect, body: bytes | None, content_encoding: str = "") -> RequestFacts:
-    """What a body that has come whole says in its dialect; nothing if it cannot be read.
+    """What a body says in its dialect, as far as it has come; nothing if it cannot be read.
 
     Args:
         dialect: the call's.
@@ -34,7 +38,23 @@ def read_facts(dialect: Dialect, body: bytes | None, content_encoding: str = "")
         content_encoding: the header's value; empty if there is none.
     """
     document = None if body is None else read_body(body, content_encoding)
-    return RequestFacts() if document is None else dialect.read_request(document)
+    if document is None:
+        return RequestFacts()
+    facts = dialect.read_request(document)
+    if facts.malformed and (told := outlined(document)):
+        return dialect.read_request(told)
+    return facts
+
+
+def outlined(document: bytes) -> bytes:
+    """What can be told of a document that cannot be read: it was cut, or has a fault in it.
+
+    Empty if that is nothing.
+    """
+    made = JsonBody(raw=0, outlines=True)
+    made.feed(document)
+    told = outline(made.take())
+    return b"" if told == b"{}" else told
 
 
 class BodyReader:
@@ -42,39 +62,43 @@ class BodyReader:
 
     Args:
         content_encoding: the header's value; empty if there is none.
-        limit: largest body that is read, bytes once decoded.
+        limit: most that is read of what an encoding makes of a body, bytes.
     """
 
     def __init__(self, content_encoding: str = "", limit: int = DECODED_LIMIT) -> None:
         self._decoder = open_decoder(content_encoding)
         self._room = limit
-        self._body: JsonBody | None = (
-            None if self._decoder.failed else JsonBody(raw=REQUEST_RAW_LIMIT)
-        )
-        """None: nothing of it can be told any more."""
+        self._body: JsonBody | None = JsonBody(raw=REQUEST_RAW_LIMIT, outlines=True)
+        """None: it has been taken."""
+        self._cut = False
+        """What comes cannot be told any more."""
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes, as sent."""
         body = self._body
-        if body is None:
+        if body is None or self._cut or self._decoder.failed:
+            return
+        if self._decoder.plain:
+            body.feed(chunk)
             return
         for piece in self._decoder.pieces(chunk):
+            body.feed(piece[: self._room])
             self._room -= len(piece)
             if self._room < 0:
-                self._body = None
+                self._cut = True
                 return
-            body.feed(piece)
-        if self._decoder.failed or body.too_large:
-            self._body = None
 
     def take(self) -> bytes | None:
         """The whole body, decoded and perhaps reduced; it is then forgotten.
 
         Returns:
-            None if its encoding is unknown, broken or cut, or if it is too large.
+            Of one that cannot be read to its end, because its encoding is broken or cut or
+            makes too much of it, the outline of what came before; None if there is none.
         """
         body, self._body = self._body, None
-        if body is None or not self._decoder.complete:
+        if body is None:
             return None
         document = body.take()
+        if self._cut or not self._decoder.complete:
+            return outlined(document) or None
         return None if body.too_large else document

@@ -201,7 +201,7 @@ def test_a_gigabyte_passes(bench: Bench) -> None:
     row = bench.rows()[-1]
     assert (row["outcome"], row["completeness"]) == ("complete", "final")
     assert row["request_bytes"] > size
-    assert row["model"] == "claude-opus-5-5"
+    assert row["model"] == row["requested_model"] == "claude-opus-5-5"
     assert most < ALLOWED, f"{most / MB:.1f} MB"
 
 

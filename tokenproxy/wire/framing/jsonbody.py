@@ -28,10 +28,12 @@ class JsonBody:
     Args:
         limit: most bytes that are kept; of a body larger than ``raw``, once reduced.
         raw: largest body that comes out as it came in.
+        outlines: of a document beyond the limit the outline is kept (``outline``).
     """
 
-    def __init__(self, limit: int = LIMIT, raw: int = RAW_LIMIT) -> None:
+    def __init__(self, limit: int = LIMIT, raw: int = RAW_LIMIT, *, outlines: bool = False) -> None:
         self.too_large = False
+        self._outlines = outlines
         self._limit = limit
         self._raw = raw
         self._body = bytearray()
@@ -48,7 +50,9 @@ class JsonBody:
                 return
             head = bytes(self._body) + chunk[: len(BEGINNING)]
             is_form = head.startswith(BEGINNING)
-            self._pruner = FormPruner() if is_form else prune.Pruner(self._limit)
+            self._pruner = (
+                FormPruner() if is_form else prune.Pruner(self._limit, outlines=self._outlines)
+            )
             self._pruner.feed(bytes(self._body))
             self._body.clear()
             self.too_large = self._limit < self._raw

@@ -22,26 +22,14 @@ import re
 from collections.abc import Callable
 
 from tokenproxy.wire.framing.jsonbody import LIMIT, RAW_LIMIT, JsonBody
-from tokenproxy.wire.framing.jsontext import STRING_REST, match_end, string_end
+from tokenproxy.wire.framing.jsontext import NESTED, OPENERS, match_end, string_end
 
 _BETWEEN = re.compile(rb"[, \t\r\n\xef\xbb\xbf]*+")
 """What may stand between values; a byte order mark is passed over, too."""
 
 _SCALAR = re.compile(rb'[^, \t\r\n"\[\]{}:]*+')
 _SCALAR_STARTS = frozenset(b"-0123456789tfn")
-_OPENERS = frozenset(b"[{")
 _QUOTE = ord('"')
-
-_INSIDE = re.compile(
-    rb"""
-    (?: [^"\[\]{}]++
-      | "STRING_REST"
-      | [\[{] [^"\[\]{}]*+ (?: "STRING_REST" [^"\[\]{}]*+ )*+ [\]}]
-    )*+
-    """.replace(b"STRING_REST", STRING_REST),
-    re.DOTALL | re.VERBOSE,
-)
-"""What changes no depth: plain bytes, whole strings, objects and arrays with none in them."""
 
 _Read = Callable[[bytes, int, int, list[bytes]], int]
 """Reads on in a chunk, in which the value began at the first place and what is new begins
@@ -106,7 +94,7 @@ class JsonStream:
             self._in_array = False
             return start + 1
         self._began = True
-        if first in _OPENERS:
+        if first in OPENERS:
             self._read, self._depth = self._read_nested, 1
         elif first == _QUOTE:
             self._read, self._in_string = self._read_nested, True
@@ -124,11 +112,11 @@ class JsonStream:
                 self._escaped = end > len(chunk)
                 self._in_string = end >= len(chunk)
             else:
-                end = match_end(_INSIDE, chunk, position)
+                end = match_end(NESTED, chunk, position)
                 if end < len(chunk):
                     self._in_string = chunk[end] == _QUOTE
                     if not self._in_string:
-                        self._depth += 1 if chunk[end] in _OPENERS else -1
+                        self._depth += 1 if chunk[end] in OPENERS else -1
             if end >= len(chunk):
                 self._keep(memoryview(chunk)[start:])
                 return len(chunk)

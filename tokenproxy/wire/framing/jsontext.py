@@ -9,6 +9,19 @@ STRING_REST = rb'[^"\\]*+(?:\\.[^"\\]*+)*+'
 
 _STRING_REST = re.compile(STRING_REST, re.DOTALL)
 
+OPENERS = frozenset(b"[{")
+
+NESTED = re.compile(
+    rb"""
+    (?: [^"\[\]{}]++
+      | "STRING_REST"
+      | [\[{] [^"\[\]{}]*+ (?: "STRING_REST" [^"\[\]{}]*+ )*+ [\]}]
+    )*+
+    """.replace(b"STRING_REST", STRING_REST),
+    re.DOTALL | re.VERBOSE,
+)
+"""What changes no depth: plain bytes, whole strings, objects and arrays with none in them."""
+
 
 def string_end(text: bytes, start: int) -> int:
     r"""Where a string ends whose inside begins, or goes on, at ``start``.

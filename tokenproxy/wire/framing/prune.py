@@ -12,9 +12,9 @@ The rules:
 * The result depends on the bytes only, never on the chunks they came in.
 * What is replaced is not checked. A document that is no JSON is reduced like
   any other: the reader of the result finds out. One that was cut stays cut.
-* A reduced document larger than the limit is given up. Besides it, nothing is
-  kept but a short beginning of the string that is being read, and numbers that
-  would still fit into it.
+* A reduced document larger than the limit is given up, or (if that is asked for)
+  its outline is what stays of it. Besides it, nothing is kept but a short beginning of
+  the string that is being read, and numbers that would still fit into it.
 
 Theory of operation. Outside of what may be replaced, one regular expression
 passes over as much as it can: it takes plain bytes, strings that are surely
@@ -31,6 +31,7 @@ import re
 from collections.abc import Callable
 
 from tokenproxy.wire.framing.jsontext import match_end, string_end
+from tokenproxy.wire.framing.outline import Outline
 
 LIMIT = 8 * 1024 * 1024
 """Largest reduced document, bytes."""
@@ -57,12 +58,20 @@ _VERBATIM = re.compile(
 
 
 class Pruner:
-    """Reduces one document."""
+    """Reduces one document.
 
-    def __init__(self, limit: int = LIMIT) -> None:
+    Args:
+        limit: largest reduced document that is kept as it is, bytes.
+        outlines: a larger one is outlined, not given up.
+    """
+
+    def __init__(self, limit: int = LIMIT, *, outlines: bool = False) -> None:
         self.too_large = False
         """The reduced document exceeds the limit; nothing of it is kept."""
         self._limit = limit
+        self._outlines = outlines
+        self._outline: Outline | None = None
+        """Of the reduced document, once that is too large."""
         self._reduced = io.BytesIO()
         self._room = limit
         self._read: Callable[[bytes, int], int] = self._read_outside
@@ -85,6 +94,9 @@ class Pruner:
         """The reduced document so far, which is then forgotten; empty if it was too large."""
         self._write(self._held)
         reduced = self._reduced.getvalue()
+        if self._outline is not None:
+            reduced, self._outline = self._outline.text(), None
+            self.too_large = not reduced
         self._forget()
         return reduced
 
@@ -127,11 +139,11 @@ class Pruner:
         """Read on in what may be an array of numbers.
 
         Numbers that no longer fit into the result need not be held: either all of them
-        go, or the result is too large.
+        go, or the result is too large. (Its outline says nothing of them.)
         """
         end = match_end(_NUMBERS, chunk, position)
         self._length += end - position
-        if self._length <= self._room:
+        if self._length <= max(self._room, LONGEST):
             self._held += memoryview(chunk)[position:end]
         else:
             self._held.clear()
@@ -149,12 +161,21 @@ class Pruner:
 
     def _write(self, piece: bytes | bytearray | memoryview, length: int | None = None) -> None:
         """Add to the result what may still exceed it: ``length`` bytes, if that is not all."""
+        if self._outline is not None:
+            self._outline.feed(bytes(piece))
+            return
         self._room -= len(piece) if length is None else length
-        if self._room < 0:
+        if self._room >= 0:
+            self._reduced.write(piece)
+        elif self._outlines:
+            self._room = 0
+            self._outline = Outline()
+            self._outline.feed(self._reduced.getvalue())
+            self._outline.feed(bytes(piece))
+            self._reduced = io.BytesIO()
+        else:
             self.too_large = True
             self._forget()
-        else:
-            self._reduced.write(piece)
 
     def _forget(self) -> None:
         self._reduced = io.BytesIO()
