@@ -124,10 +124,11 @@ WIRE = st.lists(
 ).map(b"".join)  # fmt: skip
 
 
-@settings(max_examples=500)
+@pytest.mark.parametrize("many", [0, 1, 2, 1000])
+@settings(max_examples=300)
 @given(wire=WIRE, cuts=st.lists(st.integers(0, 500)))
 def test_chunks_taken_at_once_are_those_that_are_read_one_by_one(
-    wire: bytes, cuts: list[int]
+    many: int, wire: bytes, cuts: list[int]
 ) -> None:
     def outcome() -> tuple[bytes, int, bool] | str:
         body = body_of("chunked")
@@ -136,9 +137,24 @@ def test_chunks_taken_at_once_are_those_that_are_read_one_by_one(
         except ProtocolError as error:
             return str(error)
 
-    at_once = outcome()
+    with patch.object(followed, "_MANY", many):
+        at_once = outcome()
     with patch.object(followed, "_take_whole", lambda _data, at, _payload: at):
         assert outcome() == at_once
+
+
+@pytest.mark.parametrize(
+    ("end", "left"),
+    [(b"", 15), (b"4\r\nab", 5), (b"4\r\n", 3), (b"4\r", 2), (b"4;a=b\r\nabcd\r\n", 13)],
+    ids=["nothing", "cut", "size", "half a size", "other"],
+)
+def test_many_chunks_are_taken(end: bytes, left: int) -> None:
+    """At the data's end one is left: whether it is whole cannot be told from without."""
+    wire = b"A\r\n\r\n34567\n\r\n\r\n" * 20
+    payload: list[bytes] = []
+    at = followed._take_many(b"before" + wire + end, 6, payload)
+    assert at == 6 + len(wire + end) - left
+    assert payload == [b"\r\n34567\n\r\n"] * (20 if end else 19)
 
 
 def test_usual_chunks_are_taken_at_once() -> None:
@@ -151,9 +167,13 @@ def test_usual_chunks_are_taken_at_once() -> None:
 def test_no_more_sizes_are_remembered_than_come_again() -> None:
     sizes = followed._Sizes()
     for size in range(1, 3 * followed._KNOWN_SIZES):
-        assert sizes[b"%x\r\n" % size] == size
+        assert sizes[b"%x\r\n" % size] == size + 2
     assert len(sizes) == followed._KNOWN_SIZES
-    assert sizes[b"no size\r\n"] == sizes[b"0\r\n"] == sizes[b""] == 0
+    for line in (b"no size\r\n", b"0\r\n", b""):
+        with pytest.raises(KeyError) as other:
+            sizes[line]
+        assert other.value.args == (line,)
+    assert len(sizes) == followed._KNOWN_SIZES
 
 
 @pytest.mark.parametrize("framing", ["none", "chunked", "close", 3])

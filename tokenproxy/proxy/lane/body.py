@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from io import BytesIO
+from operator import itemgetter
 from typing import Protocol
 
 from tokenproxy.proxy.lane.head import Framing, ProtocolError
@@ -11,6 +13,9 @@ _SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}")
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n")
 _LONGEST_LINE = 16 * 1024
 _KNOWN_SIZES = 4096
+_MANY = 16
+"""Chunks as long as the last: for fewer there is nothing to prepare."""
+_WITHOUT_LINE_END = itemgetter(slice(None, -2))
 
 
 class Body(Protocol):
@@ -150,27 +155,55 @@ def _take_whole(data: bytes, at: int, payload: list[bytes]) -> int:
         Where what is none of them begins.
     """
     find, take, end = data.find, payload.append, len(data)
-    while at < end:
-        begins = find(b"\n", at) + 1
-        size = _SIZES[data[at:begins]]
-        behind = begins + size
-        if not size or behind + 2 > end:
-            break
-        take(data[begins:behind])
-        at = behind + 2
+    try:
+        while at < end:
+            begins = find(b"\n", at) + 1
+            behind = begins + _SIZES[data[at:begins]]
+            if behind > end:
+                break
+            take(data[begins : behind - 2])
+            if _MANY * (behind - at) < end - behind:
+                return _take_many(data, behind, payload)
+            at = behind
+    except KeyError:
+        pass  # a line that says something else
     return at
 
 
+def _take_many(data: bytes, at: int, payload: list[bytes]) -> int:
+    """The same, line after line and chunk after chunk by C alone: in half the time."""
+    chunks: list[bytes] = []
+    file = BytesIO(data)
+    file.seek(at)
+    try:
+        chunks.extend(map(file.read, map(_SIZES.__getitem__, iter(file.readline, None))))
+    except KeyError as other:
+        line: bytes = other.args[0]
+    behind = file.tell() - len(line)
+    if chunks and not line:
+        # The data's end. It may have cut the last chunk: that is left, with its size.
+        last = chunks.pop()
+        if chunks and not chunks[-1].endswith(b"\n"):
+            return at  # no line end behind it: where a line begins cannot be told from here
+        behind = max(data.rfind(b"\n", at, behind - len(last) - 1) + 1, at)
+    payload.extend(map(_WITHOUT_LINE_END, chunks))
+    return behind
+
+
 class _Sizes(dict[bytes, int]):
-    """What a line says that has a chunk's size and no more; 0 if it is no such line.
+    """What a line says that has a chunk's size and no more: bytes up to the next such line.
 
     Sizes come again and again: looking one up takes less time than reading it.
     """
 
     def __missing__(self, line: bytes) -> int:
+        """Read a line that is not known yet; KeyError if it says anything else."""
         found = _SIZE_LINE.fullmatch(line)
         size = int(found[1], 16) if found is not None else 0
-        if size and len(self) < _KNOWN_SIZES:
+        if not size:
+            raise KeyError(line)
+        size += len(b"\r\n")
+        if len(self) < _KNOWN_SIZES:
             self[line] = size
         return size
 
