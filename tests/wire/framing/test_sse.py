@@ -156,6 +156,28 @@ def test_data_of_a_skipped_event_is_not_kept() -> None:
     assert reader.oversized == 0
 
 
+@pytest.mark.parametrize("body", [b"event: a\ndata: {}\n\n", b"data: {}\n\n"])
+def test_an_event_that_is_cut_once_is_taken_whole(body: bytes) -> None:
+    for at in range(len(body)):
+        reader = SSEReader()
+        reader._take_line = None  # type: ignore[assignment,method-assign] # no line is looked at
+        assert reader.feed(body + body[:at]) == reader.feed(body[at:]) != []
+
+
+def test_what_is_cut_again_and_again_is_not_joined_each_time() -> None:
+    reader = SSEReader()
+    for byte in b"data: " + b"x" * 1000:
+        reader.feed(bytes([byte]))
+        assert len(reader._cut) <= 1
+    assert reader.close() == [Event(b"", b"x" * 1000, torn=True)]
+
+
+def test_what_is_cut_is_bounded() -> None:
+    reader = SSEReader(limit=1000)
+    reader.feed(b"data: " + b"x" * 995)
+    assert reader._cut == b""
+
+
 def test_a_name_without_end_is_cut_off() -> None:
     [event] = read(b"event: " + b"n" * 5000 + b"\ndata: 1\n\n", step=7)
     assert event.name == b"n" * 256

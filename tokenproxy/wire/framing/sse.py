@@ -15,7 +15,8 @@ which accounting does not need. The reader is told the names of such events, or 
 object must have in it to matter, and passes over all others without copying them: by
 one look, where one chunk brings many (``runs``). An event as nearly all are, whole in one
 chunk, with a name or none and one line of data, costs two or three ``find`` calls,
-wanted or not; all others are put together line by line. What is kept is bounded:
+wanted or not; one that is cut waits for the next chunk to be such a one; all others are put
+together line by line. What is kept is bounded:
 data of more than 64 KiB is reduced as JSON while it comes (``prune``: a picture in it
 goes, the usage beside it stays), and an event that exceeds the limit all the same is
 passed over to its end and counted, whatever its name.
@@ -28,6 +29,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from tokenproxy.wire.framing.jsonbody import LIMIT, RAW_LIMIT, JsonBody
+from tokenproxy.wire.framing.line_end import line_end
 from tokenproxy.wire.framing.runs import Runs
 
 _BOM = b"\xef\xbb\xbf"
@@ -76,6 +78,8 @@ class SSEReader:
         """Of one small line, of more than that, or of none."""
         self._has_data = False
         """There was a data line, kept or not: the event is one."""
+        self._cut = b""
+        """The beginning of an event that the last chunk left, if nothing of it was taken yet."""
         self._line = bytearray()
         """The line that the last chunk left unfinished, until it is known what it is."""
         self._line_dropped = False
@@ -97,16 +101,23 @@ class SSEReader:
     def events(self, chunk: bytes) -> Iterator[Event]:
         """Take the next bytes, as far as the events that they complete are taken: all must be."""
         events: list[Event] = []
-        position, size = 0, len(chunk)
+        position, was_cut = 0, bool(self._cut)
+        if was_cut:
+            chunk, self._cut = self._cut + chunk, b""
         if self._after_cr and chunk:
             self._after_cr = False
             position = chunk[:1] == b"\n"
+        size = len(chunk)
         self._has_cr = b"\r" in chunk
         between = self._between_events()
         while position < size:
             following = -1
             if between:
                 following = self._take_at_once(chunk, position, events)
+                # Kept whole once: what comes byte by byte is not joined again and again.
+                if following < 0 and (position or not was_cut) and self._is_cut(chunk, position):
+                    self._cut = chunk[position:]
+                    break
             if following < 0:
                 following = self._take_next_line(chunk, position, events)
                 between = self._between_events()
@@ -118,11 +129,23 @@ class SSEReader:
     def close(self) -> list[Event]:
         """The stream is over: what it left unfinished, if that has data."""
         events: list[Event] = []
+        cut, self._cut, self._has_cr = self._cut, b"", False
+        position = 0
+        while position < len(cut):
+            position = self._take_next_line(cut, position, events)
         if self._in_line():
             self._finish_line(b"", events)
         if self._has_data:
             self._dispatch(events, torn=True)
         return events
+
+    def _is_cut(self, chunk: bytes, position: int) -> bool:
+        """Whether an event that begins here goes on beyond the chunk; with a CR, who knows."""
+        return (
+            len(chunk) - position <= self._small
+            and not self._has_cr
+            and chunk.find(b"\n\n", position) < 0
+        )
 
     def _take_at_once(self, chunk: bytes, position: int, events: list[Event]) -> int:
         """Take an event that begins here, or a run of which no more than one is told.
@@ -147,7 +170,7 @@ class SSEReader:
 
     def _take_next_line(self, chunk: bytes, position: int, events: list[Event]) -> int:
         """Take the line, or the rest of one, that begins here; return where the next begins."""
-        end, following = _line_end(chunk, position, has_cr=self._has_cr)
+        end, following = line_end(chunk, position, has_cr=self._has_cr)
         if end < 0:
             if not self._line_dropped:
                 self._keep_piece(chunk[position:])
@@ -171,7 +194,7 @@ class SSEReader:
             end = chunk.find(b"\n", position)
             start = end + 1
             if has_cr:
-                end, start = _line_end(chunk, position, has_cr=True)
+                end, start = line_end(chunk, position, has_cr=True)
             if end < 0:
                 return -1
             name = chunk[position + len(_NAME) : end].strip()[:_NAME_LIMIT]
@@ -181,7 +204,7 @@ class SSEReader:
         end = chunk.find(b"\n", start)
         following = end + 1
         if has_cr:
-            end, following = _line_end(chunk, start, has_cr=True)
+            end, following = line_end(chunk, start, has_cr=True)
         blank = 1 if chunk.startswith(b"\n", following) else 2 * chunk.startswith(_CRLF, following)
         if end < 0 or not blank:
             return -1
@@ -298,20 +321,3 @@ class SSEReader:
         self._name = b""
         self._data = None
         self._has_data = False
-
-
-def _line_end(chunk: bytes, start: int, *, has_cr: bool) -> tuple[int, int]:
-    """Where the line that begins at ``start`` ends and where the next one begins.
-
-    Returns:
-        (-1, -1) if the line goes on beyond the chunk. A next line that begins
-        one past the chunk's length means that the chunk ended with CR.
-    """
-    newline = chunk.find(b"\n", start)
-    if has_cr:
-        cr = chunk.find(b"\r", start, newline if newline >= 0 else len(chunk))
-        if cr >= 0:
-            if cr + 1 == len(chunk):
-                return cr, cr + 2
-            return cr, cr + 1 + (chunk[cr + 1 : cr + 2] == b"\n")
-    return newline, newline + 1
