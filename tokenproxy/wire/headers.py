@@ -13,8 +13,10 @@ _MAX_RETRY_AFTER_S = 7 * 86400.0
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait. A date instead of a number is not read: it would need a clock."""
     for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        if name not in headers:
+            continue
         try:
-            seconds = float(headers.get(name, "")) * unit_s
+            seconds = float(headers[name]) * unit_s
         except ValueError:
             continue
         if math.isfinite(seconds) and 0 <= seconds <= _MAX_RETRY_AFTER_S:

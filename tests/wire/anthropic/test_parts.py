@@ -33,6 +33,38 @@ def part(role: str, model: str | None, uncached: int, output: int, **more: Any) 
     )
 
 
+COUNTS = st.none() | st.integers(0, 50)
+SPLITS = st.none() | st.fixed_dictionaries(
+    {},
+    optional={"ephemeral_5m_input_tokens": COUNTS, "ephemeral_1h_input_tokens": COUNTS},
+)
+
+
+@given(
+    usage=st.fixed_dictionaries(
+        {},
+        optional={
+            "input_tokens": COUNTS, "output_tokens": COUNTS, "cache_read_input_tokens": COUNTS,
+            "cache_creation_input_tokens": COUNTS, "cache_creation": SPLITS,
+            "output_tokens_details": st.fixed_dictionaries({"thinking_tokens": COUNTS}),
+            "server_tool_use": st.fixed_dictionaries({"web_search_requests": COUNTS}),
+            "service_tier": st.just("standard"), "speed": st.just("fast"),
+        },
+    ),
+    told=st.fixed_dictionaries(
+        {},
+        optional={
+            "refused": st.booleans(), "silent": st.booleans(), "itemized": st.booleans(),
+            "category": st.sampled_from([None, "bio", "cyber"]),
+        },
+    ),
+)  # fmt: skip
+def test_one_attempt_is_billed_as_any_number_is(usage: Any, told: Any) -> None:
+    """Iterations that are no list are none, but have to be looked at."""
+    odd = {**usage, "iterations": {"of": "another kind"}}
+    assert bill(usage, story(**told)) == bill(odd, story(**told))._replace(model=None)
+
+
 def test_without_iterations_the_top_level_is_the_part() -> None:
     usage = counts(
         3,

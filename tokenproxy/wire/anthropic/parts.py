@@ -40,6 +40,8 @@ from tokenproxy.wire.anthropic.usage import (
 from tokenproxy.wire.usage import UsagePart
 from tokenproxy.wire.words import word
 
+NOTHING = (None,) * len(TOKENS)
+
 
 class Billing(NamedTuple):
     """Who is billed for what, and what is odd about it."""
@@ -60,6 +62,8 @@ def bill(usage: Mapping[str, Any], story: Story) -> Billing:
         story: what else the response told.
     """
     top = tally([usage])
+    if not usage.get("iterations") and not story.hops:
+        return _bill_one(usage, top, story)
     chain = read_chain(usage.get("iterations"), story)
     attempts, said = attempts_of(chain)
     drafts = _drafts(attempts, top, story, said)
@@ -72,6 +76,17 @@ def bill(usage: Mapping[str, Any], story: Story) -> Billing:
         said += settle_reasoning(draft.total)
         parts.append(_part(draft, usage, story, billable=_billable(draft, drafts, story, said)))
     return Billing(tuple(parts), tuple(said), chain.exists, chain.serving if chain.exists else None)
+
+
+def _bill_one(usage: Mapping[str, Any], top: Tally, story: Story) -> Billing:
+    """The same of a response of which nothing tells that it took more than one attempt."""
+    if top.counts() == NOTHING:
+        return Billing((), (), fallback=False, model=None)
+    draft = _Draft(role="main", model=None, serving=True, total=top)
+    said = settle_cache_split(top, top) + settle_reasoning(top)
+    billable = _billable(draft, [draft], story, said)
+    part = _part(draft, usage, story, billable=billable)
+    return Billing((part,), tuple(said), fallback=False, model=None)
 
 
 class _Draft(msgspec.Struct, kw_only=True):

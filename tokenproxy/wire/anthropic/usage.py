@@ -75,28 +75,50 @@ class Tally(msgspec.Struct, kw_only=True):
 
 def tally(entries: Iterable[Mapping[str, Any]]) -> Tally:
     """The sum of usage objects or of entries of ``iterations``."""
-    total = Tally()
-    for entry in entries:
-        total.uncached = plus(total.uncached, count(entry.get("input_tokens")))
-        total.cache_read = plus(total.cache_read, count(entry.get("cache_read_input_tokens")))
-        total.output = plus(total.output, count(entry.get("output_tokens")))
-        details = _object(entry, "output_tokens_details")
-        total.reasoning = plus(total.reasoning, count(details.get("thinking_tokens")))
-        split = _object(entry, "cache_creation")
-        five = count(split.get("ephemeral_5m_input_tokens"))
-        hour = count(split.get("ephemeral_1h_input_tokens"))
-        total.cache_5m = plus(total.cache_5m, five)
-        total.cache_1h = plus(total.cache_1h, hour)
-        created = count(entry.get("cache_creation_input_tokens"))
-        total.cache_creation = plus(
-            total.cache_creation, plus(five, hour) if created is None else created
-        )
-        for key, value in _object(entry, "server_tool_use").items():
-            requests, tool = count(value), word(key)
-            fits = tool in total.server_tools or len(total.server_tools) < MAX_TOOLS
-            if requests is not None and tool is not None and fits:
-                total.server_tools[tool] = total.server_tools.get(tool, 0) + requests
+    total, *others = [_tally_of(entry) for entry in entries] or [Tally()]
+    for other in others:
+        _add(total, other)
     return total
+
+
+def _tally_of(entry: Mapping[str, Any]) -> Tally:
+    get = entry.get
+    split = _object(entry, "cache_creation")
+    five = count(split.get("ephemeral_5m_input_tokens"))
+    hour = count(split.get("ephemeral_1h_input_tokens"))
+    created = count(get("cache_creation_input_tokens"))
+    tools: dict[str, int] = {}
+    for key, value in _object(entry, "server_tool_use").items():
+        requests, tool = count(value), word(key)
+        if requests is not None and tool is not None:
+            _add_tool(tools, tool, requests)
+    return Tally(
+        uncached=count(get("input_tokens")),
+        cache_read=count(get("cache_read_input_tokens")),
+        cache_creation=plus(five, hour) if created is None else created,
+        cache_5m=five,
+        cache_1h=hour,
+        output=count(get("output_tokens")),
+        reasoning=count(_object(entry, "output_tokens_details").get("thinking_tokens")),
+        server_tools=tools,
+    )
+
+
+def _add(total: Tally, other: Tally) -> None:
+    total.uncached = plus(total.uncached, other.uncached)
+    total.cache_read = plus(total.cache_read, other.cache_read)
+    total.cache_creation = plus(total.cache_creation, other.cache_creation)
+    total.cache_5m = plus(total.cache_5m, other.cache_5m)
+    total.cache_1h = plus(total.cache_1h, other.cache_1h)
+    total.output = plus(total.output, other.output)
+    total.reasoning = plus(total.reasoning, other.reasoning)
+    for tool, requests in other.server_tools.items():
+        _add_tool(total.server_tools, tool, requests)
+
+
+def _add_tool(tools: dict[str, int], tool: str, requests: int) -> None:
+    if tool in tools or len(tools) < MAX_TOOLS:
+        tools[tool] = tools.get(tool, 0) + requests
 
 
 def plus(left: int | None, right: int | None) -> int | None:
