@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from tokenproxy.proxy.director import Base, Director
+from tokenproxy.proxy.director import KNOWN_PATH, KNOWN_WAYS, Base, Director
 from tokenproxy.wire.endpoints import Route
 
 MESSAGES = Route(
@@ -226,3 +226,15 @@ def test_what_shows_a_runs_mark_goes_the_same_way_and_is_no_call(path: str) -> N
     assert way.reverse("POST", f"/~run-2{path}") is None
     inside = way.forward("https", "api.anthropic.com", 443, "POST", path, relayed=True)
     assert (inside.route, inside.provider, inside.path) == (None, None, path)
+
+
+def test_ways_that_are_known_are_few_and_short() -> None:
+    way = director()
+    for number in range(2 * KNOWN_WAYS):
+        way.reverse("GET", f"/anthropic/v1/files/{number}")
+        way.forward("https", "api.anthropic.com", 443, "GET", f"/v1/files/{number}")
+        way.reverse("GET", f"/anthropic/v1/files/{number}?{'q' * KNOWN_PATH}")
+    assert way._reverse_known.cache_info().currsize == KNOWN_WAYS
+    assert way._forward_known.cache_info().currsize == KNOWN_WAYS
+    path = "/anthropic/v1/messages?" + "q" * KNOWN_PATH
+    assert way.reverse("POST", path) == way.reverse("POST", path)

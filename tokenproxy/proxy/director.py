@@ -13,6 +13,7 @@ nobody's is a gateway, and read by its paths.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -65,6 +66,11 @@ class Base(msgspec.Struct, frozen=True):
         return cls("https" if secure else "http", parts.hostname, port, parts.path.rstrip("/"))
 
 
+KNOWN_WAYS = 256
+"""Ways that are kept in mind."""
+KNOWN_PATH = 512
+"""Longest path, with its query, whose way is."""
+
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -89,6 +95,9 @@ class Director:
         self._no_proxy = tuple(no_proxy)
         self._leads = dict(leads or {})
         self._mark = f"/~{run_mark}" if run_mark else None
+        # A client's calls repeat a few ways: it takes longer to find one than to send the call on.
+        self._forward_known = lru_cache(KNOWN_WAYS)(self._forward)
+        self._reverse_known = lru_cache(KNOWN_WAYS)(self._reverse)
 
     def forward(
         self, scheme: str, host: str, port: int, method: str, path: str, *, relayed: bool = False
@@ -97,6 +106,12 @@ class Director:
 
         ``relayed``: the tunnel is of a run that records its calls itself.
         """
+        find = self._forward_known if len(path) <= KNOWN_PATH else self._forward
+        return find(scheme, host, port, method, path, relayed=relayed)
+
+    def _forward(
+        self, scheme: str, host: str, port: int, method: str, path: str, *, relayed: bool
+    ) -> Target:
         # A name may end in a dot (the DNS root); it is the same host.
         name = on_the_wire(host.lower().rstrip("."))
         base = self._routes.get(name)
@@ -128,12 +143,16 @@ class Director:
     def reverse(self, method: str, path: str) -> Target | None:
         """The way of a request sent to us as to a server; None if it names no provider."""
         if self._mark and path.startswith(self._mark + "/"):
-            found = self._reverse(method, path.removeprefix(self._mark))
+            found = self._find_reverse(method, path.removeprefix(self._mark))
             if found is None:
                 return None
             seen = found.route is not None
             return msgspec.structs.replace(found, route=None, provider=None, relayed=seen)
-        return self._reverse(method, path)
+        return self._find_reverse(method, path)
+
+    def _find_reverse(self, method: str, path: str) -> Target | None:
+        find = self._reverse_known if len(path) <= KNOWN_PATH else self._reverse
+        return find(method, path)
 
     def _reverse(self, method: str, path: str) -> Target | None:
         # A base URL that ends in a slash is told from one that does not by nobody.
