@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tokenproxy.config import Limits, RunContext
 from tokenproxy.proxy.calls import Calls
 from tokenproxy.proxy.director import Director, Target
+from tokenproxy.proxy.later import Later
 from tokenproxy.proxy.settle import STOPPED
 from tokenproxy.proxy.sockets import SocketTap
 from tokenproxy.proxy.tap import Tap
@@ -65,6 +66,7 @@ class Reception:
         self._captures = captures
         self.relayed = 0
         """Requests that runs in front of this gateway record."""
+        self._later = Later()
         self.director = director
         self.recorder = recorder
         self.calls = Calls(run, recorder)
@@ -121,7 +123,8 @@ class Reception:
         captured = None
         if self._captures is not None:
             captured = self._captures.open(start, headers, target.path)
-        tap = Tap(start, self.recorder, asyncio.get_running_loop().call_soon, captured)
+        call_soon = asyncio.get_running_loop().call_soon
+        tap = Tap(start, self.recorder, call_soon, captured, self._later)
         tap.request_headers(headers)
         self.calls.add(tap)
         return tap

@@ -3,8 +3,13 @@
 The streaming callbacks of mitmproxy run *before* a chunk is written. They
 return it untouched and leave the reading to ``call_soon``: the event loop runs
 that after the write. Everything the tap does is therefore late by design, and
-nothing it does can hold a byte back. The order of chunks and of the end is kept
-because ``call_soon`` is first in, first out.
+nothing it does can hold a byte back. The order of a request's chunks and of the
+end is kept because ``call_soon`` is first in, first out.
+
+A response's chunks are kept until they are read. Up to the first content that is
+at once, for the moment at which that came is told; then there is time, and what
+has come meanwhile is read in one piece: that costs less, and events that the
+network has cut are whole again.
 """
 
 from __future__ import annotations
@@ -31,6 +36,9 @@ REQUEST_KEPT = 1024 * 1024
 """Bytes of a request that are kept to be read when it is over; what comes on top is read,
 and reduced to what may matter, as it comes."""
 
+READ_AT_ONCE = 64 * 1024
+"""Bytes of a response that are not left to be read later."""
+
 _STREAMS = ("event-stream", "amazon.eventstream", "ndjson", "stream+json")
 """What the media type of an answer that comes piece by piece has in it: SSE, AWS, JSON lines."""
 
@@ -44,11 +52,14 @@ class Tap:
         recorder: Recorder,
         call_soon: Callable[..., object],
         captured: Captured | None = None,
+        later: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
+        """``later`` does what can wait a little (:mod:`tokenproxy.proxy.later`)."""
         self.start = start
         self._captured = captured
         self._recorder = recorder
         self._call_soon = call_soon
+        self._later = later or call_soon
         self._dialect = routes.dialect(start.dialect)
         self._request: list[bytes] = []
         self._reader: BodyReader | None = None
@@ -62,6 +73,9 @@ class Tap:
         self._parser: ResponseParser | None = None
         self._items: list[Reading] = []
         self._response_bytes = 0
+        self._unread: list[tuple[bytes, int]] = []
+        """Of the response, each with its moment, ns."""
+        self._unread_bytes = 0
         self._first_content_ns: int | None = None
         self._passing_ns: int | None = None
         """When the piece came that is being passed on; None: none is."""
@@ -163,14 +177,34 @@ class Tap:
             self._response_bytes += len(data)
             if self._captured is not None:
                 self._captured.answered(data)
-            self._passing_ns = arrived_ns or time.time_ns()
-            self._call_soon(self._read, data, self._passing_ns)
+            if arrived_ns is None:
+                arrived_ns = self._passing_ns = time.time_ns()
+                self._call_soon(self._passed_on)
+            self._unread.append((data, arrived_ns))
+            self._unread_bytes += len(data)
+            if self._first_content_ns is None or self._unread_bytes >= READ_AT_ONCE:
+                self._call_soon(self._read_unread)
+            elif len(self._unread) == 1:
+                self._later(self._read_unread)
         else:
             self._body_over_ns = self._passing_ns or time.time_ns()
         return data
 
-    def _read(self, data: bytes, arrived_ns: int) -> None:
+    def _passed_on(self) -> None:
         self._passing_ns = None
+
+    def _read_unread(self) -> None:
+        unread, self._unread, self._unread_bytes = self._unread, [], 0
+        at = 0
+        while at < len(unread) and self._first_content_ns is None:
+            self._read(*unread[at])
+            at += 1
+        if at + 1 < len(unread):
+            self._read(b"".join([data for data, _ in unread[at:]]), unread[-1][1])
+        elif at < len(unread):
+            self._read(*unread[at])
+
+    def _read(self, data: bytes, arrived_ns: int) -> None:
         if self._parser is None or self._decoder is None or self._done:
             return
         try:
@@ -222,6 +256,7 @@ class Tap:
         if self._done:
             return
         self._request_over()
+        self._read_unread()
         reading = Reading()
         try:
             if self._parser is not None:
