@@ -672,13 +672,13 @@ MUTANTS: Final = (
     Mutant(
         trap="T25", rule="an answer is passed on while it comes",
         file="tokenproxy/proxy/lane/exchange.py", tests=_PROXY,
-        old="        if used:\n            self._client.write(",
-        new="        if body.over:\n            self._client.write(",
+        old="        if used or raw:\n            self._give(",
+        new="        if body.over:\n            self._give(",
     ),
     Mutant(
         trap="T25", rule="a chunk is passed on before it is read",
         file="tokenproxy/proxy/tap.py", tests=_PROXY,
-        old="            self._call_soon(self._read, data, self._passing_ns)",
-        new="            self._read(data, self._passing_ns)",
+        old="                self._call_soon(self._read_unread)",
+        new="                self._read_unread()",
     ),
 )  # fmt: skip

@@ -199,20 +199,27 @@ class Exchange:
             self._end(UPSTREAM_LEFT, keep_alive=False)
         self._arrived_ns = None
 
-    def _pass_on(self, data: bytes) -> None:
+    def _pass_on(self, data: bytes, raw: bytes = b"") -> None:
+        """Take a piece of the body; ``raw`` is the head before it, if that has just come."""
         body = self._body
         try:
             payload, used = body.feed(data)
         except ProtocolError:
-            self._client.write(data)  # what to make of it is the client's business
+            self._give(raw, data)  # what to make of it is the client's business
             raise
-        if used:
-            self._client.write(data if used == len(data) else data[:used])
+        if used or raw:
+            self._give(raw, data if used == len(data) else data[:used])
         if payload and self._tap is not None:
             self._tap.response_chunk(payload, self._arrived_ns)
         if body.over:
             # More than the response: its end is not where the provider takes it to be.
             self._complete(clean=used == len(data))
+
+    def _give(self, raw: bytes, data: bytes) -> None:
+        """Send to the client, and show the tap the head; ``raw`` as above."""
+        self._client.write(raw + data)  # in one record, where there is TLS
+        if raw and self._response is not None:
+            self._tell(self._response)
 
     def _read_head(self, data: bytes) -> None:
         self._buffer += data
@@ -228,12 +235,7 @@ class Exchange:
                 continue
             self._response, self._buffer = head, b""
             self._body = body_of(head.body)
-            self._client.write(raw)
-            self._tell(head)
-            if self._body.over:
-                self._complete(clean=not rest)
-            elif rest:
-                self._pass_on(rest)
+            self._pass_on(rest, raw)
             return
         if len(self._buffer) > LONGEST:
             raise ProtocolError("a head without an end")

@@ -60,8 +60,10 @@ class Tls:
         try:
             while piece := self._tls.read(_RECORD):
                 pieces.append(piece)
-                if not self._in.pending and not self._tls.pending():
-                    break  # to be told so by an exception takes longer than the reading
+                # To be told by an exception that there is no more takes longer than the reading.
+                # OpenSSL takes of what waits one record at a time, and a record is read whole.
+                if not self._in.pending:
+                    break
             else:
                 self.ended = True
         except ssl.SSLWantReadError:
