@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from tests.proxy.harness import Proxy
 from tokenproxy.simulator import tls
 from tokenproxy.simulator.server import Simulator
+from tokenproxy.wire import routes
+from tokenproxy.wire.bodyreader import read_facts
 
 PATH = "/openai/v1/chat/completions"
 
@@ -38,6 +41,29 @@ def test_a_refused_connection() -> None:
     assert sentence.startswith("api.openai.com")
     assert "could not be reached: " in sentence
     assert "refused" in sentence or "Connect call failed" in sentence  # as the event loop says it
+
+
+@pytest.mark.usefixtures("both_ways")
+@pytest.mark.parametrize("size", [0, 100_000, 1_000_000])
+@pytest.mark.parametrize("behind", [True, False], ids=["whole", "cut"])
+def test_the_model_that_was_asked_for_is_known_as_far_as_it_came(size: int, behind: bool) -> None:
+    body = b'{"model":"gpt-6-sol","messages":[{"role":"user","content":"%s' % (b"x" * size)
+    whole = body + b'"}]}'
+    head = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with (
+        Proxy(routes={"api.openai.com": f"http://127.0.0.1:{port}"}) as proxy,
+        socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client,
+    ):
+        with contextlib.suppress(ConnectionError):  # all of it is not waited for
+            client.sendall(head % (PATH.encode(), len(whole)) + (whole if behind else body))
+            while client.recv(65536):
+                pass
+        ((start, end),) = proxy.recorder.wait()
+    assert (end.outcome, end.error) == ("error", "upstream_unreachable")
+    facts = read_facts(routes.dialect(start.dialect), proxy.recorder.bodies[start.call_id])
+    assert facts.model == "gpt-6-sol"
 
 
 def test_a_name_that_nobody_has() -> None:

@@ -130,10 +130,19 @@ class Stream(http_layer.HttpStream):
     def handle_protocol_error(
         self, event: _events.RequestProtocolError | _events.ResponseProtocolError
     ) -> Generator[commands.Command, Any, None]:
-        """As mitmproxy's; which side it was is kept."""
+        """As mitmproxy's; which side it was is kept, and what has come of a request is read."""
         if isinstance(event, _events.RequestProtocolError):
             self.flow.metadata[_GIVEN_UP] = True
+        elif event.code is _events.ErrorCode.CONNECT_FAILED:
+            self._read_what_waits()
         yield from super().handle_protocol_error(event)
+
+    def _read_what_waits(self) -> None:
+        """A request's body that was to be sent once there is a connection: it never will be."""
+        read = self.flow.request.stream
+        for event in self._paused_event_queue:
+            if isinstance(event, _events.RequestData) and callable(read):
+                read(event.data)
 
     def state_stream_request_body(
         self, event: events.Event
