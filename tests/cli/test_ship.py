@@ -140,6 +140,24 @@ def test_nobody_there(cli: Cli, ledger: Path, monkeypatch: pytest.MonkeyPatch) -
     assert found["problem"] == "the collector at http://127.0.0.1:1 did not answer"
 
 
+def test_what_a_collector_takes_only_a_part_of(
+    cli: Cli, ledger: Path, receiver: OtlpReceiver
+) -> None:
+    """It must not be sent again, and is said."""
+    write(ledger, [call(0), call(1)])
+    receiver.rejects = 2, "too old"
+    words = ("ledger", "ship", "--ledger", str(ledger), "--signals", "both")
+    ended = cli(*words)
+    assert (ended.status, ended.out) == (1, f"2 rows shipped to {receiver.endpoint}\n")
+    assert ended.err == (
+        f"tokenproxy: {receiver.endpoint} did not take 2 of the spans and 2 of the metrics"
+        " that arrived: too old\n"
+    )
+    found = json.loads(cli(*words, "--json").out)
+    assert (found["rejected"], found["complaint"]) == ({"spans": 2, "metrics": 2}, "too old")
+    assert (found["shipped"], "problem" in found) == (2, False)
+
+
 def test_interrupted(
     cli: Cli, ledger: Path, receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,7 +166,7 @@ def test_interrupted(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tokenproxy.telemetry.sdk.destination.Destination.send_spans", interrupt)
+    monkeypatch.setattr("tokenproxy.telemetry.otlp.outlet.OtlpOutlet.send_spans", interrupt)
     ended = cli("ledger", "ship", "--ledger", str(ledger))
     assert ended.status == 130
     assert "interrupted; 0 of 1 row arrived, continue with --since" in ended.err

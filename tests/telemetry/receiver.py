@@ -104,6 +104,8 @@ class OtlpReceiver:
     def __init__(self, protocol: Literal["http", "grpc"] = "http", *, status: int = 200) -> None:
         self.protocol = protocol
         self.status = status
+        self.rejects: tuple[int, str] | None = None
+        """How many spans or points of each request are said not to be taken, and why."""
         self.spans: list[Span] = []
         self.metrics: list[Point] = []
         self.requests: list[_Request] = []
@@ -174,10 +176,12 @@ class OtlpReceiver:
                         receiver._metrics(
                             metrics_service.ExportMetricsServiceRequest.FromString(body)
                         )
+                told = receiver._partial() if receiver.status == 200 else b""
                 self.send_response(receiver.status)
                 self.send_header("content-type", "application/x-protobuf")
-                self.send_header("content-length", "0")
+                self.send_header("content-length", str(len(told)))
                 self.end_headers()
+                self.wfile.write(told)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - inherited
                 pass
@@ -220,6 +224,15 @@ class OtlpReceiver:
         self._port = server.add_insecure_port("127.0.0.1:0")
         server.start()
         self._stop = lambda: server.stop(None).wait()
+
+    def _partial(self) -> bytes:
+        """The answer: of both signals it has one shape."""
+        answer = trace_service.ExportTraceServiceResponse()
+        if self.rejects is not None:
+            answer.partial_success.rejected_spans, answer.partial_success.error_message = (
+                self.rejects
+            )
+        return bytes(answer.SerializeToString())
 
     # -- decoding ---------------------------------------------------------
 

@@ -19,8 +19,8 @@ from tokenproxy.cli.ledgers import default_ledger, say
 
 if TYPE_CHECKING:
     from tokenproxy.insight.rows import Rows, Wanted
-    from tokenproxy.telemetry.sdk.destination import Destination
-    from tokenproxy.telemetry.sdk.ship import Entry, Shipped
+    from tokenproxy.telemetry.outlet import Outlet
+    from tokenproxy.telemetry.ship import Entry, Shipped
     from tokenproxy.telemetry.switch import Signal
 
 _NOT_DELIVERED = 1
@@ -56,6 +56,10 @@ class _Outcome(msgspec.Struct, kw_only=True):
     shipped: int = 0
     spans: int = 0
     points: int = 0
+    rejected: dict[str, int] | None = None
+    """``spans`` or ``metrics`` that a collector did not take of requests that it took."""
+    complaint: str | None = None
+    """Its word on them."""
     problem: str | None = None
     resume_since: str | None = None
     """What ``--since`` takes to continue."""
@@ -108,8 +112,7 @@ def ship(
         bool, typer.Option("--dry-run", help="Say what would be shipped, and ship nothing.")
     ] = False,
     as_json: Annotated[
-        bool,
-        typer.Option("--json", envvar="TOKENPROXY_LEDGER_SHIP_JSON", help="Print JSON."),
+        bool, typer.Option("--json", envvar="TOKENPROXY_LEDGER_SHIP_JSON", help="Print JSON.")
     ] = False,
 ) -> None:
     """Send the ledger's calls to a collector as OTLP, or write them as Parquet."""
@@ -132,9 +135,10 @@ def ship(
         )
     else:
         _tell(outcome)
-    if outcome.problem is not None:
-        interrupted = outcome.problem == "interrupted"
-        raise typer.Exit(_INTERRUPTED if interrupted else _NOT_DELIVERED)
+    if outcome.problem == "interrupted":
+        raise typer.Exit(_INTERRUPTED)
+    if outcome.problem is not None or outcome.rejected is not None:
+        raise typer.Exit(_NOT_DELIVERED)
 
 
 def _wanted(since: str | None, until: str | None, runs: Sequence[str], story: str | None) -> Wanted:
@@ -166,7 +170,8 @@ def _to_parquet(
     try:
         check_output(path, by_day=by_day, force=force)
         with open_rows(files, wanted, usage=True) as rows:
-            _tell_skipped(rows)
+            for skipped in rows.skipped:
+                say(str(skipped))
             if rows.wanted and not dry_run:
                 write_parquet(rows, path, by_day=by_day, force=force)
     except CannotWriteError as error:
@@ -184,7 +189,7 @@ def _to_collector(
     files: Sequence[Path], wanted: Wanted, signals: Signals, *, dry_run: bool
 ) -> _Outcome:
     from tokenproxy.insight.rows import open_rows
-    from tokenproxy.telemetry.sdk.destination import CannotShipError, open_destination, sender_id
+    from tokenproxy.telemetry.outlet import CannotShipError, address, open_outlet, sender_id
 
     chosen: list[Signal] = []
     if signals is not Signals.METRICS:
@@ -194,32 +199,33 @@ def _to_collector(
         if len(files) > 1:
             raise Failure("measurements are of one ledger at a time: name one --ledger")
     try:
-        destination = open_destination(os.environ, chosen)
+        outlet = open_outlet(os.environ, chosen, sender_id(files[0] if files else None))
     except CannotShipError as error:
         raise Failure(str(error)) from None
     try:
         with open_rows(files, wanted) as rows:
-            _tell_skipped(rows)
+            for skipped in rows.skipped:
+                say(str(skipped))
             outcome = _Outcome(
                 to="otlp",
-                destination=destination.address,
+                destination=address(outlet),
                 dry_run=dry_run,
                 rows=rows.wanted,
                 left_out=rows.nameless,
             )
             if not dry_run:
-                _send(rows, outcome, destination, sender_id(files[0] if files else None))
+                _send(rows, outcome, outlet)
     finally:
-        destination.close()
+        outlet.close()
     return outcome
 
 
-def _send(rows: Rows, outcome: _Outcome, to: Destination, sender: str) -> None:
-    from tokenproxy.telemetry.sdk.destination import NotDeliveredError
-    from tokenproxy.telemetry.sdk.ship import Shipment
+def _send(rows: Rows, outcome: _Outcome, to: Outlet) -> None:
+    from tokenproxy.telemetry.outlet import NotDeliveredError
+    from tokenproxy.telemetry.ship import Shipment
 
     total = rows.wanted - rows.nameless
-    shipment = Shipment(os.environ, to, sender, _progress(total))
+    shipment = Shipment(os.environ, to, _progress(total))
     try:
         shipment.send(_entries(rows, outcome))
     except NotDeliveredError as error:
@@ -231,11 +237,14 @@ def _send(rows: Rows, outcome: _Outcome, to: Destination, sender: str) -> None:
     shipped = shipment.shipped
     outcome.shipped, outcome.spans, outcome.points = shipped.rows, shipped.spans, shipped.points
     outcome.resume_since = shipped.resume_at
+    outcome.rejected = {one.what: one.rejected for one in to.deliveries if one.rejected} or None
+    said = dict.fromkeys(one.complaint for one in to.deliveries if one.complaint)
+    outcome.complaint = "; ".join(said) or None
 
 
 def _entries(rows: Rows, outcome: _Outcome) -> Iterator[Entry]:
     from tokenproxy.telemetry.restored import restored_row
-    from tokenproxy.telemetry.sdk.ship import Entry
+    from tokenproxy.telemetry.ship import Entry
 
     for stored in rows:
         row = restored_row(stored.row)
@@ -260,11 +269,6 @@ def _progress_over() -> None:
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def _tell_skipped(rows: Rows) -> None:
-    for skipped in rows.skipped:
-        say(str(skipped))
-
-
 def _tell(outcome: _Outcome) -> None:
     if not outcome.rows:
         say("no calls match")
@@ -275,6 +279,10 @@ def _tell(outcome: _Outcome) -> None:
     if outcome.dry_run:
         print(f"{_counted(sendable)} would go to {outcome.destination}")
         return
+    if outcome.rejected is not None:
+        parts = " and ".join(f"{count} of the {what}" for what, count in outcome.rejected.items())
+        why = f": {outcome.complaint}" if outcome.complaint else ""
+        say(f"{outcome.destination} did not take {parts} that arrived{why}")
     if outcome.problem is None:
         print(f"{_counted(outcome.shipped)} shipped to {outcome.destination}")
         return

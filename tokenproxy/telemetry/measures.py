@@ -72,13 +72,21 @@ class Measures:
         """
         with self.lock:
             now_ns = max(time.time_ns(), self.collected_ns + 1)
-            metrics = [
-                metric
-                for each in self._instruments.values()
-                if (metric := each.collect(now_ns)) is not None
-            ]
+            metrics = self._collect(self.collected_ns if self.delta else None, now_ns)
             self.collected_ns = now_ns
         return metrics
+
+    def collect_of(self, start_ns: int, end_ns: int) -> list[Metric]:
+        """What was measured since the last time, told as of another time."""
+        with self.lock:
+            return self._collect(start_ns, end_ns)
+
+    def _collect(self, start_ns: int | None, end_ns: int) -> list[Metric]:
+        return [
+            metric
+            for each in self._instruments.values()
+            if (metric := each.collect(start_ns, end_ns)) is not None
+        ]
 
 
 class _Instrument[P: (_Total, _Spread)]:
@@ -90,43 +98,52 @@ class _Instrument[P: (_Total, _Spread)]:
         self._unit = unit
         self._description = description
         self._points: dict[frozenset[tuple[str, str | bool | int]], P] = {}
+        self.told: list[P] = []
+        """Those that have something to tell. With deltas few of many have."""
 
     def _bound(self, labels: Labels, fresh: P) -> P:
         with self.measures.lock:
             return self._points.setdefault(frozenset(labels.items()), fresh)
 
-    def collect(self, now_ns: int) -> Metric | None:
-        """All points that were measured; the lock is held. None: there are none."""
-        delta = self.measures.delta
-        found = []
-        for point in self._points.values():
-            if not point.measured:
-                continue
-            start_ns = self.measures.collected_ns if delta else min(point.start_ns, now_ns)
-            found.append(point.told(start_ns, now_ns))
+    def collect(self, start_ns: int | None, end_ns: int) -> Metric | None:
+        """All points that were measured; the lock is held. None: there are none.
+
+        Args:
+            start_ns: since when, Unix time; None: each since it is there.
+            end_ns: until when.
+        """
+        if not self.told:
+            return None
+        found, delta = [], self.measures.delta
+        for point in self.told:
+            since_ns = min(point.start_ns, end_ns) if start_ns is None else start_ns
+            found.append(point.told(since_ns, end_ns))
             point.exemplars.clear()
             if delta:
                 point.reset()
-        if not found:
-            return None
+        if delta:
+            self.told.clear()
         return Metric(self._name, self._unit, self._description, delta, found)
 
 
 class _Total:
     """A counter's point: bound to its attributes."""
 
-    def __init__(self, measures: Measures, labels: Labels) -> None:
+    def __init__(self, counter: Counter, labels: Labels) -> None:
         self.start_ns = time.time_ns()
         self.measured = False
         self.exemplars: dict[int, _Kept] = {}
-        self._lock = measures.lock
+        self._lock = counter.measures.lock
+        self._told = counter.told
         self._labels = dict(labels)
         self._value = 0
 
     def add(self, amount: int, seen: Seen | None) -> None:
         """Count."""
         with self._lock:
-            self.measured = True
+            if not self.measured:
+                self.measured = True
+                self._told.append(self)
             self._value += amount
             if seen is not None and seen.kept:
                 self.exemplars[0] = amount, seen
@@ -145,12 +162,13 @@ class _Total:
 class _Spread:
     """A histogram's point: bound to its attributes."""
 
-    def __init__(self, measures: Measures, labels: Labels, bounds: tuple[float, ...]) -> None:
+    def __init__(self, histogram: Histogram, labels: Labels, bounds: tuple[float, ...]) -> None:
         self.start_ns = time.time_ns()
         self.measured = False
         self.exemplars: dict[int, _Kept] = {}
         """The last of each bucket, by its place."""
-        self._lock = measures.lock
+        self._lock = histogram.measures.lock
+        self._told = histogram.told
         self._labels = dict(labels)
         self._bounds = bounds
         self._sum: float = 0
@@ -163,6 +181,7 @@ class _Spread:
         with self._lock:
             if not self.measured:
                 self.measured = True
+                self._told.append(self)
                 self._least = self._most = amount
             elif amount < self._least:
                 self._least = amount
@@ -199,7 +218,7 @@ class Counter(_Instrument[_Total]):
 
     def bind(self, labels: Labels) -> _Total:
         """What adds to the point with these attributes."""
-        return self._bound(labels, _Total(self.measures, labels))
+        return self._bound(labels, _Total(self, labels))
 
 
 class Histogram(_Instrument[_Spread]):
@@ -218,7 +237,7 @@ class Histogram(_Instrument[_Spread]):
 
     def bind(self, labels: Labels) -> _Spread:
         """What measures into the point with these attributes."""
-        return self._bound(labels, _Spread(self.measures, labels, self._bounds))
+        return self._bound(labels, _Spread(self, labels, self._bounds))
 
 
 def _exemplars(kept: Mapping[int, _Kept]) -> Sequence[Exemplar]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Protocol
 
 from tokenproxy import __version__
 from tokenproxy.telemetry import semconv as names
@@ -25,10 +26,22 @@ from tokenproxy.telemetry.spool import Spool
 from tokenproxy.telemetry.ways import Ways
 
 
+class SpanQueue(Protocol):
+    """Where written spans wait."""
+
+    def put(self, span: bytes) -> None:
+        """Take one."""
+        ...
+
+    def shutdown(self) -> None:
+        """Send what waits; blocks while that takes. Once."""
+        ...
+
+
 class OtlpSpans:
     """Writes the spans that are sampled, and lets them wait for a batch."""
 
-    def __init__(self, batches: Batches, sampler: Sampler) -> None:
+    def __init__(self, batches: SpanQueue, sampler: Sampler) -> None:
         self._batches = batches
         self._sampler = sampler
         self._writer = SpanWriter()
@@ -111,7 +124,7 @@ def open_ways(
         spool: keeps what cannot be delivered.
     """
     found = Ways()
-    frame = _frame(env, instance_id, dialect)
+    frame = frame_of(env, instance_id, dialect)
     if switch.choose(env, "traces").exporters:
         with found.said("traces"):
             keep = partial(spool.keep, "traces") if spool else None
@@ -132,7 +145,7 @@ def add_spooled(
     ways: Ways, env: Mapping[str, str], instance_id: str, dialect: Semconv, spool: Spool
 ) -> None:
     """Ways into the spool, for the signals that have no other."""
-    frame = _frame(env, instance_id, dialect)
+    frame = frame_of(env, instance_id, dialect)
     if switch.spooled(env, "traces"):
         keep = partial(spool.keep, "traces")
         _add_spans(ways, env, frame, Kept(keep), keep, drop=_untold)
@@ -141,7 +154,8 @@ def add_spooled(
         _add_metrics(ways, env, frame, Kept(keep), keep)
 
 
-def _frame(env: Mapping[str, str], instance_id: str, dialect: Semconv) -> Frame:
+def frame_of(env: Mapping[str, str], instance_id: str, dialect: Semconv) -> Frame:
+    """What is around all that a process sends."""
     return Frame(sender(env, instance_id), names.SCOPE, __version__, dialect.schema_url)
 
 

@@ -1,12 +1,6 @@
-"""Measurements of the past: the live instruments, with the rows' times instead of now.
+"""Measurements of the past: the SDK's instruments, with the rows' times instead of now.
 
-Rows of one timestamp make one delta, of the millisecond that ends with it. So what is
-sent for a row depends on nothing but the rows of its millisecond, and what is sent twice
-is the same sample of the same series, which a backend that stores samples by series and
-time keeps once. That holds only if a series has no other writer: see
-:func:`tokenproxy.telemetry.sdk.destination.sender_id`.
-
-There are no exemplars: backends want those in the order of time.
+See :meth:`tokenproxy.telemetry.outlet.Outlet.date`.
 """
 
 from __future__ import annotations

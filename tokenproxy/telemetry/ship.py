@@ -17,18 +17,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import msgspec
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 
 from tokenproxy.config import RunContext
 from tokenproxy.record.row import Row
 from tokenproxy.telemetry import semconv
 from tokenproxy.telemetry.metrics import Metrics
+from tokenproxy.telemetry.outlet import Outlet
 from tokenproxy.telemetry.restored import restored_call, restored_run, started_ns
-from tokenproxy.telemetry.sdk.dated import DatedMeasurements
-from tokenproxy.telemetry.sdk.destination import Destination
-from tokenproxy.telemetry.sdk.ids import GivenIds
-from tokenproxy.telemetry.sdk.resource import sender
-from tokenproxy.telemetry.sdk.spans import SdkSpans
 from tokenproxy.telemetry.spans import Spans
 from tokenproxy.telemetry.tree import Tree
 
@@ -64,29 +59,21 @@ class Shipment:
     """Sends entries in batches. Used once, by one thread.
 
     Args:
-        env: The process's environment; it chooses the dialect and the sampler.
+        env: The process's environment; it chooses the dialect.
         to: Where to.
-        sender_id: ``service.instance.id``, unless the user's environment states one.
         progress: Called after every batch.
     """
 
     def __init__(
         self,
         env: Mapping[str, str],
-        to: Destination,
-        sender_id: str,
+        to: Outlet,
         progress: Callable[[Shipped], None] = lambda _: None,
     ) -> None:
         self.shipped = Shipped()
         self._to = to
         self._progress = progress
         self._dialect = semconv.choose(env)
-        self._kept = _Kept()
-        resource, ids = sender(sender_id), GivenIds()
-        tracers = TracerProvider(resource=resource, id_generator=ids, shutdown_on_exit=False)
-        tracers.add_span_processor(self._kept)
-        self._taker = SdkSpans(tracers, self._dialect, ids)
-        self._dated = DatedMeasurements(env, resource, self._dialect) if to.metrics else None
         self._runs: dict[tuple[str, str], _Run] = {}
         """Those of which a row is still to come, by run and trace id."""
         self._waiting = 0
@@ -115,10 +102,10 @@ class Shipment:
         same = self._measured is not None and self._measured.timestamp == row.timestamp
         if not same:
             self._date()
-        full = len(self._kept.spans) >= BATCH_SPANS
+        full = self._to.waiting_spans >= BATCH_SPANS
         if full and same:
-            self._send_spans()
-        elif full or (self._dated is not None and self._dated.points >= BATCH_POINTS):
+            self.shipped.spans += self._to.send_spans()
+        elif full or self._to.waiting_points >= BATCH_POINTS:
             self._flush()
         if not self._waiting:
             self.shipped.resume_at = row.timestamp
@@ -144,10 +131,10 @@ class Shipment:
     def _begin(self, row: Row) -> _Run:
         context = restored_run(row)
         run = _Run(context, Tree(context))
-        if self._to.spans:
-            run.spans = Spans(run=context, semconv=self._dialect, taker=self._taker)
-        if self._dated is not None:
-            run.metrics = Metrics(run=context, semconv=self._dialect, meter=self._dated.meter)
+        if self._to.spans is not None:
+            run.spans = Spans(run=context, semconv=self._dialect, taker=self._to.spans)
+        if self._to.meter is not None:
+            run.metrics = Metrics(run=context, semconv=self._dialect, meter=self._to.meter)
         return run
 
     def _close(self, run: _Run) -> None:
@@ -163,8 +150,8 @@ class Shipment:
             run.spans.group(run.tree.iteration)
 
     def _date(self) -> None:
-        if self._dated is not None and self._measured is not None:
-            self._dated.date(started_ns(self._measured))
+        if self._measured is not None:
+            self._to.date(started_ns(self._measured))
         self._measured = None
 
     def _flush(self) -> None:
@@ -174,20 +161,11 @@ class Shipment:
             NotDeliveredError: It did not arrive.
         """
         self._date()
-        self._send_spans()
-        if self._dated is not None and self._dated.points:
-            points = self._dated.points
-            self._to.send_metrics(self._dated.take())
-            self.shipped.points += points
+        self.shipped.spans += self._to.send_spans()
+        self.shipped.points += self._to.send_points()
         self.shipped.rows += self._waiting
         self._waiting = 0
         self._progress(self.shipped)
-
-    def _send_spans(self) -> None:
-        spans, self._kept.spans = self._kept.spans, []
-        if spans:
-            self._to.send_spans(spans)
-            self.shipped.spans += len(spans)
 
 
 class _Run(msgspec.Struct):
@@ -199,14 +177,3 @@ class _Run(msgspec.Struct):
     metrics: Metrics | None = None
     told: bool = False
     """Its latest row was wanted."""
-
-
-class _Kept(SpanProcessor):
-    """Holds sampled spans until a batch is full."""
-
-    def __init__(self) -> None:
-        self.spans: list[ReadableSpan] = []
-
-    def on_end(self, span: ReadableSpan) -> None:
-        if span.context is not None and span.context.trace_flags.sampled:
-            self.spans.append(span)

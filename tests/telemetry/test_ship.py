@@ -19,15 +19,10 @@ from tokenproxy.ids import derived_trace_id, iteration_span_id
 from tokenproxy.record.make_row import timestamp
 from tokenproxy.record.row import Row
 from tokenproxy.telemetry import semconv as names
+from tokenproxy.telemetry.outlet import NotDeliveredError
 from tokenproxy.telemetry.restored import started_ns
-from tokenproxy.telemetry.sdk.destination import (
-    CannotShipError,
-    Destination,
-    NotDeliveredError,
-    open_destination,
-    sender_id,
-)
-from tokenproxy.telemetry.sdk.ship import BATCH_SPANS, Entry, Shipment
+from tokenproxy.telemetry.sdk.outlet import SdkOutlet
+from tokenproxy.telemetry.ship import BATCH_SPANS, Entry, Shipment
 
 RUN = msgspec.structs.replace(scene.RUN, span_id=iteration_span_id(scene.TRACE, scene.RUN.run_id))
 ROWS = [row for call in scene.calls() if (row := scene.row_of(call, RUN)) is not None]
@@ -86,13 +81,21 @@ def entries(rows: Iterable[Row]) -> list[Entry]:
     return [Entry(row, last=last[row.run_id, row.trace_id] == row.call_id) for row in ordered]
 
 
-def to(spans: Spans | None = None, points: Points | None = None) -> Destination:
-    return Destination(spans=(spans,) if spans else (), metrics=(points,) if points else ())
+def to(
+    spans: Spans | None = None, points: Points | None = None, env: dict[str, str] | None = None
+) -> SdkOutlet:
+    return SdkOutlet(
+        env or {},
+        "me",
+        names.choose(env or {}),
+        spans=(spans,) if spans else (),
+        metrics=(points,) if points else (),
+    )
 
 
 def shipped(told: Iterable[Entry], env: dict[str, str] | None = None) -> list[ReadableSpan]:
     exporter = Spans()
-    Shipment(env or {}, to(exporter), "me").send(told)
+    Shipment(env or {}, to(exporter, env=env)).send(told)
     return list(exporter.get_finished_spans())
 
 
@@ -161,7 +164,7 @@ def test_a_turn_of_serve_is_a_trace_of_its_own() -> None:
 def test_the_sampler_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_off")
     exporter = Spans()
-    done = Shipment({}, to(exporter), "me").send(entries(ROWS))
+    done = Shipment({}, to(exporter)).send(entries(ROWS))
     assert (done.rows, done.spans) == (len(ROWS), 0)
     assert not exporter.get_finished_spans()
 
@@ -186,7 +189,7 @@ def many(count: int) -> list[Row]:
 
 def test_batches_are_bounded() -> None:
     exporter = Spans()
-    done = Shipment({}, to(exporter), "me").send(entries(many(2000)))
+    done = Shipment({}, to(exporter)).send(entries(many(2000)))
     assert exporter.batches == [BATCH_SPANS, BATCH_SPANS, BATCH_SPANS, 2000 - 3 * BATCH_SPANS + 1]
     assert (done.rows, done.spans, done.resume_at) == (2000, 2001, None)
 
@@ -194,7 +197,7 @@ def test_batches_are_bounded() -> None:
 def test_a_batch_that_does_not_arrive_ends_it_and_says_where() -> None:
     exporter = Spans(refuse_from=2)
     told = entries(many(2000))
-    shipment = Shipment({}, to(exporter), "me")
+    shipment = Shipment({}, to(exporter))
     with pytest.raises(NotDeliveredError):
         shipment.send(told)
     assert shipment.shipped.rows == 2 * BATCH_SPANS
@@ -204,7 +207,7 @@ def test_a_batch_that_does_not_arrive_ends_it_and_says_where() -> None:
     # Continued from there every row has arrived, each once.
     rest = [msgspec.structs.replace(one, wanted=one.row.timestamp >= at) for one in told]
     exporter.refuse_from = None
-    Shipment({}, to(exporter), "me").send(rest)
+    Shipment({}, to(exporter)).send(rest)
     ids = Counter(hex_id(span) for span in exporter.get_finished_spans())
     assert set(ids.values()) == {1}
     assert len(ids) == 2001
@@ -220,7 +223,7 @@ def test_a_run_whose_last_row_cannot_be_sent_is_told_all_the_same() -> None:
 
 def measured(told: Iterable[Entry], env: dict[str, str] | None = None) -> Points:
     points = Points()
-    Shipment(env or {}, to(points=points), "me").send(told)
+    Shipment(env or {}, to(points=points, env=env)).send(told)
     return points
 
 
@@ -266,7 +269,7 @@ def test_spans_of_one_millisecond_are_still_bounded() -> None:
         msgspec.structs.replace(row, timestamp="2026-11-22T00:00:00.000Z") for row in many(1500)
     ]
     exporter, points = Spans(), Points()
-    Shipment({}, to(exporter, points), "me").send(entries(crowded))
+    Shipment({}, to(exporter, points)).send(entries(crowded))
     assert max(exporter.batches) <= BATCH_SPANS + 1
     assert points.requests == 1
 
@@ -276,54 +279,3 @@ def test_nothing_is_measured_of_a_run_or_its_groups() -> None:
     found = {name for name, *_ in measured(entries(ROWS), env).found}
     assert "gen_ai.client.inference.duration" in found
     assert not {"gen_ai.invoke_agent.duration", "tokenproxy.iterations"} & found
-
-
-# -- where to --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("env", "sentence"),
-    [
-        ({}, "set OTEL_EXPORTER_OTLP_ENDPOINT"),
-        ({"OTEL_SDK_DISABLED": "true"}, "OTEL_SDK_DISABLED is true"),
-        ({"OTEL_TRACES_EXPORTER": "none"}, "OTEL_TRACES_EXPORTER is none"),
-        ({"OTEL_TRACES_EXPORTER": "zipkin"}, "names 'zipkin', which is not supported"),
-        (
-            {
-                "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
-                "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json",
-            },
-            "OTEL_EXPORTER_OTLP_PROTOCOL is 'http/json'",
-        ),
-    ],
-)
-def test_an_environment_that_cannot_be_followed(env: dict[str, str], sentence: str) -> None:
-    with pytest.raises(CannotShipError, match=sentence):
-        open_destination(env, ["traces"])
-
-
-def test_totals_of_the_past_cannot_be_had() -> None:
-    env = {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
-        "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "cumulative",
-    }
-    open_destination(env, ["traces"]).close()
-    with pytest.raises(CannotShipError, match="sent as deltas"):
-        open_destination(env, ["metrics"])
-
-
-def test_a_collector_that_is_not_there_is_named() -> None:
-    env = {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://user:secret@127.0.0.1:1",
-        "OTEL_EXPORTER_OTLP_TIMEOUT": "300",
-    }
-    shipment = Shipment(env, open_destination(env, ["traces"]), "me")
-    with pytest.raises(NotDeliveredError) as refused:
-        shipment.send(entries(ROWS))
-    assert str(refused.value) == "the collector at http://127.0.0.1:1 did not answer"
-
-
-def test_a_ledger_is_one_sender(tmp_path: Any) -> None:
-    one = sender_id(tmp_path / "a")
-    assert one == sender_id(tmp_path / "." / "a")
-    assert one != sender_id(tmp_path / "b")
