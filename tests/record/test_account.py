@@ -570,6 +570,37 @@ def test_a_call_no_row_can_be_made_of_stays_in_the_journal(
     assert [row.call_id for row in rows(book)] == ["c-2", "c-1"]
 
 
+@pytest.mark.parametrize("kept", [1_000, 0])
+def test_a_call_no_row_can_be_made_of_does_not_make_the_journal_grow(
+    book: Path, runs: Path, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    """As long as such calls are few: it is written anew with them. No other way may lose one."""
+
+    def faulty(one: Call, run: RunContext, prices: Prices) -> Row:
+        if one.start.call_id == "c-1":
+            raise ZeroDivisionError
+        return surely_row(one, run, prices)
+
+    monkeypatch.setattr(wal.Journal, "COMPACT_BYTES", 20_000)
+    monkeypatch.setattr(account_module, "KEPT_UNMADE", kept)
+    account = new_account(book, runs)
+    account._prices.load()
+    largest = 0
+    with monkeypatch.context() as patch:
+        patch.setattr(account_module, "surely_row", faulty)
+        for n in range(100):
+            account.open([start(f"c-{n}")])
+            account.close(f"c-{n}", end())
+            account.settle()
+            largest = max(largest, (runs / "run-1" / "journal-0.jsonl").stat().st_size)
+    assert (largest < 30_000) is bool(kept)
+    account.finish(None)
+    assert len(rows(book)) == 99
+    (one,) = recover(runs).recovered
+    assert one.row.call_id == "c-1"
+    assert names(runs) == []
+
+
 def test_broken_prices_are_told(
     account: Account, book: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

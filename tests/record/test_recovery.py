@@ -12,10 +12,12 @@ import msgspec
 import pytest
 
 from tests.record.make import RUN, T0, call, end, names, part, reading, start
+from tokenproxy.config import RunContext
 from tokenproxy.record import journal as wal
 from tokenproxy.record import ledger, recovery
+from tokenproxy.record.call import Call
 from tokenproxy.record.lineage import Link
-from tokenproxy.record.make_row import make_row
+from tokenproxy.record.make_row import make_row, surely_row
 from tokenproxy.record.price import Prices
 from tokenproxy.record.recovery import find_calls, recover
 from tokenproxy.record.row import Row, encode
@@ -24,6 +26,7 @@ from tokenproxy.wire.usage import Attribution, RequestFacts
 RECOVER = """
 import os, pathlib, signal, sys
 from tokenproxy.record import ledger, recovery
+from tokenproxy.record.call import Call
 runs, die = pathlib.Path(sys.argv[1]), sys.argv[2]
 def killed(*args, **kwargs):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -400,3 +403,27 @@ def test_prices_that_cannot_be_read_are_told(
     assert problem.endswith(
         "gone.toml cannot be read: No such file or directory. Its prices are not used."
     )
+
+
+def test_a_call_no_row_can_be_made_of_does_not_hold_up_the_others(
+    runs: Path, book: Path, die: Die, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for a start that can."""
+
+    def faulty(one: Call, run: RunContext, prices: Prices) -> Row:
+        if one.start.call_id == "c-1":
+            raise ZeroDivisionError
+        return surely_row(one, run, prices)
+
+    records = [wal.Ended(call=call(start(f"c-{n}"))) for n in range(3)]
+    path = die(*records, wal.Opened(start=start("c-3")))
+    with monkeypatch.context() as patch:
+        patch.setattr(recovery, "surely_row", faulty)
+        found = recover(runs)
+        assert [one.row.call_id for one in found.recovered] == ["c-0", "c-2", "c-3"]
+        assert not any(one.run_over for one in found.recovered)
+        assert found.problems == (f"No row can be made of one call in {path}, which is kept.",)
+        assert recover(runs).recovered == ()
+    assert [one.row.call_id for one in recover(runs).recovered] == ["c-1"]
+    assert [row.call_id for row in rows(book)] == ["c-0", "c-2", "c-3", "c-1"]
+    assert names(runs) == []

@@ -52,6 +52,9 @@ BATCH = 1_000
 KEPT_UNSETTLED = 10_000
 """Ended calls kept in mind while the ledger refuses them; the older are the journal's."""
 
+KEPT_UNMADE = 1_000
+"""Calls kept in mind of which no row can be made; what is more is the journal's."""
+
 STOPPED = "proxy_stopped"
 """Error of calls that were still open when the run was over."""
 
@@ -105,6 +108,8 @@ class Account:
         self._open: dict[str, wal.Pending] = {}
         self._unpriced: deque[Call] = deque()
         self._ended: deque[Ended] = deque()
+        self._unmade: list[Call] = []
+        """Calls of which no row can be made: for the next start, perhaps of another version."""
         self._abandoned = False
         """Some ended calls are in the journal as it is, and nowhere else."""
         self._trouble: str | None = None
@@ -276,7 +281,8 @@ class Account:
     def finish(self, end: IterationEnd | None) -> None:
         """Tell the sinks that the run is over, and give up the journal."""
         left = list(self._ended)
-        if left or self._abandoned:
+        lacking = bool(left or self._unmade or self._abandoned)
+        if lacking:
             if not self._abandoned:
                 self._journal.heal(at_once=True)
             trouble = self._trouble or f"The ledger {self._ledger} lacks some calls."
@@ -288,7 +294,7 @@ class Account:
         self.flush()
         for sentence in self._sinks.finish(end):
             self.tally.warn(sentence)
-        self._journal.close(settled=not (left or self._abandoned))
+        self._journal.close(settled=not lacking)
         self._seen.close()
 
     def _price(self, most: int) -> None:
@@ -305,7 +311,10 @@ class Account:
                 self._ended.append(Ended(call, rows, [encode(row) for _, row in rows]))
             except Exception:
                 logger.exception("no row can be made of call %s", call.start.call_id)
-                self._abandoned = True
+                if len(self._unmade) < KEPT_UNMADE:
+                    self._unmade.append(call)
+                else:
+                    self._abandoned = True
                 continue
             for _, row in rows:
                 self.tally.count(row)
@@ -409,7 +418,7 @@ class Account:
             yield wal.Opened(start=pending.start)
             yield wal.Asked(id=call_id, request=pending.request, link=pending.link)
             yield wal.Seen(id=call_id, at_ns=pending.last_ns, reading=pending.reading)
-        for call in (*(ended.call for ended in self._ended), *self._unpriced):
+        for call in (*self._unmade, *(ended.call for ended in self._ended), *self._unpriced):
             if call.start.kind != "count":
                 yield wal.Ended(call=call)
 

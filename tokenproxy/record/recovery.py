@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -84,9 +84,14 @@ def recover(
         try:
             with open(fd, "rb", closefd=False) as file:
                 replay = journal.Replay.read(file)
-            made = list(_settle(replay, prices, wait_s))
+            made, unmade = _settle(replay, prices, wait_s)
             recovered += made
             places.update(dict.fromkeys((one.run.run_id for one in made), path.parent))
+            if unmade:
+                # Its other calls are in the ledger, where the next start finds them.
+                calls = "one call" if unmade == 1 else f"{unmade} calls"
+                problems.append(f"No row can be made of {calls} in {path}, which is kept.")
+                continue
             badge_of(path).unlink(missing_ok=True)
             path.unlink(missing_ok=True)
             settled += 1
@@ -180,20 +185,37 @@ class _Key(msgspec.Struct):
     call_id: str
 
 
-def _settle(replay: journal.Replay, prices: Prices, wait_s: float) -> Iterable[Recovered]:
+def _settle(
+    replay: journal.Replay, prices: Prices, wait_s: float
+) -> tuple[Sequence[Recovered], int]:
+    """The rows that were missing, and the number of calls of which none can be made.
+
+    Raises:
+        LedgerError: The rows cannot be appended, or the journal is another version's.
+    """
     header = replay.header
     if header is None and not replay.foreign:
         # Killed before its first record was whole: no call was let through.
-        return ()
+        return (), 0
     if header is None or header.format != journal.FORMAT:
         raise ledger.LedgerError("A journal was written by another version of tokenproxy.")
-    made = [
-        Recovered(header.run, call, surely_row(call, header.run, prices), pending.told)
-        for pending in replay.pending.values()
-        for call in _calls(pending)
-    ]
+    made: list[Recovered] = []
+    lines: dict[str, bytes] = {}
+    unmade = 0
+    for pending in replay.pending.values():
+        try:
+            found = [
+                Recovered(header.run, call, surely_row(call, header.run, prices), pending.told)
+                for call in _calls(pending)
+            ]
+            lines |= {one.row.call_id: encode(one.row) for one in found}
+        except Exception:
+            logger.exception("no row can be made of call %s", pending.start.call_id)
+            unmade += 1
+        else:
+            made += found
     if not made:
-        return ()
+        return (), unmade
     path = Path(header.ledger)
     ids = {one.row.call_id for one in made}
     marks = {pending.mark for pending in replay.pending.values()}
@@ -204,12 +226,12 @@ def _settle(replay: journal.Replay, prices: Prices, wait_s: float) -> Iterable[R
     lock_file.tidy(path)
     missing = [one for one in made if one.row.call_id not in there]
     if missing:
-        ledger.append(path, [encode(one.row) for one in missing], wait_s=wait_s)
+        ledger.append(path, [lines[one.row.call_id] for one in missing], wait_s=wait_s)
     else:
         # Killed after its write: its lock is still there, in the way of those who know no owner.
         with suppress(ledger.LedgerError):
             ledger.append(path, [], wait_s=wait_s)
-    return missing
+    return missing, unmade
 
 
 def _calls(pending: journal.Pending) -> Iterable[Call]:
