@@ -57,7 +57,10 @@ def test_without_a_collector_and_with_none_to_replay_to(bench: Bench) -> None:
     assert len(files(bench.work / "spool")) == 2
     sent = bench.tokenproxy("otel", "replay", "--endpoint", "http://127.0.0.1:9", env=env)
     assert sent.returncode == 1
-    assert b"did not answer; 0 requests sent to http://127.0.0.1:9, 2 kept in" in sent.stderr
+    assert (
+        b"did not answer (Connection refused); 0 requests sent to http://127.0.0.1:9, 2 kept in"
+        in sent.stderr
+    )
     with OtlpReceiver() as receiver:
         env["OTEL_EXPORTER_OTLP_ENDPOINT"] = receiver.endpoint
         assert bench.tokenproxy("otel", "replay", env=env).returncode == 0

@@ -11,6 +11,7 @@ protocol/exporter.md.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -156,6 +157,12 @@ def split(url: str) -> SplitResult:
         return urlsplit(text if "://" in text else f"//{text}")
     except ValueError:
         return urlsplit("")
+
+
+def without_login(url: str) -> str:
+    """``url`` to be shown: without user and password, and what stands behind its path."""
+    plain = re.sub(r"//[^/@]*@", "//", url, count=1)
+    return re.split(r"[?#]", plain, maxsplit=1)[0]
 
 
 def _said(env: Mapping[str, str], signal: Signal) -> bool:

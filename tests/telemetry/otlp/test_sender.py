@@ -106,6 +106,62 @@ def test_what_may_not_be_is_not(status: str) -> None:
     )
 
 
+def test_a_redirect_is_not_followed_and_says_where_it_led() -> None:
+    """The user's headers, a key among them, are for the collector that the user named."""
+    with Collector([answer("307 Elsewhere", "location: http://me:pw@h/v1/traces?k=v")]) as first:
+        sender = opened(first)
+        assert not sender.send(BODY)
+    assert sender._delivery.refusal == (
+        "307 Elsewhere to http://h/v1/traces, which is not followed"
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "deed"),
+    [
+        (HANG, "gave no answer within 200 ms"),
+        (DROP, "gave no answer (it closed the connection)"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "gave no answer (what it said is no HTTP)"),
+    ],
+)
+def test_what_was_sent_and_not_answered_is_in_doubt(script: bytes, deed: str) -> None:
+    with Collector([script]) as collector:
+        sender = opened(collector, TIMEOUT="200")
+        assert not sender.send(BODY)
+    (sentence,) = sentences([sender._delivery])
+    assert sentence == (
+        f"telemetry: the collector at http://127.0.0.1:{collector.port} {deed};"
+        " whether spans of this run arrived is not known"
+    )
+
+
+def test_what_is_being_sent_when_time_is_up_is_in_doubt_too() -> None:
+    with Collector([HANG]) as collector:
+        sender = opened(collector, TIMEOUT="2000")
+        thread = threading.Thread(target=sender.send, args=(BODY,))
+        thread.start()
+        while not collector.taken:
+            time.sleep(0.01)
+        sender._delivery.late = True
+        (sentence,) = sentences([sender._delivery])
+        assert sentence.endswith("; whether spans of this run arrived is not known")
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_an_answer_after_a_doubt_settles_it() -> None:
+    with Collector([HANG, answer("401 Unauthorized")]) as collector:
+        sender = opened(collector, TIMEOUT="200")
+        assert not sender.send(BODY)
+        assert not sender.send(BODY)
+    told = sender._delivery
+    assert (told.lost, told.in_doubt) == ("some spans", "spans")
+    with Collector([DROP, OK]) as collector:
+        sender = opened(collector)
+        assert sender.send(BODY)
+    assert sentences([sender._delivery]) == ()
+
+
 def test_what_a_collector_says_is_fit_for_a_terminal() -> None:
     with Collector([answer("400 \x1b[31mno\x07 " + "x" * 1000)]) as collector:
         sender = opened(collector)
@@ -156,7 +212,7 @@ def test_a_collector_that_comes_back_is_found() -> None:
         settings({"OTEL_EXPORTER_OTLP_ENDPOINT": url}, "traces"), Delivery("spans", url)
     )
     assert not sender.send(BODY)
-    assert sender._delivery.verdict == f"the collector at {url} did not answer"
+    assert sender._delivery.verdict == f"the collector at {url} did not answer (Connection refused)"
 
 
 @pytest.mark.parametrize(
@@ -310,7 +366,9 @@ def test_a_collector_behind_tls_is_trusted_by_its_authority(tmp_path: Path) -> N
         assert {taken.connection for taken in collector.taken} == {1}
         unknown = opened(collector, "https")
         assert not unknown.send(BODY)
-        assert unknown._delivery.verdict.endswith("did not answer")
+        assert unknown._delivery.verdict.endswith(
+            "did not answer (unable to get local issuer certificate)"
+        )
 
 
 def self_signed(directory: Path) -> tuple[Path, Path]:

@@ -13,6 +13,7 @@ import msgspec
 from tokenproxy.telemetry.otlp.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from http.client import HTTPConnection, HTTPResponse
     from socket import socket
 
@@ -32,6 +33,8 @@ class Answer(msgspec.Struct, frozen=True):
     reason: str
     retry_after: str | None
     body: bytes
+    location: str | None = None
+    """Where a redirect leads."""
 
 
 class Connection:
@@ -41,9 +44,16 @@ class Connection:
     says no.
     """
 
-    def __init__(self, settings: Settings, trust: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        trust: ssl.SSLContext | None,
+        sent: Callable[[], object] = bool,
+    ) -> None:
+        """Prepare; ``sent`` is called when a request has gone out whole."""
         self._settings = settings
         self._trust = trust
+        self._sent = sent
         self._open: HTTPConnection | None = None
         self._sock: _Bounded
 
@@ -54,14 +64,18 @@ class Connection:
             OSError: There was no connection, or no answer of HTTP in time.
             ValueError: A header of the user's cannot be sent.
         """
-        from http.client import HTTPException  # not on the way to the command's start
+        # Not on the way to the command's start.
+        from http.client import HTTPException, RemoteDisconnected
 
         deadline = time.monotonic() + timeout_s
         try:
             return self._post(self._connected(timeout_s), body, deadline)
+        except RemoteDisconnected as error:
+            self.close()
+            raise ConnectionError("it closed the connection") from error
         except HTTPException as error:
             self.close()
-            raise ConnectionError(repr(error)) from error
+            raise ConnectionError("what it said is no HTTP") from error
         except BaseException:
             self.close()  # half a request, or half an answer
             raise
@@ -76,11 +90,18 @@ class Connection:
             connection.putheader(name, value.encode())
         connection.putheader("content-length", str(len(body)))
         connection.endheaders(body)
+        self._sent()
         response = connection.getresponse()
         told, whole = self._body(response)
         if not whole or response.will_close:
             self.close()
-        return Answer(response.status, response.reason, response.getheader("retry-after"), told)
+        return Answer(
+            status=response.status,
+            reason=response.reason,
+            retry_after=response.getheader("retry-after"),
+            body=told,
+            location=response.getheader("location"),
+        )
 
     @staticmethod
     def _body(response: HTTPResponse) -> tuple[bytes, bool]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import math
 import random
+import ssl
 import threading
 import time
 import zlib
@@ -21,6 +22,7 @@ from tokenproxy.telemetry.delivery import Delivery
 from tokenproxy.telemetry.otlp.connection import Answer, Connection
 from tokenproxy.telemetry.otlp.request import rejected
 from tokenproxy.telemetry.otlp.settings import Settings
+from tokenproxy.telemetry.switch import without_login
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ LARGEST: Final = 64 * 1024 * 1024
 LONGEST_WORDS: Final = 200
 """Characters of a collector's own that are told."""
 
-_OK, _REDIRECT = 200, 300
+_OK, _REDIRECT, _ERROR = 200, 300, 400
 _GZIP: Final = 31
 """zlib's word for a window of 32 kB in gzip's wrapping."""
 
@@ -61,7 +63,7 @@ class Sender:
     ) -> None:
         named = settings.certificate or settings.client_certificate
         trust = settings.trust() if settings.tls and named else None  # else when it is needed
-        self._connection = Connection(settings, trust)
+        self._connection = Connection(settings, trust, delivery.sent)
         self._settings = settings
         self._delivery = delivery
         self._keep = keep
@@ -121,11 +123,13 @@ class Sender:
                 answer = self._post(packed, deadline)
             except OSError as error:
                 logger.debug("%s are not exported yet: %r", self._delivery.what, error)
+                self._delivery.tried(_reason(error))
             else:
+                self._delivery.answered()
                 if _OK <= answer.status < _REDIRECT:
                     self._tell_rejected(answer)
                     return True, None
-                refusal = _words(f"{answer.status} {answer.reason}")
+                refusal = _refusal(answer)
                 logger.debug("Failed to export %s: %s", self._delivery.what, refusal)
                 if answer.status not in AGAIN:
                     return False, refusal
@@ -162,6 +166,24 @@ class Sender:
                 "the collector at %s did not take %d of the %s: %s",
                 self._delivery.address, found.count, self._delivery.what, reason,
             )  # fmt: skip
+
+
+def _refusal(answer: Answer) -> str:
+    """What a collector answered that did not take a request."""
+    said = _words(f"{answer.status} {answer.reason}")
+    if _REDIRECT <= answer.status < _ERROR and answer.location:
+        # To follow it would take the user's headers, a key perhaps, to another host.
+        said += f" to {_words(without_login(answer.location))}, which is not followed"
+    return said
+
+
+def _reason(error: OSError) -> str | None:
+    """Why there is no answer, in the system's words; None if the time was up."""
+    if isinstance(error, TimeoutError):
+        return None
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _words(error.verify_message)
+    return _words(error.strerror or str(error)) or None
 
 
 def _words(answered: str) -> str:
