@@ -19,8 +19,8 @@ ROOMS = {
     "record": {"wire"},
     "telemetry": {"wire", "record"},
     "proxy": {"wire", "record", "telemetry"},
-    # The start-up path: types and tables, never the proxy; telemetry's switch, instance
-    # numbers and spool, never its pipeline.
+    # The start-up path: types and tables, never the proxy; telemetry's switch, its
+    # complaints, instance numbers and spool, never its pipeline.
     "launch": {
         "wire.providers",
         "wire.endpoints",
@@ -30,6 +30,7 @@ ROOMS = {
         "telemetry.switch",
         "telemetry.instance",
         "telemetry.spool",
+        "telemetry.problems",
     },
     "insight": {"record.ledger", "record.row"},
     "simulator": set(),

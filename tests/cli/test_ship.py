@@ -137,7 +137,10 @@ def test_nobody_there(cli: Cli, ledger: Path, monkeypatch: pytest.MonkeyPatch) -
     assert ended.status == 1
     found = json.loads(ended.out)
     assert (found["shipped"], found["resume_since"]) == (0, "2026-11-22T00:00:00.000Z")
-    assert found["problem"] == "the collector at http://127.0.0.1:1 did not answer"
+    assert (
+        found["problem"]
+        == "the collector at http://127.0.0.1:1 did not answer (Connection refused)"
+    )
 
 
 def test_what_a_collector_takes_only_a_part_of(

@@ -87,7 +87,10 @@ def test_a_collector_that_is_not_there_is_named() -> None:
     shipment = Shipment(env, open_outlet(env, ["traces"], "me"))
     with pytest.raises(NotDeliveredError) as refused:
         shipment.send(entries(ROWS))
-    assert str(refused.value) == "the collector at http://127.0.0.1:1 did not answer"
+    assert (
+        str(refused.value)
+        == "the collector at http://127.0.0.1:1 did not answer (Connection refused)"
+    )
 
 
 def test_a_ledger_is_one_sender(tmp_path: Path) -> None:

@@ -179,7 +179,7 @@ def _serve(serving: Serving, listener: socket.socket) -> None:
     if summary.relayed:
         what = "call is" if summary.relayed == 1 else "calls are"
         say(f"{summary.relayed} {what} recorded by the runs of yours that went through here")
-    for sentence in summary.warnings:
+    for sentence in (one for one in summary.warnings if one not in serving.notes):
         say(sentence)
     sys.stderr.flush()
 

@@ -36,6 +36,9 @@ def check(env: Mapping[str, str]) -> None:
         UsageError: ``env`` sends neither spans nor metrics over OTLP.
     """
     if not signals(env):
+        for signal in SIGNALS:
+            for problem in switch.choose(env, signal).problems:
+                raise UsageError(f"--client-telemetry: {problem.removeprefix('telemetry: ')}")
         raise UsageError(
             "--client-telemetry needs a collector: set OTEL_EXPORTER_OTLP_ENDPOINT"
             " (http://127.0.0.1:4318, say), and let OTEL_SDK_DISABLED and OTEL_*_EXPORTER not"

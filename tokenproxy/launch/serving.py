@@ -20,6 +20,7 @@ from tokenproxy.launch.proxy_process import Proxy
 from tokenproxy.launch.run_dir import RunDir, check_ledger
 from tokenproxy.launch.trust import write_upstream_trust
 from tokenproxy.launch.workers import Worker
+from tokenproxy.telemetry.problems import problems
 from tokenproxy.wire.providers import PROVIDERS
 
 UNTOLD = (
@@ -81,9 +82,9 @@ class Serving:
     @property
     def notes(self) -> tuple[str, ...]:
         """What whoever starts it should know."""
-        notes = self._plan.notes
+        notes = (*self._plan.notes, *problems(self._env))
         if self.admission.secret is None and not self.admission.users and not self._asked.anybody:
-            notes += (UNTOLD,)
+            notes = (*notes, UNTOLD)
         return notes
 
     def workers(self) -> list[Worker]:

@@ -19,6 +19,7 @@ from tokenproxy.telemetry.delivery import Delivery
 from tokenproxy.telemetry.instance import NAMESPACE
 from tokenproxy.telemetry.instruments import Meter
 from tokenproxy.telemetry.otlp import fit
+from tokenproxy.telemetry.problems import problems_of
 from tokenproxy.telemetry.span import SpanTaker
 from tokenproxy.telemetry.switch import Signal
 
@@ -146,9 +147,7 @@ def _require(env: Mapping[str, str], signal: Signal) -> None:
     if env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         raise CannotShipError("OTEL_SDK_DISABLED is true: unset it to ship")
     choice = switch.choose(env, signal)
-    problems = [*choice.problems]
-    if "otlp" in choice.exporters and (problem := switch.protocol(env, signal)[1]):
-        problems.append(problem)
+    problems = [*problems_of(env, signal)]
     preferred = env.get("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "").strip().lower()
     if signal == "metrics" and preferred == "cumulative":
         problems.append(

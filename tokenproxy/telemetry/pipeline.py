@@ -19,11 +19,12 @@ from tokenproxy import paths
 from tokenproxy.config import IterationEnd, RunContext
 from tokenproxy.record.call import Call
 from tokenproxy.record.row import Row
-from tokenproxy.telemetry import semconv, switch
+from tokenproxy.telemetry import semconv
 from tokenproxy.telemetry.delivery import sentences
 from tokenproxy.telemetry.instance import Instance, claim
 from tokenproxy.telemetry.metrics import Metrics
 from tokenproxy.telemetry.otlp import fit
+from tokenproxy.telemetry.problems import problems
 from tokenproxy.telemetry.scope import RunScope
 from tokenproxy.telemetry.semconv import Semconv
 from tokenproxy.telemetry.series import Series
@@ -136,13 +137,13 @@ class Telemetry:
                 self._own.close(end)
         except Exception:
             logger.exception("the iteration is missing in telemetry")
-        problems = dict.fromkeys(self._ways.problems)
+        told = dict.fromkeys(self._ways.problems)
         if self._spool is None:
             self._shut_down(deadline)
-            return (*problems, *sentences(self._ways.deliveries))
+            return (*told, *sentences(self._ways.deliveries))
         self._shut_down(deadline - KEEPING_S)
         kept = sentences(self._ways.deliveries, self._spool.directory)
-        return (*problems, *kept, *self._spool.sentences)
+        return (*told, *kept, *self._spool.sentences)
 
     def _sweep(self) -> None:
         """Export a gateway's turns that have gone quiet."""
@@ -211,9 +212,7 @@ def open_telemetry(
         from tokenproxy.telemetry.otlp.ways import add_spooled
 
         add_spooled(ways, env, instance.id, dialect, kept)
-    ways.problems[:0] = [
-        problem for signal in switch.SIGNALS for problem in switch.problems(env, signal)
-    ]
+    ways.problems[:0] = problems(env)
     return Telemetry(run=run, dialect=dialect, ways=ways, instance=instance, spool=kept)
 
 

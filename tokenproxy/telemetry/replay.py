@@ -24,6 +24,7 @@ from tokenproxy.telemetry.otlp import fit
 from tokenproxy.telemetry.otlp.json_form import NotOtlpError, to_protobuf
 from tokenproxy.telemetry.otlp.sender import Sender
 from tokenproxy.telemetry.otlp.settings import settings
+from tokenproxy.telemetry.problems import problems
 from tokenproxy.telemetry.spool import Entry
 from tokenproxy.telemetry.switch import Signal
 
@@ -133,6 +134,10 @@ def _settings(env: Mapping[str, str], endpoint: str | None) -> dict[str, str]:
             if name.startswith("OTEL_EXPORTER_OTLP_") and name.endswith(("_ENDPOINT", "PROTOCOL")):
                 del found[name]
         found["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoint
+    for problem in problems(found):
+        said = problem.removeprefix("telemetry: ")
+        named = "--endpoint" if endpoint is not None else "OTEL_EXPORTER_OTLP_ENDPOINT"
+        raise CannotReplayError(said.replace("OTEL_EXPORTER_OTLP_ENDPOINT is", f"{named} is"))
     for signal in switch.SIGNALS:
         if not switch.choose(found, signal).exporters:
             raise CannotReplayError(

@@ -33,6 +33,8 @@ _SAID_PER_SIGNAL: Final = ("TRACES", "METRICS", "LOGS")
 
 DEFAULT_TIMEOUT_S: Final = 2.0
 """The SDK's is 10 s, all retries included: too long to be waited for at a run's end."""
+SHOWN: Final = 60
+"""Characters of a value that are shown."""
 _DIGITS: Final = 12
 """Of a number of milliseconds. What has more is none: a socket cannot wait for so long."""
 
@@ -46,15 +48,19 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 def enabled(env: Mapping[str, str]) -> bool:
-    """Whether any signal is on."""
-    return any(choose(env, signal).exporters for signal in SIGNALS)
+    """Whether any signal is on, or was meant to be and what is wrong with it must be said."""
+    choices = [choose(env, signal) for signal in SIGNALS]
+    return any(choice.exporters or choice.problems for choice in choices)
 
 
 def spooled(env: Mapping[str, str], signal: Signal) -> bool:
     """Whether a signal has nowhere to go and nobody has turned it off: a spool takes it then."""
-    off = env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
-    chosen = env.get(f"OTEL_{signal.upper()}_EXPORTER", "").strip()
-    return not (off or chosen or _said(env, signal))
+    if env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return False
+    if choose(env, signal).exporters:
+        return False
+    named = _named(env, signal)
+    return "otlp" in named if named or _said(env, signal) else True
 
 
 def any_spooled(env: Mapping[str, str]) -> bool:
@@ -66,21 +72,30 @@ def choose(env: Mapping[str, str], signal: Signal) -> Choice:
     """The exporters that the environment asks for, in its order."""
     if env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return Choice()
-    variable = f"OTEL_{signal.upper()}_EXPORTER"
-    names = [name for part in env.get(variable, "").split(",") if (name := part.strip().lower())]
-    if not names:
-        return Choice(("otlp",) if _said(env, signal) else ())
     chosen: list[Exporter] = []
     problems: list[str] = []
-    for name in dict.fromkeys(names):
-        if name in ("otlp", "console"):
+    for name in _named(env, signal):
+        if name == "otlp" and (fault := _endpoint_fault(env, signal)) is not None:
+            problems.append(fault)
+        elif name in ("otlp", "console"):
             chosen.append("otlp" if name == "otlp" else "console")
         elif name != "none":
             problems.append(
-                f"telemetry: {variable} names {name!r}, which is not supported; "
-                "use otlp, console or none"
+                f"telemetry: {_exporter_variable(signal)} names {name!r}, which is not supported;"
+                " use otlp, console or none"
             )
     return Choice(tuple(chosen), tuple(problems))
+
+
+def _named(env: Mapping[str, str], signal: Signal) -> tuple[str, ...]:
+    """The words that choose the signal's exporters: those of the user, else ``otlp`` or none."""
+    words = env.get(_exporter_variable(signal), "").lower().split(",")
+    names = tuple(dict.fromkeys(name for word in words if (name := word.strip())))
+    return names or (("otlp",) if _said(env, signal) else ())
+
+
+def _exporter_variable(signal: Signal) -> str:
+    return f"OTEL_{signal.upper()}_EXPORTER"
 
 
 def protocol(env: Mapping[str, str], signal: Signal) -> tuple[Protocol, str | None]:
@@ -105,13 +120,6 @@ def protocol(env: Mapping[str, str], signal: Signal) -> tuple[Protocol, str | No
     return "http/protobuf", None
 
 
-def problems(env: Mapping[str, str], signal: Signal) -> tuple[str, ...]:
-    """Sentences about what is asked for of a signal and cannot be followed."""
-    choice = choose(env, signal)
-    transport = protocol(env, signal)[1] if "otlp" in choice.exporters else None
-    return (*choice.problems, *([transport] if transport else ()))
-
-
 def endpoint(env: Mapping[str, str], signal: Signal) -> str:
     """The URL that a signal is sent to, complete for its protocol.
 
@@ -126,17 +134,60 @@ def endpoint(env: Mapping[str, str], signal: Signal) -> str:
     return base if transport == "grpc" else f"{base.removesuffix('/')}/v1/{signal}"
 
 
+def _endpoint_fault(env: Mapping[str, str], signal: Signal) -> str | None:
+    """What is wrong with the endpoint that a signal would be sent to; None if nothing is."""
+    for variable, value in stated(env, signal, "ENDPOINT")[:1]:
+        if _names_server(value, protocol(env, signal)[0]):
+            return None
+        # A password may stand anywhere in what is no URL.
+        shown = "" if "@" in value else f" ({without_login(value)[:SHOWN]!r})"
+        plain = re.fullmatch(r"([\w.-]+)(:\d+)?", value)
+        better = f"http://{plain[1]}{plain[2] or ':4318'}" if plain else "http://HOST:4318"
+        grpc = value.endswith(":4317") and ", and OTEL_EXPORTER_OTLP_PROTOCOL=grpc for gRPC's port"
+        return (
+            f"telemetry: {variable} is no http:// or https:// URL{shown}, so nothing is sent"
+            f" there; write {better}{grpc or ''}"
+        )
+    return None
+
+
+def _names_server(url: str, transport: Protocol) -> bool:
+    parts = split(url)
+    try:
+        port = parts.port
+    except ValueError:
+        return False
+    schemes = ("http", "https", "") if transport == "grpc" else ("http", "https")
+    if transport == "grpc" and not parts.netloc:
+        return bool(parts.path)  # of gRPC's own names, unix:/path
+    return (
+        parts.scheme in schemes and bool(parts.hostname) and port != 0 and not re.search(r"\s", url)
+    )
+
+
+def stated(env: Mapping[str, str], signal: Signal, what: str) -> list[tuple[str, str]]:
+    """The variables that say something of it and what, the one that counts first."""
+    names = (f"{signal.upper()}_{what}", what)
+    found = (
+        (name, env.get(name, "").strip()) for name in map("OTEL_EXPORTER_OTLP_{}".format, names)
+    )
+    return [(name, value) for name, value in found if value]
+
+
 def timeout_s(env: Mapping[str, str], signal: Signal) -> float:
     """Seconds for one export, all its retries included.
 
     The variables hold milliseconds, as the specification says of every duration; the
     Python SDK alone reads them as seconds.
     """
-    for variable in (f"OTEL_EXPORTER_OTLP_{signal.upper()}_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"):
-        value = env.get(variable, "").strip()
-        if value.isdecimal() and len(value) <= _DIGITS and int(value) > 0:
-            return int(value) / 1000
-    return DEFAULT_TIMEOUT_S
+    found = (milliseconds(value) for _, value in stated(env, signal, "TIMEOUT"))
+    return next((number / 1000 for number in found if number is not None), DEFAULT_TIMEOUT_S)
+
+
+def milliseconds(value: str) -> int | None:
+    """A number of them above 0; None if that is none."""
+    is_number = value.isdecimal() and len(value) <= _DIGITS
+    return int(value) or None if is_number else None
 
 
 def otlp_hosts(env: Mapping[str, str]) -> tuple[str, ...]:

@@ -51,4 +51,10 @@ class Ways(msgspec.Struct, kw_only=True):
         except Exception as error:
             logger.exception("no %s", signal)
             detail = " ".join(str(error).split()) or type(error).__name__
-            self.problems.append(f"telemetry: {signal} are off for this run: {detail}")
+            off = f"are off for this run: {detail}"
+            before = next((one for one in self.problems if one.endswith(off)), None)
+            if before is None:
+                self.problems.append(f"telemetry: {signal} {off}")
+            else:  # both for one reason
+                both = before.replace(f" {off}", f" and {signal} {off}")
+                self.problems[self.problems.index(before)] = both

@@ -28,6 +28,8 @@ BUCKETS = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"
         {"OTEL_BSP_SCHEDULE_DELAY": "100", "OTEL_BSP_MAX_QUEUE_SIZE": "4096"},
         {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.1"},
         {"OTEL_EXPORTER_OTLP_COMPRESSION": "GZIP"},
+        {"OTEL_EXPORTER_OTLP_METRICS_COMPRESSION": "zstd"},  # said, and none used instead
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"},  # said, and nothing sent
         {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": ""},
         {"OTEL_EXPORTER_OTLP_ENDPOINT": "HTTPS://user:word@collector.example/path/"},
         {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://[::1]:4318"},
@@ -57,7 +59,6 @@ def test_the_everyday_case_is_ours(more: dict[str, str]) -> None:
         {"OTEL_BSP_MAX_QUEUE_SIZE": "100"},  # less than a batch
         {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "1" * 30},
         {"OTEL_TRACES_SAMPLER": "xray"},
-        {"OTEL_EXPORTER_OTLP_METRICS_COMPRESSION": "zstd"},
         {"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "5"},
         {"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "5"},
         {"OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT": "5"},
@@ -65,13 +66,6 @@ def test_the_everyday_case_is_ours(more: dict[str, str]) -> None:
         {"OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "process"},
         {"OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER": "gcp"},
         {"OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED": "true"},
-        {"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318"},
-        {"OTEL_EXPORTER_OTLP_ENDPOINT": "unix:///run/collector"},
-        {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://"},
-        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://a:port"},
-        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://a:99999"},
-        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://a b/"},
-        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://[::1"},
         {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://a/v1/traces#part"},
         {"http_proxy": "http://proxy:3128"},
         {"HTTP_PROXY": "http://proxy:3128", "NO_PROXY": "other.example"},
@@ -94,6 +88,8 @@ def test_any_endpoint_is_judged_and_what_fits_can_be_sent_to(endpoint: str, othe
     env = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "http_proxy": other, "no_proxy": other}
     if fits(env):
         for signal in switch.SIGNALS:
+            if not switch.choose(env, signal).exporters:
+                continue
             found = settings(env, signal)
             assert found.host
             assert 0 < found.port < 65536

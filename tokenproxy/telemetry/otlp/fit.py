@@ -36,9 +36,6 @@ _SDKS_OWN: Final = frozenset(
 _USUAL: Final = {
     "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION": ("explicit_bucket_histogram",),
     "OTEL_METRICS_EXEMPLAR_FILTER": ("trace_based",),
-    "OTEL_EXPORTER_OTLP_COMPRESSION": ("none", "gzip", "deflate"),
-    "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION": ("none", "gzip", "deflate"),
-    "OTEL_EXPORTER_OTLP_METRICS_COMPRESSION": ("none", "gzip", "deflate"),
 }
 """Values that are followed here, beside none."""
 

@@ -8,8 +8,6 @@ all. Values that the SDK has an opinion on are left to it (:mod:`tokenproxy.tele
 from __future__ import annotations
 
 import base64
-import logging
-import re
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,13 +18,8 @@ import msgspec
 
 from tokenproxy import __version__
 from tokenproxy.telemetry import switch
+from tokenproxy.telemetry.problems import COMPRESSIONS, HEADER
 from tokenproxy.telemetry.switch import Signal
-
-logger = logging.getLogger(__name__)
-
-_KEY: Final = r"[\x21\x23-\x27\x2a\x2b\x2d\x2e\x30-\x39\x41-\x5a\x5e-\x7a\x7c\x7e]+"
-_HEADER: Final = rf"({_KEY})[ \t]*=[ \t]*([\x20\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*)"
-"""As the specification has it, and spaces within the value, which the SDK takes too."""
 
 _OF_THE_BODY: Final = frozenset(
     ("content-type", "content-encoding", "content-length", "transfer-encoding")
@@ -81,10 +74,12 @@ def settings(env: Mapping[str, str], signal: Signal) -> Settings:
     parts = switch.split(switch.endpoint(env, signal))
     tls = parts.scheme == "https"
     compression = (_said(env, signal, "COMPRESSION") or "none").lower()
+    if compression not in COMPRESSIONS:
+        compression = "none"
     headers = {
         "user-agent": f"tokenproxy/{__version__}",
         **_login(parts.username, parts.password),
-        **_sendable(headers_of(_said(env, signal, "HEADERS") or "")),
+        **_headers(env, signal),
         "content-type": "application/x-protobuf",
     }
     if compression != "none":
@@ -111,9 +106,8 @@ def headers_of(said: str) -> dict[str, str]:
         words = part.strip()
         if not words:
             continue
-        header = re.fullmatch(_HEADER, words)
-        if header is None:
-            logger.warning("OTEL_EXPORTER_OTLP_HEADERS: one is not name=value, and is not sent")
+        header = HEADER.fullmatch(words)
+        if header is None:  # said by tokenproxy.telemetry.problems
             continue
         name, value = header[1], header[2].strip()
         if " " not in value:  # else it is no quoted one
@@ -122,17 +116,24 @@ def headers_of(said: str) -> dict[str, str]:
     return found
 
 
-def _sendable(headers: Mapping[str, str]) -> dict[str, str]:
-    """All but those that tell of the body: they are ours to say.
+def _headers(env: Mapping[str, str], signal: Signal) -> dict[str, str]:
+    """The user's, but for those that tell of the body: they are ours to say.
 
     Raises:
         ValueError: One would not be a header of HTTP (RFC 9110, 5.1 and 5.5).
     """
+    said = switch.stated(env, signal, "HEADERS")
+    if not said:
+        return {}
+    variable, headers = said[0][0], headers_of(said[0][1])
     for name, value in headers.items():
         named = name and all("!" <= each <= "~" and each != ":" for each in name)
         if not named or any((each < " " and each != "\t") or each == "\x7f" for each in value):
             # Neither is shown: it may be a credential that came out of place.
-            raise ValueError("OTEL_EXPORTER_OTLP_HEADERS has a header that cannot be sent")
+            raise ValueError(
+                f"{variable} has a header that cannot be sent: its name or value has a character"
+                " that HTTP does not allow there"
+            )
     return {name: value for name, value in headers.items() if name not in _OF_THE_BODY}
 
 
@@ -150,8 +151,5 @@ def _bundle(env: Mapping[str, str]) -> str | None:
 
 
 def _said(env: Mapping[str, str], signal: Signal, what: str) -> str | None:
-    for name in (f"{signal.upper()}_{what}", what):
-        value = env.get(f"OTEL_EXPORTER_OTLP_{name}", "").strip()
-        if value:
-            return value
-    return None
+    said = switch.stated(env, signal, what)
+    return said[0][1] if said else None

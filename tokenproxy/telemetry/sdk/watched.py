@@ -181,6 +181,8 @@ class SdkLog(logging.Handler):
         super().__init__()
         self.refusals: dict[str, str] = {}
         """``spans`` or ``metrics`` -> what the collector answered, ``401 Unauthorized``."""
+        self._complaints: list[str] | None = []
+        """About the variables that the SDK reads itself; None once it has read them."""
 
     def install(self) -> None:
         """Take over, for good: an export that outlives the run still writes its log."""
@@ -190,9 +192,22 @@ class SdkLog(logging.Handler):
         sdk.addHandler(self)
         sdk.propagate = False
 
+    def complaints(self) -> list[str]:
+        """Sentences about the variables that the SDK has read by now: it uses its defaults."""
+        found, self._complaints = self._complaints or [], None
+        return [
+            f"telemetry: OpenTelemetry's SDK: {' '.join(said.split())}"
+            for said in dict.fromkeys(found)
+        ]
+
     def emit(self, record: logging.LogRecord) -> None:
         """Take one record."""
         logger.debug("%s: %s", record.name, record.msg)
+        # What exporters say may hold a header of the user's, which may be a key.
+        if self._complaints is not None and record.name.startswith(f"{_SDK_LOGGER}.sdk."):
+            if record.levelno >= logging.WARNING:
+                self._complaints.append(record.getMessage())
+            return
         if not str(record.msg).startswith("Failed to export"):
             return
         match record.args:

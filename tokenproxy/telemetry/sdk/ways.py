@@ -70,6 +70,7 @@ def open_ways(
         with found.said("metrics"):
             found.measures = _measures(env, measuring, resource, dialect)
             found.leave["metrics"] = partial(_left_metrics, measuring)
+    found.problems += log.complaints()
     return found
 
 
