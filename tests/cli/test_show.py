@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -50,3 +51,29 @@ def test_before_the_first_run(cli: Cli) -> None:
     ended = cli("show")
     assert (ended.status, ended.out) == (2, "")
     assert "tokenproxy run -- COMMAND" in ended.err
+
+
+@pytest.mark.parametrize(
+    "words", [["show"], ["top", "--once"], ["statusline"], ["ledger", "verify"]]
+)
+def test_a_packed_ledger_is_told(cli: Cli, tmp_path: Path, words: list[str]) -> None:
+    packed = tmp_path / "l.jsonl.1.gz"
+    packed.write_bytes(gzip.compress(write(tmp_path / "l.jsonl", [row("a")]).read_bytes()))
+    ended = cli(*words, "--ledger", str(packed))
+    assert (ended.status, ended.out) == (2, "")
+    assert "is compressed: unpack it, or use `tokenproxy report`" in ended.err
+    assert ended.err.count("\n") == 1
+
+
+def test_a_zone_that_is_not_known_is_told(
+    cli: Cli, ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Mars/Base")
+    write(ledger, [row("a")])
+    for words in (["show"], ["report"], ["top", "--once"]):
+        ended = cli(*words, "--ledger", str(ledger))
+        assert (ended.status, ended.err) == (
+            0,
+            "tokenproxy: no time zone 'Mars/Base' (TZ) is known here: days and times are of UTC\n",
+        )
+        assert cli(*words, "--utc", "--ledger", str(ledger)).err == ""

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tokenproxy.insight.period import local_zone, parse_moment
+from tokenproxy.insight.period import local_zone, parse_moment, unknown_zone
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 22, 0, 30, tzinfo=UTC)  # half past one in Berlin
@@ -58,6 +58,21 @@ def test_what_is_no_moment(text: str) -> None:
 )
 def test_the_zone_that_tz_names(variable: str, name: str) -> None:
     assert local_zone({"TZ": variable}).key == name
+
+
+@pytest.mark.parametrize(
+    ("variable", "unknown"),
+    [
+        ("Mars/Base", "Mars/Base"),
+        ("CET-1CEST,M3.5.0,M10.5.0/3", "CET-1CEST,M3.5.0,M10.5.0/3"),
+        ("/etc/localtime", "/etc/localtime"),
+        (":Europe/Berlin", None),
+        ("UTC", None),
+        ("", None),
+    ],
+)
+def test_a_zone_that_is_not_known_is_told(variable: str, unknown: str | None) -> None:
+    assert unknown_zone({"TZ": variable}) == unknown
 
 
 def test_without_tz_there_is_a_zone() -> None:

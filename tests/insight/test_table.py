@@ -54,6 +54,21 @@ def test_several_lines_have_a_total_and_what_it_leaves_out(tmp_path: Path) -> No
     ]
 
 
+def test_sums_of_money_have_their_points_in_line(tmp_path: Path) -> None:
+    costs = [12_345.678, 0.0000123, 0.5, None]
+    rows = [
+        row(f"c{number}", story_id=f"s{number}", cost_usd=cost) for number, cost in enumerate(costs)
+    ]
+    lines = printed(make(tmp_path, rows, "story")).splitlines()
+    start = lines[0].index("Cost") + len("Cost")
+    shown = [line[:start] for line in lines[1:6]]
+    points = {line.index(".", line.index("$")) for line in shown if "$" in line}
+    assert [line.split()[-1] for line in shown if "$" in line] == [
+        "$12,345.68", "$0.5000", "$0.000012", "$12,346.18",
+    ]  # fmt: skip
+    assert len(points) == 1
+
+
 def test_calls_without_a_price_have_a_column_and_no_cost(tmp_path: Path) -> None:
     rows = [row("a"), row("b", model="unheard-of", cost_usd=None)]
     assert [line.rstrip() for line in printed(make(tmp_path, rows, "model"), 84).splitlines()] == [

@@ -134,16 +134,21 @@ json_objects = st.dictionaries(st.text(max_size=5), st.text() | st.integers(0, 9
     ),
     limit=st.integers(0, 200),
     block=st.integers(1, 64),
+    longest=st.sampled_from([8, 16, 1000]),
 )
 def test_backwards_is_forwards_reversed(
-    tmp_path: Path, content: list[bytes], limit: int, block: int
+    tmp_path: Path, content: list[bytes], limit: int, block: int, longest: int
 ) -> None:
     path = write(tmp_path / "mixed", *(raw + b"\n" for raw in content))
+    if limit % 2:  # the last one is being written
+        path.write_bytes(path.read_bytes().removesuffix(b"\n"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lines, "_BLOCK", block)
+        patch.setattr(lines, "LONGEST_LINE", longest)
         everything = list(tail_rows(path, 10**9))
         some = list(tail_rows(path, limit))
-    assert everything == [line.row for line in iter_rows(path) if line.row is not None][::-1]
+        forwards = [line.row for line in iter_rows(path) if line.row is not None]
+    assert everything == forwards[::-1]
     assert some == everything[: len(some)]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tokenproxy.cli.failure import Failure
-from tokenproxy.cli.ledgers import default_ledger, one_ledger, say
+from tokenproxy.cli.ledgers import default_ledger, one_ledger, plain_ledger, say
 from tokenproxy.cli.ship import SETTINGS, ship
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def verify(*, file: File = None, as_json: Json = False) -> None:
 
     # Before the first run, which is no failure, it has been said where a ledger would be.
     absent = file is None and not default_ledger()
-    path = one_ledger(file)
+    path = plain_ledger(file)
     found = Verification() if absent else _verified(path)
     if as_json:
         print(

@@ -41,7 +41,7 @@ def quick(words: Sequence[str]) -> bool:
         path = ledger_path(ledger, os.environ, working_directory(os.environ))
     except OSError:
         return False
-    if path.exists() and not path.is_file():
+    if path.suffix == ".gz" or (path.exists() and not path.is_file()):
         return False
     try:
         answer(path, as_json="--json" in switches, utc="--utc" in switches)

@@ -15,10 +15,10 @@ from zoneinfo import ZoneInfo
 import typer
 
 from tokenproxy.cli.failure import Failure
-from tokenproxy.cli.ledgers import UTC_HELP, default_ledger, say
+from tokenproxy.cli.ledgers import UTC_HELP, chosen_zone, default_ledger, say
 from tokenproxy.insight.column_cache import clear
 from tokenproxy.insight.ledger_engine import needed
-from tokenproxy.insight.period import local_zone, parse_moment
+from tokenproxy.insight.period import parse_moment
 from tokenproxy.insight.query import LedgerError, open_ledger
 from tokenproxy.insight.question import DIMENSIONS, Choice, Dimension, dimension
 from tokenproxy.insight.report import Report, ask_report, make_report
@@ -98,7 +98,7 @@ def report(
         raise Failure("--json and --csv exclude each other")
     if source is not None and ledger:
         raise Failure("--source and --ledger exclude each other")
-    zone = ZoneInfo("UTC") if utc else local_zone()
+    zone = chosen_zone(utc=utc)
     short = {"story": story, "model": model, "project": project}
     try:
         dimensions = _dimensions(by or ["day"])

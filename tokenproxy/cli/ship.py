@@ -15,7 +15,7 @@ import msgspec
 import typer
 
 from tokenproxy.cli.failure import Failure
-from tokenproxy.cli.ledgers import default_ledger, say
+from tokenproxy.cli.ledgers import chosen_zone, default_ledger, say
 
 if TYPE_CHECKING:
     from tokenproxy.insight.rows import Rows, Wanted
@@ -142,10 +142,10 @@ def ship(
 
 
 def _wanted(since: str | None, until: str | None, runs: Sequence[str], story: str | None) -> Wanted:
-    from tokenproxy.insight.period import local_zone, parse_moment
+    from tokenproxy.insight.period import parse_moment
     from tokenproxy.insight.rows import Wanted
 
-    zone, now = local_zone(), datetime.now(UTC)
+    zone, now = chosen_zone(utc=False), datetime.now(UTC)
     try:
         start = None if since is None else parse_moment(since, zone, now)
         end = None if until is None else parse_moment(until, zone, now, end=True)

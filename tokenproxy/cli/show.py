@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
 from tokenproxy.cli.failure import Failure
-from tokenproxy.cli.ledgers import UTC_HELP, one_ledger
-from tokenproxy.insight.period import local_zone
+from tokenproxy.cli.ledgers import UTC_HELP, chosen_zone, plain_ledger
 from tokenproxy.insight.query import LedgerError
 from tokenproxy.insight.trace import find_run, last_run, make_trace
 
@@ -33,7 +31,7 @@ def show(
         raise Failure("name a run or --last, not both")
     if run is not None and not run.strip():
         raise Failure("the run's id is empty")
-    path = one_ledger(ledger)
+    path = plain_ledger(ledger)
     try:
         rows = last_run(path) if run is None else find_run(path, run.strip())
     except LedgerError as error:
@@ -45,4 +43,4 @@ def show(
     from tokenproxy.insight.terminal import open_console
     from tokenproxy.insight.tree import print_trace
 
-    print_trace(trace, open_console(), ZoneInfo("UTC") if utc else local_zone())
+    print_trace(trace, open_console(), chosen_zone(utc=utc))

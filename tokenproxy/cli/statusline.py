@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tokenproxy.cli.failure import Failure
-from tokenproxy.cli.ledgers import UTC_HELP, one_ledger
+from tokenproxy.cli.ledgers import UTC_HELP, plain_ledger
 from tokenproxy.cli.prompt import answer
 
 
@@ -27,7 +27,7 @@ def statusline(
     JSON on stdin if its settings say
     {"statusLine": {"type": "command", "command": "tokenproxy statusline"}}.
     """
-    path = one_ledger(ledger)
+    path = plain_ledger(ledger)
     try:
         answer(path, as_json=as_json, utc=utc)
     except BrokenPipeError:

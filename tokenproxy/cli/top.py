@@ -7,12 +7,11 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
 from tokenproxy.cli.failure import Failure
-from tokenproxy.cli.ledgers import UTC_HELP, one_ledger
+from tokenproxy.cli.ledgers import UTC_HELP, chosen_zone, plain_ledger
 
 
 def top(
@@ -29,12 +28,11 @@ def top(
 
     Renews itself each second on a terminal, until q or Ctrl-C. Reads only what was appended.
     """
-    from tokenproxy.insight.period import local_zone
     from tokenproxy.insight.terminal import open_console
     from tokenproxy.insight.top import Top
 
-    path = one_ledger(ledger)
-    watched = Top(path, ZoneInfo("UTC") if utc else local_zone())
+    path = plain_ledger(ledger)
+    watched = Top(path, chosen_zone(utc=utc))
 
     try:
         watched.look(datetime.now(UTC))

@@ -21,7 +21,7 @@ _LOCALTIME = Path("/etc/localtime")
 
 def local_zone(env: Mapping[str, str] | None = None) -> ZoneInfo:
     """The user's time zone by its IANA name; UTC where none is known."""
-    name = (os.environ if env is None else env).get("TZ", "").removeprefix(":")
+    name = _named(env)
     if not name:
         _, found, name = str(_LOCALTIME.resolve()).partition("zoneinfo/")
         if not found:
@@ -30,6 +30,21 @@ def local_zone(env: Mapping[str, str] | None = None) -> ZoneInfo:
         return ZoneInfo(name)
     except (ValueError, OSError, LookupError):  # a path, a POSIX rule, no zone data
         return ZoneInfo("UTC")
+
+
+def unknown_zone(env: Mapping[str, str] | None = None) -> str | None:
+    """What ``TZ`` says, if no zone of that name is known; :func:`local_zone` is UTC then."""
+    name = _named(env)
+    try:
+        if name:
+            ZoneInfo(name)
+    except (ValueError, OSError, LookupError):
+        return name
+    return None
+
+
+def _named(env: Mapping[str, str] | None) -> str:
+    return (os.environ if env is None else env).get("TZ", "").removeprefix(":")
 
 
 def parse_moment(text: str, zone: tzinfo, now: datetime, *, end: bool = False) -> datetime:

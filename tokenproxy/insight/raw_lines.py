@@ -9,14 +9,18 @@ import gzip
 import json
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from tokenproxy.insight.columns import COLUMNS
+from tokenproxy.record.ledger import raw_lines
 
 if TYPE_CHECKING:
     import duckdb
+
+_LONGEST = 16 * 2**20
+"""Bytes of a line that DuckDB reads; with a longer one it reads nothing of the file."""
 
 _BARE_FRACTION = re.compile(rb"([:\[,]\s*-?)\.(\d)")
 
@@ -31,12 +35,33 @@ def append_lines(
 ) -> None:
     """Add the file's lines to the table ``raw`` in their order; blank ones leave no record.
 
+    One that is too long for DuckDB leaves an empty record, as one that it cannot read.
+
     Args:
         connection: Where the table is.
         file: Of lines, or a FIFO, or compressed (``.gz``).
         columns: Keys of a row to read, and their types.
         keep: SQL over ``columns`` of what the table has.
     """
+    import duckdb
+
+    try:
+        _append(connection, file, columns, keep)
+    except duckdb.InvalidInputException as error:
+        if "maximum_object_size" not in str(error) or file.is_fifo():
+            raise
+        with tempfile.TemporaryDirectory(prefix="tokenproxy-") as directory:
+            short = Path(directory) / "short.jsonl"
+            try:
+                _leave_out_long(file, short)
+            except OSError:  # no room for a copy
+                raise error from None
+            _append(connection, short, columns, keep)
+
+
+def _append(
+    connection: duckdb.DuckDBPyConnection, file: Path, columns: Mapping[str, str], keep: str
+) -> None:
     # An absolute path is never taken for a URL; what globs is quoted.
     path = re.sub(r"([*?\[])", r"[\1]", str(file.absolute()))
     typed = ", ".join(f"{name}: '{kind}'" for name, kind in columns.items())
@@ -71,17 +96,20 @@ def mend_lines(
         mended = Path(directory) / "mended.jsonl"
         with mended.open("wb") as out, _open(file) as lines:
             ordinal = -1
-            for number, line in enumerate(lines, 1):
-                if line.isspace():
+            last = max(ordinals, default=-1)
+            for number, line in enumerate(raw_lines(lines), 1):
+                if line is not None and line.isspace():
                     continue
                 ordinal += 1
-                if ordinal not in ordinals:
-                    continue
-                row = mend_line(line)
-                if row is not None:
-                    out.write(json.dumps(row).encode() + b"\n")
-                elif line.endswith(b"\n"):
-                    bad.append(number)
+                if ordinal in ordinals:
+                    row = None if line is None else mend_line(line)
+                    mend = None if row is None else _encoded(row, COLUMNS if keep else columns)
+                    if mend is not None and len(mend) <= _LONGEST:
+                        out.write(mend)
+                    elif mend is not None or line is None or line.endswith(b"\n"):
+                        bad.append(number)
+                if ordinal == last:
+                    break
         if mended.stat().st_size:
             if keep:  # a row, even one that has a value in none of ``columns``
                 what = f"{keep.rpartition(',')[0]}, NOT ({is_empty(COLUMNS)}) AS is_row"
@@ -89,6 +117,18 @@ def mend_lines(
             else:
                 append_lines(connection, mended, columns, "*")
     return bad
+
+
+def _encoded(row: Mapping[str, Any], keys: Iterable[str]) -> bytes:
+    """What is read of the row, as a line."""
+    return json.dumps({key: row[key] for key in keys if key in row}).encode() + b"\n"
+
+
+def _leave_out_long(file: Path, short: Path) -> None:
+    """Copy the lines, with a word that is no row in the place of each long one."""
+    with _open(file) as lines, short.open("wb") as out:
+        for line in raw_lines(lines):
+            out.write(line if line is not None and len(line) <= _LONGEST else b"0\n")
 
 
 def mend_line(line: bytes) -> dict[str, Any] | None:

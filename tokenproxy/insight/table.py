@@ -32,6 +32,7 @@ class _Column(msgspec.Struct, frozen=True):
     """Columns of the least worth are left out first where there is no room."""
     optional: bool = False
     """Left out where no line has anything to say in it."""
+    money: bool = False
 
 
 def _count(value: int | None) -> str:
@@ -51,7 +52,7 @@ _COLUMNS = (
     _Column("Written", lambda of: _count(of.cache_creation_input_tokens), 5, optional=True),
     _Column("Output", lambda of: _count(of.output_tokens), 8),
     _Column("Reasoning", lambda of: _count(of.reasoning_output_tokens), 1, optional=True),
-    _Column("Cost", lambda of: "" if of.cost_usd is None else usd(of.cost_usd), 9),
+    _Column("Cost", lambda of: "" if of.cost_usd is None else usd(of.cost_usd), 9, money=True),
     _Column("Unpriced", lambda of: si(of.unpriced) if of.unpriced else "", 7, optional=True),
     _Column("Mean", lambda of: _time(of.latency_ms_mean), 0),
     _Column("p50", lambda of: _time(of.latency_ms_p50), 2),
@@ -65,8 +66,9 @@ def print_table(report: Report, console: Console) -> None:
     everything = [*(line.totals for line in report.lines), report.total]
     keys = [[_key(line.keys[i]) for line in report.lines] for i in range(len(report.by))]
     columns = _fitting(report, keys, everything, console.width)
+    shown = [_shown(column, everything) for column in columns]
     table = Table(box=None, padding=(0, _GAP, 0, 0), show_edge=False, pad_edge=False)
-    room = console.width - sum(_width(column, everything) for column in columns)
+    room = console.width - sum(_GAP + _shown(column, everything)[0] for column in columns)
     widths = [share - _GAP for share in _shares(report.by, keys, room)]
     for name, width in zip(report.by, widths, strict=True):
         table.add_column(
@@ -76,19 +78,19 @@ def print_table(report: Report, console: Console) -> None:
             header_style="bold",
             max_width=width,
         )
-    for column in columns:
-        table.add_column(column.title, justify="right", no_wrap=True, header_style="bold")
-    for number, line in enumerate(report.lines):
+    for column, (width, _) in zip(columns, shown, strict=True):
+        table.add_column(column.title.rjust(width), no_wrap=True, header_style="bold")
+    for number in range(len(report.lines)):
         table.add_row(
             *(
                 Text(shorten(plain(key[number], console.encoding), width, cut))
                 for key, width in zip(keys, widths, strict=True)
             ),
-            *(column.show(line.totals) for column in columns),
+            *(values[number] for _, values in shown),
         )
     labels = ["Total", *[""] * (len(report.by) - 1)] if report.by else []
     if len(report.lines) != 1:
-        table.add_row(*labels, *(column.show(report.total) for column in columns), style="bold")
+        table.add_row(*labels, *(values[-1] for _, values in shown), style="bold")
     console.print(table)
     for sentence in _caveats(report.total):
         console.print(sentence, style="yellow", soft_wrap=True)
@@ -117,7 +119,7 @@ def _fitting(
     ]
     room = width - sum(min(each, _LEAST_KEY_WIDTH) for each in _needs(report.by, keys))
     for column in sorted(columns, key=lambda column: column.worth):
-        if sum(_width(one, totals) for one in columns) <= room:
+        if sum(_GAP + _shown(one, totals)[0] for one in columns) <= room:
             break
         columns.remove(column)
     return columns or [_COLUMNS[0]]
@@ -138,8 +140,14 @@ def _shares(by: tuple[str, ...], keys: list[list[str]], room: int) -> list[int]:
     return shares
 
 
-def _width(column: _Column, totals: list[Totals]) -> int:
-    return _GAP + max(len(column.title), *(len(column.show(each)) for each in totals))
+def _shown(column: _Column, totals: list[Totals]) -> tuple[int, list[str]]:
+    """A column's width, and its values at its right; sums of money with their points in line."""
+    values = [column.show(each) for each in totals]
+    if column.money:
+        behind = [len(value.partition(".")[2]) for value in values]
+        values = [value + " " * (max(behind) - n) for value, n in zip(values, behind, strict=True)]
+    width = max(len(column.title), *map(len, values))
+    return width, [value.rjust(width) for value in values]
 
 
 def _caveats(total: Totals) -> list[str]:

@@ -27,7 +27,7 @@ from pathlib import Path
 import msgspec
 
 from tokenproxy.record.badge import Badge
-from tokenproxy.record.lines import Line, Verification, iter_rows, tail_rows, verify
+from tokenproxy.record.lines import Line, Verification, iter_rows, raw_lines, tail_rows, verify
 from tokenproxy.record.lock import LedgerBusyError, LedgerError, Locked, Pause, open_locked
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "append",
     "iter_rows",
     "mark",
+    "raw_lines",
     "tail_rows",
     "verify",
 ]

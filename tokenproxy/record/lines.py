@@ -90,7 +90,7 @@ def iter_rows(path: Path) -> Iterator[Line]:
         OSError: The file cannot be opened or read.
     """
     with path.open("rb") as file:
-        for number, raw in enumerate(_raw_lines(file), 1):
+        for number, raw in enumerate(raw_lines(file), 1):
             if raw is None:
                 yield Line(number, problem="longer than any row")
             elif raw.strip():
@@ -106,16 +106,31 @@ def tail_rows(path: Path, limit_bytes: int) -> Iterator[dict[str, Any]]:
     with path.open("rb") as file:
         position = file.seek(0, 2)
         stop = max(position - limit_bytes, 0)
-        rest = b""
+        # A line's pieces, the last one first, as long as where it begins was not read.
+        pieces: list[bytes] = []
+        held = 0
         while position > stop:
             size = min(_BLOCK, position - stop)
             position -= size
             file.seek(position)
-            first, *whole = (file.read(size) + rest).split(b"\n")
-            for raw in reversed(whole):
-                if raw.strip() and (row := _read(0, raw).row) is not None:
-                    yield row
-            rest = first
+            block = file.read(size)
+            if b"\n" in block:
+                first, *whole = block.split(b"\n")
+                ended = [whole[-1], *reversed(pieces)]
+                held += len(whole[-1])
+                whole[-1] = b"".join(ended) if held < LONGEST_LINE else b""
+                for raw in reversed(whole):
+                    if len(raw) >= LONGEST_LINE or not raw.strip():
+                        continue
+                    if (row := _read(0, raw).row) is not None:
+                        yield row
+                pieces, held = [first], len(first)
+            elif held < LONGEST_LINE:
+                pieces.append(block)
+                held += size
+            else:
+                pieces.clear()
+        rest = b"".join(reversed(pieces)) if held < LONGEST_LINE else b""
         if position == 0 and rest.strip() and (row := _read(0, rest).row) is not None:
             yield row
 
@@ -178,8 +193,8 @@ def _violation(row: dict[str, Any]) -> str | None:
     return None
 
 
-def _raw_lines(file: IO[bytes]) -> Iterator[bytes | None]:
-    """Lines with their newline; None for one that is too long."""
+def raw_lines(file: IO[bytes]) -> Iterator[bytes | None]:
+    """Lines with their newline; None for one that is longer than :data:`LONGEST_LINE`."""
     while raw := file.readline(LONGEST_LINE):
         if len(raw) < LONGEST_LINE or raw.endswith(b"\n"):
             yield raw
