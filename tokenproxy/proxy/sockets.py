@@ -102,6 +102,8 @@ class SocketTap:
             True if they begin calls: they may be sent when ``go_on`` is called, once these
             are in the journal. Else it is not called.
         """
+        if self._calls.closed:
+            return False  # what is asked for now could not be accounted for
         wait = _Wait(go_on)
         try:
             for message in messages:

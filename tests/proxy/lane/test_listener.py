@@ -6,6 +6,7 @@ import contextlib
 import json
 import socket
 import time
+import zlib
 
 import pytest
 from hypothesis import given, settings
@@ -29,8 +30,9 @@ from tests.proxy.lane.sockets import (
 )
 from tests.proxy.lane.test_hard_cases import read_all
 from tests.simulator.test_websocket import create
-from tests.wire.framing.test_websocket import CLOSE, FINAL, PING, TEXT, frame
+from tests.wire.framing.test_websocket import CLOSE, COMPRESSED, FINAL, PING, TEXT, frame
 from tests.wire.strategies import chunked, cuts
+from tokenproxy.wire.framing import websocket
 from tokenproxy.wire.framing.websocket import FrameReader
 from tokenproxy.wire.openai.websocket import ResponsesSocket
 
@@ -168,7 +170,7 @@ def test_a_fault_of_ours_before_the_first_message_harms_nothing(
 def test_a_fault_of_our_frame_reader_harms_nothing(
     by: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    feed = FrameReader.feed
+    feed = FrameReader.feed_some
 
     def fail(reader: FrameReader, data: bytes) -> object:
         if (data == ASKS) == (by == "client"):
@@ -179,7 +181,7 @@ def test_a_fault_of_our_frame_reader_harms_nothing(
         assert got + read_exactly(connection, len(ASKS) - len(got)) == ASKS
         connection.sendall(ANSWER)
 
-    monkeypatch.setattr(FrameReader, "feed", fail)
+    monkeypatch.setattr(FrameReader, "feed_some", fail)
     with (
         agreeing(serve) as url,
         Proxy(routes={HOST: url}) as proxy,
@@ -301,3 +303,68 @@ def test_what_waits_when_the_account_is_closed_is_not_sent() -> None:
         ((_, end),) = proxy.recorder.wait()
     assert seen == [b""]
     assert end.outcome == "lost"
+
+
+LARGE = json.dumps({**create(), "input": "x" * 20_000_000}).encode()
+DEFLATES = AGREED % b"Sec-WebSocket-Extensions: permessage-deflate\r\n"
+
+
+def deflated(*messages: bytes) -> bytes:
+    """Messages of one stream, a frame each."""
+    stream = zlib.compressobj(wbits=-15)
+    return b"".join(
+        frame(
+            FINAL | COMPRESSED | TEXT,
+            (stream.compress(message) + stream.flush(zlib.Z_SYNC_FLUSH))[:-4],
+        )
+        for message in messages
+    )
+
+
+def test_a_large_message_of_few_bytes_is_read_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of both sides: the next message, and the connection's end, come behind it."""
+    worked: list[int] = []
+    work = websocket._Growing.work
+
+    def noted(self: websocket._Growing, most: int) -> int:
+        worked.append(work(self, most))
+        return worked[-1]
+
+    monkeypatch.setattr(websocket._Growing, "work", noted)
+    asked = deflated(LARGE, json.dumps(create(model="other")).encode())
+    large = {"type": "response.output_text.delta", "delta": "y" * 20_000_000}
+    answer = deflated(*(json.dumps(event).encode() for event in (BEGUN, large, DONE)))
+
+    def serve(connection: socket.socket, got: bytes) -> None:
+        assert got + read_exactly(connection, len(asked) - len(got)) == asked
+        connection.sendall(answer)
+
+    with (
+        agreeing(serve, DEFLATES) as url,
+        Proxy(routes={HOST: url}) as proxy,
+        upgraded(proxy) as client,
+    ):
+        client.sendall(asked)
+        assert read_all(client) == answer
+        ended = proxy.recorder.wait(2)
+    assert [facts.model for facts in proxy.recorder.asks.values()] == [create()["model"], "other"]
+    assert [end.outcome for _, end in ended] == ["complete", "truncated"]
+    assert ended[0][1].request_bytes == len(LARGE)
+    assert max(worked) <= websocket.WORK + 256 * 1024
+    assert sum(worked) > 40_000_000
+
+
+def test_what_waits_behind_a_large_message_when_the_client_leaves() -> None:
+    asked = deflated(LARGE)
+
+    def serve(connection: socket.socket, got: bytes) -> None:
+        with contextlib.suppress(ConnectionResetError):
+            got += read_all(connection)
+        assert got in (b"", asked)
+
+    with agreeing(serve, DEFLATES) as url, Proxy(routes={HOST: url}) as proxy:
+        with upgraded(proxy) as client:
+            client.sendall(asked)
+        ((_, end),) = proxy.recorder.wait()
+        wait_until(lambda: not proxy.clients)
+    assert (end.outcome, end.error) == ("aborted", "client_disconnected")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 import tracemalloc
 import zlib
+from collections.abc import Iterator
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.wire.strategies import chunked, cuts
 from tokenproxy.wire.bodyreader import read_body
-from tokenproxy.wire.framing import websocket
+from tokenproxy.wire.framing import permessage, websocket
 from tokenproxy.wire.framing.jsonbody import REQUEST_RAW_LIMIT
 from tokenproxy.wire.framing.websocket import NO_CODE, FrameReader, Message
 
@@ -94,6 +96,66 @@ def test_messages_are_the_same_however_they_come(
     reader = FrameReader(deflate=deflate, starts_anew=starts_anew)
     assert read(chunked(wire, data.draw(cuts(len(wire)))), reader) == list(map(message, told))
     assert (reader.failed, reader.close_code) == (False, None)
+
+
+@given(
+    st.lists(st.one_of(st.binary(max_size=300), st.sampled_from(SIZES).map(bytes)), max_size=4),
+    st.booleans(),
+    st.sampled_from([1, 100, 100_000]),
+    st.data(),
+)
+def test_they_are_the_same_however_much_is_read_at_once(
+    told: list[bytes], starts_anew: bool, work: int, data: st.DataObject
+) -> None:
+    sender = Sender(data, deflate=True, starts_anew=starts_anew)
+    wire = b"".join(map(sender.wire, told))
+    reader = FrameReader(deflate=True, starts_anew=starts_anew)
+    found: list[Message] = []
+    with mock.patch.multiple(websocket, WORK=work), mock.patch.object(permessage, "_PIECE", 50):
+        for chunk in chunked(wire, data.draw(cuts(len(wire)))):
+            found += reader.feed_some(chunk)
+            while reader.busy:
+                found += reader.feed_some(b"")
+    assert found == list(map(message, told))
+    assert (reader.failed, reader.close_code) == (False, None)
+
+
+def test_no_more_is_inflated_at_once_than_takes_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one message, and of many: each is little, and together they are much."""
+    inflated: list[int] = []
+    pieces = permessage.Inflater.pieces
+
+    def noted(self: permessage.Inflater, data: bytes) -> Iterator[bytes]:
+        for piece in pieces(self, data):
+            inflated[-1] += len(piece)
+            yield piece
+
+    monkeypatch.setattr(permessage.Inflater, "pieces", noted)
+    stream = zlib.compressobj(wbits=-15)
+    payloads = [
+        stream.compress(bytes(size)) + stream.flush(zlib.Z_SYNC_FLUSH)
+        for size in (20_000_000, *[500_000] * 40)
+    ]
+    wire = b"".join(frame(FINAL | COMPRESSED | TEXT, one.removesuffix(TAIL)) for one in payloads)
+    reader = FrameReader(deflate=True)
+    inflated.append(0)
+    found = reader.feed_some(wire)
+    while reader.busy:
+        inflated.append(0)
+        found += reader.feed_some(b"")
+    assert [one.size for one in found] == [20_000_000, *[500_000] * 40]
+    assert max(inflated) <= websocket.WORK + 512 * 1024
+    assert sum(inflated) == 40_000_000
+
+
+def test_what_is_left_unread_when_it_makes_no_sense() -> None:
+    stream = zlib.compressobj(wbits=-15)
+    payload = stream.compress(bytes(5_000_000)) + stream.flush(zlib.Z_SYNC_FLUSH)
+    reader = FrameReader(deflate=True)
+    reader.feed_some(frame(FINAL | COMPRESSED | TEXT, payload[:-4] + b"\xff\xff\xff"))
+    assert reader.busy
+    assert reader.feed(b"") == []
+    assert (reader.failed, reader.busy) == (True, False)
 
 
 @given(st.binary(max_size=200), st.booleans(), st.data())

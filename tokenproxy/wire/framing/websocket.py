@@ -13,6 +13,8 @@ The rules:
   no frame has no end, so all that follows would be guessed.
 * Memory is bounded. A message of more than 1 MiB is reduced while it comes
   (``jsonbody``); one that is too large all the same comes out empty.
+* So is the time that is taken at once: a few bytes may inflate to megabytes. Who reads for
+  others, too, takes :meth:`FrameReader.feed_some`.
 
 Theory of operation. Nearly all frames are small, whole and plain: those are cut out in one
 loop. Any other is begun and its payload taken as it comes. Only what is not enough
@@ -22,7 +24,7 @@ for a frame's head, or for a control frame, is kept for the next bytes.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -44,6 +46,10 @@ NO_CODE = 1005
 
 INFLATED_LIMIT = 64 * 1024 * 1024
 """Most bytes that one compressed message may become; more is a bomb."""
+
+
+WORK: Final = 512 * 1024
+"""About how many bytes are inflated at once: some milliseconds."""
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -72,6 +78,10 @@ class FrameReader:
         """What this side closed with; None while it has not."""
         self.failed = False
         """Nothing more can be read: what came makes no sense."""
+        self.busy = False
+        """What was fed is not all read: that would take long. To be fed b"" to go on."""
+        self._room = 0
+        """Bytes that may still be inflated at once; negative where it was more."""
         self._inflater = Inflater(starts_anew=starts_anew) if deflate else None
         self._kept = b""
         self._message: _Growing | None = None
@@ -85,12 +95,22 @@ class FrameReader:
 
     def feed(self, data: bytes) -> list[Message]:
         """Take the next bytes; return the messages that they complete. Never raises."""
+        messages = self.feed_some(data)
+        while self.busy:
+            messages += self.feed_some(b"")
+        return messages
+
+    def feed_some(self, data: bytes) -> list[Message]:
+        """The same, but no more of it at once than takes some milliseconds: see ``busy``."""
         messages: list[Message] = []
         if self.failed or self.close_code is not None:
             return messages
         if self._kept:
             data, self._kept = self._kept + data, b""
+        self._room = WORK
         try:
+            if self.busy:
+                self._go_on(messages)
             self._read(data, messages)
         except (_MalformedError, zlib.error):
             self.fail()
@@ -99,11 +119,12 @@ class FrameReader:
     def fail(self) -> None:
         """Read nothing more."""
         self.failed = True
+        self.busy = False
         self._message, self._kept = None, b""
 
     def _read(self, data: bytes, messages: list[Message]) -> None:
         at, end = 0, len(data)
-        while at < end:
+        while at < end and not self.busy:
             if self._left:
                 at = self._take(data, at, messages)
                 continue
@@ -186,13 +207,23 @@ class FrameReader:
             self._grow(_unmasked(piece, mask))
         else:
             self._grow(piece)
-        if not self._left:
-            self._frame_over(messages)
+        self._go_on(messages)
         return at + len(piece)
 
     def _grow(self, piece: bytes) -> None:
         if self._message is not None:
             self._message.feed(piece)
+
+    def _go_on(self, messages: list[Message]) -> None:
+        """Read what has come of the message, but not all of it if that takes long."""
+        if self._message is not None:
+            self._room -= self._message.work(self._room)
+            if self._message.waits:
+                self.busy = True
+                return
+            if not self._left:
+                self._frame_over(messages)
+        self.busy = self._room <= 0
 
     def _frame_over(self, messages: list[Message]) -> None:
         """A frame is complete; a control frame changes nothing between data frames."""
@@ -212,25 +243,43 @@ class _Growing:
         self._inflater = inflater
         self._body = JsonBody(raw=REQUEST_RAW_LIMIT)
         self._size = 0
+        self._pieces: Iterator[bytes] | None = None
+        """Of what was fed, inflated as they are taken."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether not all that was fed is inflated."""
+        return self._pieces is not None
 
     def feed(self, piece: bytes) -> None:
-        """Take the next bytes of its payload."""
+        """Take the next bytes of its payload, once none wait."""
         if self._inflater is None:
             self._add(piece)
         else:
-            self._add_inflated(self._inflater.pieces(piece))
+            self._pieces = self._inflater.pieces(piece)
+
+    def work(self, most: int) -> int:
+        """Inflate what waits, as long as that is not more than so many bytes; how many it was."""
+        before = self._size
+        if self._pieces is not None:
+            for piece in self._pieces:
+                self._add_inflated(piece)
+                if self._size - before >= most:
+                    return self._size - before
+            self._pieces = None
+        return self._size - before
 
     def take(self) -> Message:
         """It is complete."""
         if self._inflater is not None:
-            self._add_inflated(self._inflater.last_pieces())
+            for piece in self._inflater.last_pieces():
+                self._add_inflated(piece)
         return Message(self._body.take(), self._size)
 
-    def _add_inflated(self, pieces: Iterable[bytes]) -> None:
-        for piece in pieces:
-            self._add(piece)
-            if self._size > INFLATED_LIMIT:
-                raise _MalformedError
+    def _add_inflated(self, piece: bytes) -> None:
+        self._add(piece)
+        if self._size > INFLATED_LIMIT:
+            raise _MalformedError
 
     def _add(self, piece: bytes) -> None:
         self._size += len(piece)
