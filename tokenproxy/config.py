@@ -114,6 +114,8 @@ class ProxyConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Bodies are kept, for so many days; None: not at all."""
     otel_spool: str | None = None
     """Absolute path of the directory for telemetry that cannot be delivered."""
+    console_fd: int | None = None
+    """Inherited descriptor for telemetry's console exporters; None: our own stderr, the log."""
     generation: int = 0
     """Counts restarts of the proxy within a run; each has its own journal."""
     drain_s: float = 2.0

@@ -202,6 +202,7 @@ def proxy_config(
     listen_fd: int,
     admission: Admission,
     upstream_ca: str | None = None,
+    console_fd: int | None = None,
 ) -> ProxyConfig:
     """The proxy's orders."""
     plan = given.plan
@@ -225,6 +226,7 @@ def proxy_config(
         inject_include_usage=given.options.inject_include_usage,
         capture_days=given.options.capture_days,
         otel_spool=str(given.spool) if given.spool else None,
+        console_fd=console_fd,
         drain_s=DRAIN_S,
     )
 

@@ -56,6 +56,8 @@ class Proxy:
         run_dir: Path,
         env: Mapping[str, str],
         command: Sequence[str] = COMMAND,
+        *,
+        console_fd: int | None = None,
     ) -> None:
         self.pid = 0
         """Of the living process; 0 if there is none."""
@@ -70,6 +72,7 @@ class Proxy:
         self._command = command
         self.listener = listener
         self._run_dir = run_dir
+        self._kept = () if console_fd is None else (console_fd,)
         self._env = env
         self._config: ProxyConfig | None = None
         self._child: int | None = None
@@ -193,7 +196,7 @@ class Proxy:
                 [*self._command, "--control-fd", str(theirs.fileno())],
                 self._env,
                 output=log,
-                keep=(self.listener.fileno(), theirs.fileno()),
+                keep=(self.listener.fileno(), theirs.fileno(), *self._kept),
             )
         self._control = ours
         self._ready, self._fatal, self._received = False, None, b""

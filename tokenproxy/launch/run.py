@@ -23,7 +23,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from tokenproxy.config import IterationEnd, RunContext, Summary
-from tokenproxy.launch import child, environment, java, listener, proven, proxy_process
+from tokenproxy.launch import child, console, environment, java, listener, proven, proxy_process
 from tokenproxy.launch.admission import for_run
 from tokenproxy.launch.authority import make_authority
 from tokenproxy.launch.conductor import Conductor
@@ -107,6 +107,7 @@ class _Run:
         self._context: RunContext
         self._run_dir: RunDir
         self._proxy: Proxy
+        self._console: console.Console | None = None
         self._clean = False
         """Whether the proxy's log is of no interest."""
 
@@ -131,11 +132,18 @@ class _Run:
             self._inbox.close()
             self._witness.stop()
             self._listener.close()
+            if self._console is not None:
+                self._console.close()
             self._run_dir.close(keep_log=not self._clean)
 
     def _observed(self) -> Ending:
+        self._console = console.wanted(self._given.env, self._run_dir.path)
         self._proxy = Proxy(
-            self._listener, self._run_dir.path, self._given.env, self._proxy_command
+            self._listener,
+            self._run_dir.path,
+            self._given.env,
+            self._proxy_command,
+            console_fd=self._console_fd,
         )
         self._conductor.proxy = self._proxy
         self._proxy.start()
@@ -186,6 +194,10 @@ class _Run:
             say(f"the account is not settled ({type(error).__name__}: {error})")
         return self._ending(command)
 
+    @property
+    def _console_fd(self) -> int | None:
+        return None if self._console is None else self._console.fileno()
+
     def _ending(self, command: child.Child) -> Ending:
         interrupt = signal.SIGINT
         return Ending(
@@ -220,6 +232,7 @@ class _Run:
                 listen_fd=self._listener.fileno(),
                 admission=admission,
                 upstream_ca=write_upstream_trust(run_dir, self._given.env),
+                console_fd=self._console_fd,
             )
         )
         for sentence in plan.notes:
@@ -288,6 +301,8 @@ class _Run:
             lambda: proxy.summary or proxy.failure or self._conductor.interrupted,
             DRAIN_S + SETTLE_S,
         )
+        if self._console is not None:
+            self._console.show()
         if proxy.summary is not None:
             self._say_summary(proxy.summary, elapsed_ns)
             self._conductor.wait(lambda: not proxy.pid, CLOSE_S)

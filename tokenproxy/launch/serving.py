@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from tokenproxy.launch.proxy_process import Proxy
 from tokenproxy.launch.run_dir import RunDir, check_ledger
 from tokenproxy.launch.trust import write_upstream_trust
 from tokenproxy.launch.workers import Worker
+from tokenproxy.telemetry import switch
 from tokenproxy.telemetry.problems import problems
 from tokenproxy.wire.providers import PROVIDERS
 
@@ -74,6 +76,8 @@ class Serving:
         self.token = self._token()
         self.admission = for_gateway(listeners[0], self.token, anybody=asked.anybody)
         self._registration = Registration(self._state, *listeners[0].getsockname()[:2])
+        # Its terminal, or whatever takes its words, is the gateway's own.
+        self._console_fd = os.dup(2) if switch.prints(env) else None
 
     def close(self) -> None:
         """Runs that come from now on need not look for this gateway. The ports are still open."""
@@ -141,8 +145,10 @@ class Serving:
             inject_include_usage=self._asked.inject_include_usage,
             capture_days=self._asked.capture_days,
             otel_spool=str(self._spool) if self._spool else None,
+            console_fd=self._console_fd,
         )
-        return Worker(Proxy(listener, run_dir.path, self._env), config, run_dir)
+        proxy = Proxy(listener, run_dir.path, self._env, console_fd=self._console_fd)
+        return Worker(proxy, config, run_dir)
 
 
 def _without_base_urls(env: Mapping[str, str]) -> dict[str, str]:

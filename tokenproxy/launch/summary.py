@@ -47,11 +47,19 @@ def say(sentence: str) -> None:
     """One line of ours on stderr, whole, or not at all: a stderr that is gone is no fault."""
     line = f"tokenproxy: {' '.join(sentence.split())}\n"
     data = line.encode(getattr(sys.stderr, "encoding", None) or "utf-8", "backslashreplace")
+    put(data)
+
+
+def put(data: bytes) -> bool:
+    """Write to stderr. Whether somebody takes it: one that is gone, or is not read, is no fault."""
     # From the background, a terminal with `stty tostop` would stop us here.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
+    taken = False
     with contextlib.suppress(OSError):
         poll = select.poll()
         poll.register(2, select.POLLOUT)
-        if poll.poll(WAIT_S * 1000):
-            os.write(2, data)
+        while data and poll.poll(WAIT_S * 1000):
+            data = data[os.write(2, data) :]
+        taken = not data
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return taken

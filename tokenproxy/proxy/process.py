@@ -113,7 +113,7 @@ def telemetry_of(config: ProxyConfig, env: Mapping[str, str]) -> list[Deferred]:
     def make() -> Sink:
         from tokenproxy.telemetry.pipeline import open_telemetry
 
-        return open_telemetry(env, config.run, spool=spool)
+        return open_telemetry(env, config.run, spool=spool, console_fd=config.console_fd)
 
     return [Deferred(make)]
 

@@ -192,6 +192,7 @@ def open_telemetry(
     *,
     state: Path | None = None,
     spool: Path | None = None,
+    console_fd: int | None = None,
 ) -> Telemetry:
     """The sink that the environment asks for (:func:`tokenproxy.telemetry.switch.enabled`).
 
@@ -200,14 +201,18 @@ def open_telemetry(
         run: The run that is traced.
         state: Our state directory; default the user's.
         spool: Where to keep what cannot be delivered, and what has no collector at all.
+        console_fd: Descriptor that console exporters print to; default stderr.
     """
     kept = Spool(spool) if spool is not None else None
     dialect, instance = semconv.choose(env), _claim(env, state)
     if fit.fits(env):
         from tokenproxy.telemetry.otlp.ways import open_ways
+
+        ways = open_ways(env, instance.id, dialect, kept)
     else:
-        from tokenproxy.telemetry.sdk.ways import open_ways
-    ways = open_ways(env, instance.id, dialect, kept)
+        from tokenproxy.telemetry.sdk.ways import open_sdk_ways
+
+        ways = open_sdk_ways(env, instance.id, dialect, kept, console_fd)
     if kept is not None:
         from tokenproxy.telemetry.otlp.ways import add_spooled
 

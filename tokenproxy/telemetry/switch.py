@@ -53,6 +53,11 @@ def enabled(env: Mapping[str, str]) -> bool:
     return any(choice.exporters or choice.problems for choice in choices)
 
 
+def prints(env: Mapping[str, str]) -> bool:
+    """Whether any signal goes to the console."""
+    return any("console" in choose(env, signal).exporters for signal in SIGNALS)
+
+
 def spooled(env: Mapping[str, str], signal: Signal) -> bool:
     """Whether a signal has nowhere to go and nobody has turned it off: a spool takes it then."""
     if env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, TextIO
 
 from opentelemetry.sdk.metrics import (
     Counter,
@@ -64,18 +64,20 @@ def spans(
     name: Exporter,
     log: SdkLog,
     keep: Callable[[bytes], bool] | None = None,
+    console: TextIO | None = None,
 ) -> tuple[SpanExporter, Delivery | None]:
     """An exporter of spans, and its fate if it is one that can fail.
 
-    ``keep`` takes requests that were not delivered, and tells whether it has them.
+    ``keep`` takes requests that were not delivered, and tells whether it has them; ``console`` is
+    what is printed to, by default stderr.
 
     Raises:
         ValueError: A variable holds what the SDK cannot take. Others may be raised too:
             the SDK's exporters do not say.
     """
     if name == "console":
-        # Standard error, which is our log: standard output is the command's.
-        return ConsoleSpanExporter(out=sys.stderr), None
+        # Standard output is the command's.
+        return ConsoleSpanExporter(out=console or sys.stderr), None
     delivery = Delivery("spans", switch.endpoint(env, "traces"))
     exporter: SpanExporter
     if switch.protocol(env, "traces")[0] == "grpc":
@@ -99,6 +101,7 @@ def metrics(
     name: Exporter,
     log: SdkLog,
     keep: Callable[[bytes], bool] | None = None,
+    console: TextIO | None = None,
 ) -> tuple[MetricExporter, Delivery | None]:
     """An exporter of metrics, and its fate if it is one that can fail.
 
@@ -107,10 +110,12 @@ def metrics(
     """
     preferred, aggregated = temporality(env), aggregation(env)
     if name == "console":
-        console = ConsoleMetricExporter(
-            out=sys.stderr, preferred_temporality=preferred, preferred_aggregation=aggregated
+        printing = ConsoleMetricExporter(
+            out=console or sys.stderr,
+            preferred_temporality=preferred,
+            preferred_aggregation=aggregated,
         )
-        return console, None
+        return printing, None
     delivery = Delivery("metrics", switch.endpoint(env, "metrics"))
     exporter: MetricExporter
     if switch.protocol(env, "metrics")[0] == "grpc":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import TextIO
 
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricExporter, PeriodicExportingMetricReader
@@ -49,29 +51,41 @@ class SdkMetrics:
         self._exporter.shutdown()
 
 
-def open_ways(
-    env: Mapping[str, str], instance_id: str, dialect: Semconv, spool: Spool | None = None
+def open_sdk_ways(
+    env: Mapping[str, str],
+    instance_id: str,
+    dialect: Semconv,
+    spool: Spool | None = None,
+    console_fd: int | None = None,
 ) -> Ways:
-    """The ways out of a process, for the signals that are on; a spool keeps what fails there."""
+    """The ways out of a process, for the signals that are on; a spool keeps what fails there.
+
+    Console exporters print to ``console_fd``, by default to stderr.
+    """
     found, log = Ways(), SdkLog()
+    console = sys.stderr if console_fd is None else _text(console_fd)
     log.install()
     resource = sender(instance_id)
     keep_spans = partial(spool.keep, "traces") if spool else None
     keep_metrics = partial(spool.keep, "metrics") if spool else None
     if takers := _each(
-        env, "traces", lambda name: exporters.spans(env, name, log, keep_spans), found
+        env, "traces", lambda name: exporters.spans(env, name, log, keep_spans, console), found
     ):
         with found.said("traces"):
             found.spans = _spans(takers, resource, dialect)
             found.leave["spans"] = partial(_left_spans, found.spans, takers)
     if measuring := _each(
-        env, "metrics", lambda name: exporters.metrics(env, name, log, keep_metrics), found
+        env, "metrics", lambda name: exporters.metrics(env, name, log, keep_metrics, console), found
     ):
         with found.said("metrics"):
             found.measures = _measures(env, measuring, resource, dialect)
             found.leave["metrics"] = partial(_left_metrics, measuring)
     found.problems += log.complaints()
     return found
+
+
+def _text(fd: int) -> TextIO:
+    return open(fd, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 def _left_spans(spans: SdkSpans, takers: Sequence[SpanExporter]) -> bool:
