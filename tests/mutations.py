@@ -229,8 +229,8 @@ MUTANTS: Final = (
     Mutant(
         trap="T11", rule="chunks are one stream, not one each",
         file="tokenproxy/wire/decoding.py", tests=_ANTHROPIC,
-        old="        for part in _slices(data, self._step):",
-        new="        self._member = self._open()\n        for part in _slices(data, self._step):",
+        old="        if len(data) <= self._step:",
+        new="        self._member = self._open()\n        if len(data) <= self._step:",
     ),
     Mutant(
         trap="T11", rule="the last encoding is undone first",
@@ -246,12 +246,12 @@ MUTANTS: Final = (
     ),
     Mutant(
         trap="T11", rule="a flushed event is known at once",
-        file="tokenproxy/wire/decoding.py", tests=_ANTHROPIC,
-        old="        full = len(piece) == _PIECE\n        yield piece",
-        new="        full = len(piece) == _PIECE\n"
-        "        held = getattr(_inflate, 'held', b'') + piece\n"
-        "        _inflate.held = b'' if stream.eof else held\n"
-        "        yield held if stream.eof else b''",
+        file="tokenproxy/wire/decompress.py", tests=_ANTHROPIC,
+        old="            full = len(piece) == _PIECE\n            yield piece",
+        new="            full = len(piece) == _PIECE\n"
+        "            held = getattr(self, 'held', b'') + piece\n"
+        "            self.held = b'' if stream.eof else held\n"
+        "            yield held if stream.eof else b''",
     ),
     Mutant(
         trap="T12", rule="a request is decoded by its encoding",

@@ -16,6 +16,9 @@ The rules:
   takes them one by one never holds more than a few MiB.
 * A zstd window is 8 MiB at most (RFC 9659): more would be memory for nothing.
 
+* A stream that breaks gives all that comes before the error, however it is cut
+  (:mod:`.decompress`).
+
 A decoder that failed says so and returns nothing from then on: the tap goes
 blind for this body, the client gets its bytes all the same.
 """
@@ -26,14 +29,10 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
-import brotli  # type: ignore[import-untyped] # it ships none
-import zstandard
+from tokenproxy.wire.decompress import ERRORS, Stream, brotli_stream, zlib_stream, zstd_stream
 
 FEED_LIMIT = 64 * 1024 * 1024
 """Most bytes that one chunk may become, unless told otherwise."""
-
-_PIECE = 256 * 1024
-"""About how large a piece may be that zlib or brotli give at once."""
 
 _SLICE = 16 * 1024
 """Input that zlib or brotli are given at once: they copy what they do not get to each time."""
@@ -41,8 +40,6 @@ _SLICE = 16 * 1024
 _ZSTD_SLICE = 128
 """Input that zstandard, which takes no bound, is given at once. The worst that it can become
 is 4 MiB: 128 KiB for each block of 4 bytes."""
-
-_ZSTD_WINDOW = 8 * 1024 * 1024
 
 _MAX_CHAIN = 4
 """Encodings on top of each other that are undone; more is no honest body."""
@@ -137,32 +134,16 @@ def open_decoder(content_encoding: str, limit: int = FEED_LIMIT) -> Decoder:
     return Decoder([_STAGES[name]() for name in reversed(wanted)], limit)
 
 
-class _Member(Protocol):
-    """A decompressor that ends by itself and gives back what follows."""
-
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-
-
-class _Members[M: _Member]:
+class _Members:
     """Streams one after the other: gzip members, zstd frames.
 
     Args:
         open_member: a fresh decompressor.
-        decode: has it decode some bytes.
         step: input is taken in slices of this many bytes.
     """
 
-    def __init__(
-        self,
-        open_member: Callable[[], M],
-        decode: Callable[[M, bytes], Iterator[bytes]],
-        step: int,
-    ) -> None:
+    def __init__(self, open_member: Callable[[], Stream], step: int) -> None:
         self._open = open_member
-        self._decode = decode
         self._step = step
         self._member = open_member()
         self._first = True
@@ -170,8 +151,9 @@ class _Members[M: _Member]:
         self._ignoring = False
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
-        for part in _slices(data, self._step):
-            yield from self._feed_slice(part)
+        if len(data) <= self._step:
+            return self._feed_slice(data)
+        return (piece for part in _slices(data, self._step) for piece in self._feed_slice(part))
 
     def _feed_slice(self, data: bytes) -> Iterator[bytes]:
         while data and not self._ignoring:
@@ -182,15 +164,15 @@ class _Members[M: _Member]:
                 self._member = self._open()
                 self._first = self._produced = False
             try:
-                for piece in self._decode(self._member, data):
+                for piece in self._member.pieces(data):
                     self._produced = self._produced or bool(piece)
                     yield piece
-            except (zlib.error, zstandard.ZstdError) as error:
+            except ERRORS as error:
                 if self._first or self._produced:
                     raise _BrokenStreamError from error
                 self._ignoring = True
                 break
-            data = self._member.unused_data
+            data = self._member.unused
 
     def ended(self) -> bool:
         return self._member.eof or self._ignoring
@@ -198,33 +180,35 @@ class _Members[M: _Member]:
 
 class _Deflate:
     def __init__(self) -> None:
-        self._stream: _Inflater = zlib.decompressobj()
+        self._stream = zlib_stream(zlib.MAX_WBITS)
         self._head: bytes | None = b""
         """Input so far while it is open whether this is zlib or raw; None once it is settled."""
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
+        if self._head is not None:
+            # Settled at the same byte, however the body is cut.
+            room = _DEFLATE_HEAD - len(self._head)
+            yield from self._feed_slice(data[:room])
+            data = data[room:]
+            if self._head is not None and len(self._head) >= _DEFLATE_HEAD:
+                self._head = None
         for part in _slices(data, _SLICE):
-            try:
-                yield from self._feed_slice(part)
-            except zlib.error as error:
-                raise _BrokenStreamError from error
+            yield from self._feed_slice(part)
 
     def _feed_slice(self, data: bytes) -> Iterator[bytes]:
         if self._head is not None:
             self._head += data
         try:
-            for piece in _inflate(self._stream, data):
+            for piece in self._stream.pieces(data):
                 if piece:
                     self._head = None
                 yield piece
-        except zlib.error:
+        except ERRORS as error:
             if self._head is None:
-                raise
+                raise _BrokenStreamError from error
             data, self._head = self._head, None
-            self._stream = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
-            yield from _inflate(self._stream, data)
-        if self._head is not None and len(self._head) > _DEFLATE_HEAD:
-            self._head = None
+            self._stream = zlib_stream(-zlib.MAX_WBITS)
+            yield from self._feed_slice(data)
 
     def ended(self) -> bool:
         return self._stream.eof
@@ -232,38 +216,17 @@ class _Deflate:
 
 class _Brotli:
     def __init__(self) -> None:
-        self._stream = brotli.Decompressor()
+        self._stream = brotli_stream()
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         for part in _slices(data, _SLICE):
-            rest, more = part, True
-            while more and not self._stream.is_finished():
-                try:
-                    piece: bytes = self._stream.process(rest, output_buffer_limit=_PIECE)
-                except brotli.error as error:
-                    raise _BrokenStreamError from error
-                rest, more = b"", len(piece) >= _PIECE
-                yield piece
+            try:
+                yield from self._stream.pieces(part)
+            except ERRORS as error:
+                raise _BrokenStreamError from error
 
     def ended(self) -> bool:
-        return bool(self._stream.is_finished())
-
-
-class _Inflater(_Member, Protocol):
-    """A decompressor of zlib."""
-
-    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
-    @property
-    def unconsumed_tail(self) -> bytes: ...
-
-
-def _inflate(stream: _Inflater, data: bytes) -> Iterator[bytes]:
-    full = True
-    while (data or full) and not stream.eof:
-        piece = stream.decompress(data, _PIECE)
-        data = stream.unconsumed_tail
-        full = len(piece) == _PIECE
-        yield piece
+        return self._stream.eof
 
 
 def _slices(data: bytes, size: int) -> Iterator[bytes]:
@@ -271,24 +234,12 @@ def _slices(data: bytes, size: int) -> Iterator[bytes]:
         yield data[start : start + size]
 
 
-def _open_gunzip() -> _Inflater:
-    return zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-
-
-def _open_unzstd() -> zstandard.ZstdDecompressionObj:
-    return zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompressobj()
-
-
-def _unzstd(frame: zstandard.ZstdDecompressionObj, data: bytes) -> Iterator[bytes]:
-    yield frame.decompress(data)
-
-
 def _gzip() -> _Stage:
-    return _Members(_open_gunzip, _inflate, _SLICE)
+    return _Members(lambda: zlib_stream(16 + zlib.MAX_WBITS), _SLICE)
 
 
 def _zstd() -> _Stage:
-    return _Members(_open_unzstd, _unzstd, _ZSTD_SLICE)
+    return _Members(zstd_stream, _ZSTD_SLICE)
 
 
 _STAGES: Mapping[str, Callable[[], _Stage]] = {
