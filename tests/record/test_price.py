@@ -668,5 +668,6 @@ def test_warming_happens_elsewhere() -> None:
     warmed = Prices()
     warmed.warm()
     warmed.warm()
-    assert warmed._loaded.wait(10)
+    assert warmed._warming is not None
+    warmed._warming.join(10)
     assert warmed.ready

@@ -10,7 +10,6 @@ import pytest
 from tests.telemetry import scene
 from tests.telemetry.memory import Memory
 from tokenproxy.record.call import Call
-from tokenproxy.telemetry.attributes import call_name
 from tokenproxy.telemetry.call_attributes import CallAttributes
 from tokenproxy.telemetry.semconv import GENAI_MAIN, V1_41, Semconv
 from tokenproxy.wire.settings import Settings
@@ -52,13 +51,15 @@ def test_an_operation_has_its_well_known_name(ledger: str, conventions: str) -> 
     said = told(call)
     assert said["gen_ai.operation.name"] == conventions
     assert said["tokenproxy.operation"] == ledger
-    assert call_name(call, scene.row_of(call)) == f"{conventions} {CALL.request.model}"
+    kind, _ = CallAttributes(V1_41, scene.RUN).shared(call, scene.row_of(call))
+    assert kind.name == f"{conventions} {CALL.request.model}"
 
 
 def test_a_fetch_is_no_answer() -> None:
     call = changed(operation="responses", kind="replay")
     assert told(call, row=False)["gen_ai.operation.name"] == "fetch_response"
-    assert call_name(call, None).startswith("fetch_response ")
+    kind, _ = CallAttributes(V1_41, scene.RUN).shared(call, None)
+    assert kind.name.startswith("fetch_response ")
 
 
 def test_openai_has_attributes_of_its_own() -> None:

@@ -54,6 +54,7 @@ def make_row(call: Call, run: RunContext, prices: Prices | None) -> Row:
     billed = [part for part in reading.parts if part.billable is not False]
     sums = billed[0] if len(billed) == 1 else _sum(billed, reading.parts)
     known = completeness != "none"
+    inputs, outputs = _in_and_out(billed) if known else (None, None)
     costs = _costs(call, model, prices) if known and prices else []
     cost = _total(costs) if known and costs else None
     success = end.outcome == "complete" and (end.status_code or 0) < _FIRST_ERROR_STATUS
@@ -66,8 +67,8 @@ def make_row(call: Call, run: RunContext, prices: Prices | None) -> Row:
         provider=start.provider,
         model=model,
         complexity=run.complexity,
-        input_tokens=_all(billed, input_total) if known else None,
-        output_tokens=_all(billed, _output) if known else None,
+        input_tokens=inputs,
+        output_tokens=outputs,
         cost_usd=None if cost is None else float(cost),
         latency_ms=_milliseconds(start.started_ns, end.ended_ns),
         success=success,
@@ -89,7 +90,7 @@ def make_row(call: Call, run: RunContext, prices: Prices | None) -> Row:
         parent_agent_id=who.parent_agent_id,
         agent_type=who.agent_type,
         request_class=who.request_class,
-        tool_durations=_durations(who.tool_durations_ms),
+        tool_durations=_durations(who.tool_durations_ms) if who.tool_durations_ms else None,
         attempt=call.attempt,
         retry_of=call.retry_of,
         uncached_input_tokens=sums.uncached_input_tokens,
@@ -148,9 +149,7 @@ def _second(unix_s: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(unix_s))
 
 
-def _durations(told: Sequence[tuple[str, float]]) -> tuple[ToolDuration, ...] | None:
-    if not told:
-        return None
+def _durations(told: Sequence[tuple[str, float]]) -> tuple[ToolDuration, ...]:
     return tuple(ToolDuration(name=name, duration_ms=spent) for name, spent in told)
 
 
@@ -195,8 +194,11 @@ def input_total(part: UsagePart | RowPart) -> int | None:
     return part.uncached_input_tokens + (part.cache_read_input_tokens or 0) + writes
 
 
-def _output(part: UsagePart) -> int | None:
-    return part.output_tokens
+def _in_and_out(billed: Sequence[UsagePart]) -> tuple[int | None, int | None]:
+    """All input and all output tokens."""
+    if len(billed) == 1:
+        return input_total(billed[0]), billed[0].output_tokens
+    return _all(billed, input_total), _all(billed, lambda part: part.output_tokens)
 
 
 def _costs(call: Call, model: str, prices: Prices) -> list[Cost | None]:

@@ -132,7 +132,8 @@ class Prices:
         """There are none at all."""
         self.declined: set[tuple[str, str]] = set()
         """Provider and model of what was asked for and the user's own file says not to price."""
-        self._loaded = threading.Event()
+        self.ready = False
+        """Asking costs no import."""
         self._warming: threading.Thread | None = None
         self._snapshot: DataSnapshot | None = None
         self._library = ""
@@ -140,11 +141,6 @@ class Prices:
         """Sources and their entries, the most important first."""
         self._snapshot_now: Callable[[], DataSnapshot] | None = None
         self._cache: dict[_Asked, Rates | None] = {}
-
-    @property
-    def ready(self) -> bool:
-        """Whether asking costs no import."""
-        return self._loaded.is_set()
 
     def warm(self) -> None:
         """Import the library in a thread of its own; at once back, harmless when repeated."""
@@ -172,7 +168,7 @@ class Prices:
             self.broken = True
             self.problem = f"No prices: the price library cannot be used ({type(error).__name__})."
         finally:
-            self._loaded.set()
+            self.ready = True
 
     def cost(
         self, seller: Seller, model: str, part: UsagePart, at_ns: int, *, lower_bound: bool = False

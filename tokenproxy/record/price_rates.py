@@ -129,7 +129,7 @@ def cost_of(
         price = rates.tokens[kind]
         if price is None:
             return None
-        cost = count * at(price, inputs)
+        cost = count * (price if isinstance(price, Decimal) else at(price, inputs))
         if kind == "write_12h" and rates.factor_12h is not None:
             cost *= rates.factor_12h
         total += cost

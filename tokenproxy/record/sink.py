@@ -14,6 +14,8 @@ from tokenproxy.record.row import Row
 
 logger = logging.getLogger(__name__)
 
+_NOT_TAKEN = "a sink did not take %s"
+
 CLOSED = "Telemetry could not be opened, so nothing was sent; the run's log says why."
 
 
@@ -54,8 +56,10 @@ class Sinks(Sink):
     def call(self, call: Call, row: Row | None) -> None:
         """Tell all."""
         for sink in self._sinks:
-            with _logged(f"call {call.start.call_id}"):
+            try:
                 sink.call(call, row)
+            except Exception:
+                logger.exception(_NOT_TAKEN, f"call {call.start.call_id}")
 
     def recovered(self, run: RunContext, call: Call, row: Row) -> None:
         """Tell all."""
@@ -162,4 +166,4 @@ def _logged(what: str) -> Iterator[None]:
     try:
         yield
     except Exception:
-        logger.exception("a sink did not take %s", what)
+        logger.exception(_NOT_TAKEN, what)

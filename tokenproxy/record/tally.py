@@ -46,8 +46,9 @@ class Tally:
         self._output += row.output_tokens or 0
         self._read += row.cache_read_input_tokens or 0
         self._written += row.cache_creation_input_tokens or 0
-        self._cost += row.spent_usd or 0.0
-        if row.completeness != "none" and row.spent_usd is None:
+        spent = row.spent_usd
+        self._cost += spent or 0.0
+        if spent is None and row.completeness != "none":
             self._unpriced += 1
             self._warn_of_price(row)
         self._unasked += notes.INCLUDE_USAGE_ABSENT in (row.notes or ())

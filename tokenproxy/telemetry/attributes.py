@@ -7,33 +7,31 @@ opentelemetry.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
 
 from tokenproxy.config import IterationEnd, RunContext
 from tokenproxy.record.call import Call
 from tokenproxy.record.row import Row, RowPart
 from tokenproxy.telemetry import semconv as names
-from tokenproxy.telemetry import values
 from tokenproxy.telemetry.semconv import Semconv
 from tokenproxy.telemetry.span import Attributes, Value
 from tokenproxy.telemetry.tree import Group, Tool
-from tokenproxy.wire.usage import Attribution
+from tokenproxy.wire.usage import Attribution, ResponseFacts
 
 _NANO = 1e9
-
-
-def call_name(call: Call, row: Row | None) -> str:
-    """``{operation} {requested model}``, or the operation alone."""
-    return _joined(values.operation_name(call.start, row), call.request.model)
+_MAX_LIMITS: Final = 32
+"""Rate-limit headers told; the SDK keeps 128 attributes of a span."""
 
 
 def group_name(group: Group) -> str:
     """``invoke_agent {agent}``, or the operation alone."""
-    return _joined(names.INVOKE_AGENT, group.name)
+    return joined(names.INVOKE_AGENT, group.name)
 
 
 def tool_name(tool: Tool) -> str:
     """``execute_tool {tool}``."""
-    return _joined(names.EXECUTE_TOOL, tool.name)
+    return joined(names.EXECUTE_TOOL, tool.name)
 
 
 def error_type(call: Call, row: Row | None) -> str | None:
@@ -151,7 +149,22 @@ def labels(run: RunContext) -> dict[str, Value | None]:
     return {text(f"{names.LABEL_PREFIX}{key}"): value for key, value in run.labels.items()}
 
 
-def _joined(operation: str, noun: str | None) -> str:
+def limits(response: ResponseFacts) -> Attributes:
+    """What is left of the account's limits, as the response's headers say."""
+    told = sorted(response.rate_limits.items())[:_MAX_LIMITS]
+    found: Attributes = {_header(name): (value,) for name, value in told}
+    if response.retry_after_s is not None:
+        found[names.RETRY_AFTER] = response.retry_after_s
+    return found
+
+
+@lru_cache(maxsize=256)
+def _header(name: str) -> str:
+    return text(f"{names.HTTP_RESPONSE_HEADER_PREFIX}{name}")
+
+
+def joined(operation: str, noun: str | None) -> str:
+    """A span's name."""
     return text(f"{operation} {noun}" if noun else operation)
 
 

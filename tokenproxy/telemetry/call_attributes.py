@@ -13,7 +13,6 @@ from the facts that it is looked up by and from nothing else. The rest is the ca
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Final
 
 from tokenproxy.config import RunContext
@@ -21,18 +20,24 @@ from tokenproxy.record.call import Call, CallStart, Outcome
 from tokenproxy.record.row import Row
 from tokenproxy.telemetry import semconv as names
 from tokenproxy.telemetry import values
-from tokenproxy.telemetry.attributes import belonging, error_type, known, labels, streamed, text
+from tokenproxy.telemetry.attributes import (
+    belonging,
+    error_type,
+    joined,
+    known,
+    labels,
+    limits,
+    streamed,
+    text,
+)
 from tokenproxy.telemetry.money import nanodollars
 from tokenproxy.telemetry.semconv import Semconv
 from tokenproxy.telemetry.span import Attributes, Shared, Value
 from tokenproxy.wire.settings import NOTHING
-from tokenproxy.wire.usage import Attribution, RequestFacts, ResponseFacts
+from tokenproxy.wire.usage import Attribution, RequestFacts
 
 REMEMBERED: Final = 512
 """Kinds, and whose calls they are, that are kept in mind. All are forgotten when there are more."""
-
-_MAX_LIMITS: Final = 32
-"""Rate-limit headers told; the SDK keeps 128 attributes of a span."""
 
 type _Start = tuple[str, str, str, str, int, bool]
 """Ledger's and conventions' operation, provider, server's name and port, whether results are
@@ -47,13 +52,25 @@ type _Answered = tuple[
 """Model, reason to stop, completeness, fallback, price list; tier, speed and geography."""
 
 
+class Kind(Shared):
+    """What calls of a kind have alike."""
+
+    __slots__ = ("failed", "name")
+
+    def __init__(self, attributes: Attributes, name: str, *, failed: bool) -> None:
+        super().__init__(attributes)
+        self.name = name
+        """Of the span: ``{operation} {requested model}``, or the operation alone."""
+        self.failed = failed
+
+
 class CallAttributes:
     """Of the calls of one run. Used by one thread at a time."""
 
     def __init__(self, semconv: Semconv, run: RunContext) -> None:
         self._semconv = semconv
         self._run = run
-        self._kinds: dict[tuple[_Start, _Asked, _Ended, _Answered | None], Shared] = {}
+        self._kinds: dict[tuple[_Start, _Asked, _Ended, _Answered | None], Kind] = {}
         self._whose: dict[tuple[str | None, ...], Shared] = {}
 
     def all(self, call: Call, row: Row | None) -> Attributes:
@@ -63,7 +80,7 @@ class CallAttributes:
             found.update(shared.attributes)
         return {**found, **self.own(call, row)}
 
-    def shared(self, call: Call, row: Row | None) -> tuple[Shared, Shared]:
+    def shared(self, call: Call, row: Row | None) -> tuple[Kind, Shared]:
         """What many calls say alike: of what kind they are, and whose."""
         start, request, end, who = call.start, call.request, call.end, call.start.attribution
         kind = (
@@ -115,7 +132,7 @@ class CallAttributes:
         if request.settings != NOTHING or start.operation in values.OUTPUT_TYPES:
             found.update(self._settings(start, request, row))
         if end.response.rate_limits or end.response.retry_after_s is not None:
-            found.update(_limits(end.response))
+            found.update(limits(end.response))
         if row is not None:
             self._answer(call, row, found)
         return found
@@ -131,7 +148,7 @@ class CallAttributes:
             row.price_version, row.service_tier, row.speed, row.inference_geo,
         )  # fmt: skip
 
-    def _of_kind(self, kind: tuple[_Start, _Asked, _Ended, _Answered | None]) -> Shared:
+    def _of_kind(self, kind: tuple[_Start, _Asked, _Ended, _Answered | None]) -> Kind:
         semconv, (start, asked, ended, answered) = self._semconv, kind
         operation, well_known, provider, address, port, fetched = start
         model, stream, max_tokens, stop_sequences = asked
@@ -155,8 +172,9 @@ class CallAttributes:
             names.OUTCOME: outcome,
             names.ATTEMPT: attempt,
         }
+        name, failed = joined(well_known, model), error is not None
         if answered is None:
-            return Shared(known(found))
+            return Kind(known(found), name, failed=failed)
         served, reason, completeness, fallback, prices, tier, speed, geo = answered
         found |= {
             semconv.response_model: served,
@@ -170,7 +188,7 @@ class CallAttributes:
         }
         if not fetched:
             found.update(_of_provider(provider, operation, tier))
-        return Shared(known(found))
+        return Kind(known(found), name, failed=failed)
 
     def _of_whose(self, whose: tuple[str | None, ...]) -> Shared:
         (
@@ -251,8 +269,8 @@ class CallAttributes:
         for name, value in told:
             if value is not None:
                 found[name] = value
-        if row.spent_usd is not None:
-            found[names.COST_NANOS] = nanodollars(row.spent_usd)
+        if (spent := row.spent_usd) is not None:
+            found[names.COST_NANOS] = nanodollars(spent)
         if row.ttft_ms is not None and streamed(call, row):
             found[semconv.response_first_chunk] = row.ttft_ms / 1000
         for tool, requests in (row.server_tool_use or {}).items():
@@ -273,25 +291,11 @@ def _of_provider(provider: str, operation: str, tier: str | None) -> dict[str, V
             return {}
 
 
-def _keep[K](mind: dict[K, Shared], key: K, make: Callable[[K], Shared]) -> Shared:
+def _keep[K, V](mind: dict[K, V], key: K, make: Callable[[K], V]) -> V:
     if len(mind) >= REMEMBERED:
         mind.clear()
     made = mind[key] = make(key)
     return made
-
-
-def _limits(response: ResponseFacts) -> Attributes:
-    """What is left of the account's limits, as the response's headers say."""
-    limits = sorted(response.rate_limits.items())[:_MAX_LIMITS]
-    found: Attributes = {_header(name): (value,) for name, value in limits}
-    if response.retry_after_s is not None:
-        found[names.RETRY_AFTER] = response.retry_after_s
-    return found
-
-
-@lru_cache(maxsize=256)
-def _header(name: str) -> str:
-    return text(f"{names.HTTP_RESPONSE_HEADER_PREFIX}{name}")
 
 
 def _is_set(flag: str | None) -> bool | None:

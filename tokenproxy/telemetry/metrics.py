@@ -156,7 +156,7 @@ class Metrics:
 
     def _own(self, share: Share, shape: ShareShape, where: Seen | None) -> None:
         for kind, count in share.kinds.items():
-            shape.kind(kind)(count, where)
+            (shape.kinds.get(kind) or shape.kind(kind))(count, where)
         if share.reasoning is not None:
             shape.reasoning(share.reasoning, where)
         if share.cost_nanos:

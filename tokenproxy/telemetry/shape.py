@@ -127,15 +127,14 @@ class ShareShape:
         self._own: Labels = {**shape.base, **shape.served(model), **shape.story}
         self._standard: Labels = {**shape.base, **shape.served(model), **shape.server}
         self._failing: Labels = {**self._standard, **shape.failed}
-        self._kinds: dict[TokenKind, Add] = {}
+        self.kinds: dict[TokenKind, Add] = {}
+        """Count our tokens of a kind; of those that were asked for."""
 
     def kind(self, kind: TokenKind) -> Add:
         """Counts our tokens of a kind."""
-        found = self._kinds.get(kind)
-        if found is None:
-            found = self._instruments.adder(names.TOKENS, {**self._own, names.TOKEN_KIND: kind})
-            self._kinds[kind] = found
-        return found
+        labels: Labels = {**self._own, names.TOKEN_KIND: kind}
+        made = self.kinds[kind] = self._instruments.adder(names.TOKENS, labels)
+        return made
 
     @cached_property
     def reasoning(self) -> Add:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from tokenproxy.config import IterationEnd, RunContext
 from tokenproxy.record.call import Call
-from tokenproxy.record.row import Row
+from tokenproxy.record.row import Row, RowPart
 from tokenproxy.telemetry import attributes as tell
 from tokenproxy.telemetry import semconv as names
 from tokenproxy.telemetry.call_attributes import CallAttributes
@@ -49,20 +49,22 @@ class Spans:
         """Export a call. Returns its context, for the exemplars of its measurements."""
         start = call.start
         end_ns = max(call.end.ended_ns, start.started_ns)
+        kind, whose = self._of_calls.shared(call, row)
+        linked = start.attribution.traceparent is not None or placed.retry_of is not None
         return self._taker.take(
             Span(
-                name=tell.call_name(call, row),
+                name=kind.name,
                 kind="client",
                 trace_id=start.trace_id,
                 span_id=start.span_id,
                 parent=self._parent(start.trace_id, start.span_id, placed.parent_id),
                 start_ns=start.started_ns,
                 end_ns=end_ns,
-                shared=self._of_calls.shared(call, row),
+                shared=(kind, whose),
                 attributes=self._of_calls.own(call, row),
-                events=self._parts(row, end_ns),
-                links=_links(call, placed),
-                failed=tell.error_type(call, row) is not None,
+                events=() if row is None or not row.parts else self._parts(row.parts, end_ns),
+                links=_links(call, placed) if linked else (),
+                failed=kind.failed,
             )
         )
 
@@ -98,12 +100,10 @@ class Spans:
             )
         )
 
-    def _parts(self, row: Row | None, at_ns: int) -> Sequence[Event]:
-        if row is None or not row.parts:
-            return ()
+    def _parts(self, parts: Sequence[RowPart], at_ns: int) -> Sequence[Event]:
         return [
             Event(names.PART_EVENT, at_ns, tell.part_attributes(self._semconv, part))
-            for part in row.parts
+            for part in parts
         ]
 
     def _parent(self, trace_id: str, span_id: str, parent_id: str | None) -> SpanContext | None:
@@ -159,8 +159,6 @@ def _links(call: Call, placed: Placed) -> Sequence[Link]:
     """
     traceparent = call.start.attribution.traceparent
     client = extracted(traceparent) if traceparent is not None else None
-    if client is None and placed.retry_of is None:
-        return ()
     links = [] if client is None else [Link(client, {names.LINK: "client"})]
     if placed.retry_of is not None:
         links.append(Link(SpanContext(*placed.retry_of), {names.LINK: "retry_of"}))

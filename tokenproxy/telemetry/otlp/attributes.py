@@ -46,16 +46,20 @@ class AttributeWriter:
             if type(value) is str:
                 told = utf8(value)
                 key = name, len(told)
-                parts.append(texts.get(key) or self._before_text(key))
+                parts += (texts.get(key) or self._before_text(key), told)
+                continue
+            if type(value) is int and 0 <= value <= _LARGEST:  # most are
+                told = _INT + varint(value)
+            elif type(value) is float:
+                told = _DOUBLE + double(value)
             else:
                 try:
                     told = any_value(value)
                 except (OverflowError, TypeError) as error:
                     logger.debug("attribute %r is not told: %s", name, error)  # in every call?
                     continue
-                key = name, len(told)
-                parts.append(values.get(key) or self._before(key))
-            parts.append(told)
+            key = name, len(told)
+            parts += (values.get(key) or self._before(key), told)
         return b"".join(parts)
 
     def _before_text(self, key: tuple[str, int]) -> bytes:
@@ -94,8 +98,6 @@ def any_value(value: Value) -> bytes:
         OverflowError: A whole number of more than 64 bits.
         TypeError: OTLP has nothing for it here.
     """
-    if type(value) is int and value <= _LARGEST:  # most are
-        return _INT + varint(value)
     match value:
         case float():
             return _DOUBLE + double(value)

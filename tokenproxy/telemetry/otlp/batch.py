@@ -101,7 +101,8 @@ class Batches:
         self._waiting: deque[bytes] = deque()
         self._aside: list[bytes] = []
         """What found no room and is to be kept, until there is a batch of it."""
-        self._full = threading.Condition()
+        self._lock = threading.Lock()
+        self._full = threading.Condition(self._lock)
         self._over = False
         self._thread = threading.Thread(target=self._run, name="tokenproxy-spans", daemon=True)
         self._thread.start()
@@ -109,7 +110,7 @@ class Batches:
     def put(self, span: bytes) -> None:
         """Take one; returns at once. After the end it is dropped."""
         aside: list[bytes] = []
-        with self._full:
+        with self._lock:
             if self._over:
                 self._drop(1)
                 return
