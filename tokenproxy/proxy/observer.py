@@ -23,7 +23,6 @@ from tokenproxy.proxy.reception import Reception
 from tokenproxy.proxy.settle import CLIENT_LEFT, UNREACHABLE, UPSTREAM_LEFT, refusal
 from tokenproxy.proxy.sockets import SWITCHED, SocketTap
 from tokenproxy.proxy.tap import Tap
-from tokenproxy.wire.bodyreader import read_body
 from tokenproxy.wire.framing.websocket import Message
 
 _TAP = "tokenproxy.tap"
@@ -247,7 +246,7 @@ class Observer:
         if not isinstance(tap, SocketTap):
             return
         # As the lane reads it: a large message is reduced.
-        read = Message(read_body(message.content) or b"", len(message.content))
+        read = Message.of(message.content, outlines=message.from_client)
         if message.from_client:
             journaled = asyncio.Event()
             if tap.from_client([read], journaled.set):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import tracemalloc
 import zlib
@@ -13,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.wire.strategies import chunked, cuts
-from tokenproxy.wire.bodyreader import read_body
 from tokenproxy.wire.framing import permessage, websocket
 from tokenproxy.wire.framing.jsonbody import REQUEST_RAW_LIMIT
 from tokenproxy.wire.framing.websocket import NO_CODE, FrameReader, Message
@@ -44,7 +44,7 @@ def read(chunks: list[bytes], reader: FrameReader | None = None) -> list[Message
 
 
 def message(data: bytes) -> Message:
-    return Message(read_body(data) or b"", len(data))
+    return Message.of(data, outlines=False)
 
 
 class Sender:
@@ -218,6 +218,17 @@ def test_a_bomb_is_not_inflated_to_its_end(monkeypatch: pytest.MonkeyPatch) -> N
     tracemalloc.stop()
     assert reader.failed
     assert peak < 8_000_000
+
+
+@pytest.mark.parametrize("outlines", [True, False])
+def test_what_is_too_large_to_keep_is_outlined_where_that_is_asked_for(outlines: bool) -> None:
+    words = b'{"role":"user","content":"some words, not too many"},' * 200_000
+    said = b'{"type":"response.create","model":"m","input":[%s1]}' % words
+    (found,) = FrameReader(outlines=outlines).feed(frame(FINAL | TEXT, said))
+    assert found == Message.of(said, outlines=outlines)
+    assert found.size == len(said)
+    told = json.loads(found.data or b"{}")
+    assert list(told) == (["type", "model", "input"] if outlines else [])
 
 
 @pytest.mark.parametrize("mask", [b"", b"\x01\x02\x03\x04"])

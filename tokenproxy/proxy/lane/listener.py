@@ -51,13 +51,13 @@ class Listener:
             deflate = None
         client_anew = deflate is not None and deflate.client_starts_anew
         server_anew = deflate is not None and deflate.server_starts_anew
-        self._client = self._side(deflate=deflate is not None, starts_anew=client_anew)
-        self._server = self._side(deflate=deflate is not None, starts_anew=server_anew)
+        used = deflate is not None
+        self._client = self._side(FrameReader(deflate=used, starts_anew=client_anew, outlines=True))
+        self._server = self._side(FrameReader(deflate=used, starts_anew=server_anew))
         self._end: tuple[str, str | None, int] | None = None
         """How and when the connection ended, while not all that came of it is read."""
 
-    def _side(self, *, deflate: bool, starts_anew: bool) -> Side:
-        reader = FrameReader(deflate=deflate, starts_anew=starts_anew)
+    def _side(self, reader: FrameReader) -> Side:
         return Side(reader, self._read, self._call_soon, self._caught_up, self._give_up)
 
     def from_client(self, data: bytes, go_on: Callable[[], None]) -> bool:

@@ -12,7 +12,7 @@ The rules:
 * After a close frame nothing counts any more. Nor does anything after a fault: what is
   no frame has no end, so all that follows would be guessed.
 * Memory is bounded. A message of more than 1 MiB is reduced while it comes
-  (``jsonbody``); one that is too large all the same comes out empty.
+  (``jsonbody``); one that is too large all the same comes out empty, or as its outline.
 * So is the time that is taken at once: a few bytes may inflate to megabytes. Who reads for
   others, too, takes :meth:`FrameReader.feed_some`.
 
@@ -56,9 +56,16 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     """What one side said."""
 
     data: bytes
-    """Perhaps reduced; empty if it was too large for that."""
+    """Perhaps reduced or outlined; empty if it was too large for that."""
     size: int
     """Bytes that it had, once it was inflated."""
+
+    @classmethod
+    def of(cls, content: bytes, *, outlines: bool) -> Message:
+        """The same of one that has come whole; see :class:`FrameReader`."""
+        body = JsonBody(raw=REQUEST_RAW_LIMIT, outlines=outlines)
+        body.feed(content)
+        return cls(body.take(), len(content))
 
 
 class _MalformedError(Exception):
@@ -71,9 +78,14 @@ class FrameReader:
     Args:
         deflate: permessage-deflate was agreed on.
         starts_anew: each compressed message is a stream of its own.
+        outlines: a message that is too large is outlined. For the side that asks: of what
+            answers, parts are counted, and in an outline they are not all there.
     """
 
-    def __init__(self, *, deflate: bool = False, starts_anew: bool = False) -> None:
+    def __init__(
+        self, *, deflate: bool = False, starts_anew: bool = False, outlines: bool = False
+    ) -> None:
+        self._outlines = outlines
         self.close_code: int | None = None
         """What this side closed with; None while it has not."""
         self.failed = False
@@ -193,7 +205,8 @@ class FrameReader:
         elif opcode in (_TEXT, _BINARY):
             if self._message is not None or (compressed and self._inflater is None):
                 raise _MalformedError
-            self._message = _Growing(self._inflater if compressed else None)
+            inflater = self._inflater if compressed else None
+            self._message = _Growing(inflater, outlines=self._outlines)
         else:
             raise _MalformedError
 
@@ -239,9 +252,9 @@ class FrameReader:
 class _Growing:
     """A message whose bytes come one by one, or compressed."""
 
-    def __init__(self, inflater: Inflater | None) -> None:
+    def __init__(self, inflater: Inflater | None, *, outlines: bool) -> None:
         self._inflater = inflater
-        self._body = JsonBody(raw=REQUEST_RAW_LIMIT)
+        self._body = JsonBody(raw=REQUEST_RAW_LIMIT, outlines=outlines)
         self._size = 0
         self._pieces: Iterator[bytes] | None = None
         """Of what was fed, inflated as they are taken."""
