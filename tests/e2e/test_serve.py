@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from tests.e2e.bench import Bench, curl
+from tests.e2e.bench import Bench, curl, wait_until
 from tokenproxy.simulator.server import Simulator
 
 
@@ -132,6 +132,8 @@ def test_workers_share_a_port_and_nothing_else(bench: Bench) -> None:
         for _ in range(24):
             got = subprocess.run(ask, capture_output=True, check=True, timeout=20)
             assert got.stdout == bytes(sim.calls[-1].sent)
+        # A worker that is killed before it has settled leaves a row that says so.
+        wait_until(lambda: len(bench.rows()) == 24)
         served = {row["run_id"] for row in bench.rows()}
         assert len(served) > 1, "the kernel deals connections out"
 

@@ -21,6 +21,7 @@ import pytest
 from tests.e2e.bench import wait_until
 from tests.faults.network.scene import Script, Upstream, read
 from tests.faults.network.test_upstream import FIRST, LAST, SECOND
+from tests.listening import let_go
 from tests.proxy.harness import Proxy
 from tests.proxy.lane.test_tunnels import tunnel
 from tokenproxy.simulator.tls import Certificates, throwaway
@@ -70,8 +71,7 @@ class Provider:
         try:
             yield
         finally:
-            self._listener.shutdown(socket.SHUT_RDWR)  # or accept() would go on
-            self._listener.close()
+            let_go(self._listener)
             thread.join(5)
 
     def _serve(self) -> None:
@@ -94,6 +94,11 @@ class Provider:
                     goes_on = self._answer(connection, event.stream_id)
                     client.sendall(connection.data_to_send())
                     if not goes_on:
+                        # A close with bytes unread would be a reset, which takes back what
+                        # was sent and has not been read yet.
+                        client.shutdown(socket.SHUT_WR)
+                        while client.recv(65536):
+                            pass
                         return
                 elif isinstance(event, h2.events.StreamReset):
                     self.told.append(int(event.error_code or 0))
