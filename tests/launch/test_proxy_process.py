@@ -45,7 +45,8 @@ def make(tmp_path: Path, listener: socket.socket) -> Iterator[Make]:
     for proxy in made:
         if proxy.pid:
             proxy.kill("the test is over")
-            os.waitpid(proxy.pid, 0)
+            _, status = os.waitpid(proxy.pid, 0)
+            proxy.exited(status)
 
 
 def drive(proxy: Proxy, done: Callable[[], object]) -> None:

@@ -15,6 +15,7 @@ def test_it_is_the_users_alone(tmp_path: Path) -> None:
     assert made.path == tmp_path / "runs" / "id"
     assert made.path.stat().st_mode & 0o777 == 0o700
     assert made.path.parent.stat().st_mode & 0o777 == 0o700
+    made.close(keep_log=False)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,8 @@ def test_journals_of_other_runs_are_seen(tmp_path: Path) -> None:
     assert not made.others_have_journals()
     (other.path / "journal-3.jsonl").touch()
     assert made.others_have_journals()
+    for each in (made, other):
+        each.close(keep_log=False)
 
 
 def test_a_ledger_needs_no_file_yet(tmp_path: Path) -> None:

@@ -34,12 +34,14 @@ class Remembered(Recorder):
     asks: dict[str, RequestFacts] = field(default_factory=dict)
     unread: list[tuple[str, str]] = field(default_factory=list)
     ack_delay_s: float = 0.0
+    acks: list[threading.Timer] = field(default_factory=list)
     crowded: bool = False
 
     def opened(self, start: CallStart, ack: Callable[[], None] | None = None) -> None:
         self.starts[start.call_id] = start
         if ack is not None:
-            threading.Timer(self.ack_delay_s, ack).start()
+            self.acks.append(threading.Timer(self.ack_delay_s, ack))
+            self.acks[-1].start()
 
     def requested(self, call_id: str, body: bytes | None, encoding: str = "") -> None:
         self.bodies[call_id] = body
@@ -173,3 +175,5 @@ class Proxy:
         self._thread.join(10)
         assert not self._thread.is_alive()
         self._listener.close()
+        for ack in self.recorder.acks:
+            ack.cancel()

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from tests.listening import let_go
+
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -81,8 +83,7 @@ class RawServer:
 
     def finish(self) -> list[object]:
         """What ``serve`` returned, once for each connection."""
-        # On Linux a thread in accept() is woken by this alone.
-        self._listener.shutdown(socket.SHUT_RDWR)
+        let_go(self._listener)
         self._thread.join(10)
         return self.results
 
@@ -96,4 +97,4 @@ class RawServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._listener.close()
+        let_go(self._listener)

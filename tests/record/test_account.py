@@ -483,6 +483,7 @@ def test_a_request_is_read_whatever_its_encoding(
     account.request("c-1", gzip.compress(b'{"model": "m"}') if encoding else None, encoding)
     account.close("c-1", end("error"))
     settle(account)
+    account.finish(None)
     (row,) = rows(book)
     assert row.model == model
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,10 @@ def lock(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def badge(tmp_path: Path) -> Badge:
-    return Badge(tmp_path / "mine.badge")
+def badge(tmp_path: Path) -> Iterator[Badge]:
+    made = Badge(tmp_path / "mine.badge")
+    yield made
+    made.remove()
 
 
 def test_a_lock_is_a_link_and_says_who_holds_it(tmp_path: Path, lock: Path, badge: Badge) -> None:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,22 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "run-1" / "journal-0.jsonl"
 
 
+type Keep = Callable[[], Kept]
+
+
+@pytest.fixture
+def keep(path: Path) -> Iterator[Keep]:
+    """Makes a journal, which is given up at the end."""
+    with ExitStack() as made:
+
+        def make() -> Kept:
+            kept = Kept(path)
+            made.callback(kept.journal.close, settled=True)
+            return kept
+
+        yield make
+
+
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept_journal, "HEAL_S", 0.0)
@@ -59,9 +76,9 @@ def refuse(*_: object) -> int:
 
 
 def test_gaps_are_closed_as_soon_as_the_disk_lets_it_be(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    keep: Keep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = Kept(path)
+    kept = keep()
     kept.begin("c0")
     with monkeypatch.context() as full:
         full.setattr(os, "write", refuse)
@@ -77,9 +94,9 @@ def test_gaps_are_closed_as_soon_as_the_disk_lets_it_be(
     assert "No space left on device" in kept.said[0]
 
 
-def test_one_that_cannot_be_made_is_made_later(path: Path) -> None:
+def test_one_that_cannot_be_made_is_made_later(path: Path, keep: Keep) -> None:
     path.parent.write_text("a file where the directory should be")
-    kept = Kept(path)
+    kept = keep()
     kept.begin("c0")
     assert not kept.whole()
     path.parent.unlink()
@@ -89,8 +106,8 @@ def test_one_that_cannot_be_made_is_made_later(path: Path) -> None:
     assert kept.written() == ["c0"]
 
 
-def test_between_two_tries_there_is_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = Kept(path)
+def test_between_two_tries_there_is_time(keep: Keep, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = keep()
     monkeypatch.setattr(kept_journal, "HEAL_S", 3600.0)
     with monkeypatch.context() as full:
         full.setattr(os, "write", refuse)
@@ -102,10 +119,10 @@ def test_between_two_tries_there_is_time(path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_large_one_is_written_anew_with_what_is_open(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, keep: Keep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wal.Journal, "COMPACT_BYTES", 2_000)
-    kept = Kept(path)
+    kept = keep()
     for number in range(20):
         kept.begin(f"c{number}")
     del kept.open[1:]
@@ -116,8 +133,8 @@ def test_a_large_one_is_written_anew_with_what_is_open(
 
 
 @pytest.mark.parametrize("settled", [True, False])
-def test_given_up_it_leaves_itself_alone_or_nothing(path: Path, settled: bool) -> None:
-    kept = Kept(path)
+def test_given_up_it_leaves_itself_alone_or_nothing(path: Path, keep: Keep, settled: bool) -> None:
+    kept = keep()
     kept.begin("c0")
     badge = kept.journal.badge
     assert badge is not None

@@ -59,7 +59,8 @@ def test_a_journal_that_was_being_rewritten_goes(tmp_path: Path) -> None:
     header = journal.Header(run=RUN, ledger="ledger", mark=Mark())
     owner = journal.Journal(place / "journal-0.jsonl", header)
     for _ in range(2):
-        journal._create_owned(owner.path.with_name(f"{owner.path.name}.new"))
+        _, fd = journal._create_owned(owner.path.with_name(f"{owner.path.name}.new"))
+        os.close(fd)
     owner.close(settled=True)
     assert len(names(place)) == 2
     tidy(tmp_path / "runs")

@@ -44,6 +44,8 @@ def test_it_says_who_made_it_and_is_made_once(lock: Path, tmp_path: Path, badged
     assert holder_of(lock) == ourselves(7, 11)
     with pytest.raises(FileExistsError):
         make(lock, ourselves(), None)
+    if badge is not None:
+        badge.remove()
 
 
 @pytest.mark.parametrize("content", [b"", b"4711\n", b"\xff", b"{}"])

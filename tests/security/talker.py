@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -87,7 +86,7 @@ class Provider(BaseHTTPRequestHandler):
             if what == "cut" and event["type"] == "content_block_delta":
                 break
             if what == "stall" and event["type"] == "content_block_delta":
-                time.sleep(20)
+                self.server.over.wait(20)  # type: ignore[attr-defined] # ours
         self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its base's name
@@ -120,6 +119,8 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[ThreadingHTTPServ
         server.daemon_threads = True
         server.block_on_close = False
         server.taken = []  # type: ignore[attr-defined] # for the collector
+        server.over = threading.Event()  # type: ignore[attr-defined] # for who stalls
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield server
+        server.over.set()  # type: ignore[attr-defined] # as above
         server.shutdown()

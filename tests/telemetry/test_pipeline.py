@@ -56,6 +56,12 @@ def play(env: Mapping[str, str], state: Path, run: RunContext = scene.RUN) -> tu
     return sink.finish(scene.END)
 
 
+def let_go_of_its_id(sink: Telemetry) -> None:
+    """As its process's end does, where an export may still be under way."""
+    assert sink._instance is not None
+    sink._instance.release()
+
+
 def feed(sink: Telemetry, run: RunContext = scene.RUN) -> None:
     for call in scene.calls():
         sink.call(call, scene.row_of(call, run))
@@ -243,6 +249,7 @@ def test_a_dead_collector_costs_a_second_once_and_a_sentence(
     assert time.monotonic() - ended < 0.1
     printed = capfd.readouterr()
     assert (printed.out, printed.err) == ("", "")
+    let_go_of_its_id(sink)
 
 
 @pytest.mark.parametrize("finish", ["sink.finish(scene.END)", "pass"])
@@ -284,13 +291,20 @@ def test_an_export_that_did_not_even_begin_in_time_is_said(
     """On a machine under load the time may be up before an exporter was called."""
     monkeypatch.setattr("tokenproxy.telemetry.pipeline.DEADLINE_S", 0.0)
     held = threading.Event()
-    monkeypatch.setattr(OtlpSpans, "shutdown", lambda _self: held.wait(20))
+    shutdown = OtlpSpans.shutdown
+
+    def late(spans: OtlpSpans) -> None:
+        held.wait(20)
+        shutdown(spans)
+
+    monkeypatch.setattr(OtlpSpans, "shutdown", late)
     with OtlpReceiver() as receiver:
         env = environment(receiver, OTEL_METRICS_EXPORTER="none")
         sink = open_telemetry(env, scene.RUN, state=tmp_path)
         feed(sink)
         (sentence,) = sink.finish(scene.END)
         held.set()
+    let_go_of_its_id(sink)
     assert sentence.endswith("did not answer; spans of this run were not delivered")
 
 

@@ -13,6 +13,7 @@ import pytest
 from tests.telemetry import scene
 from tests.telemetry.otlp.collector import DROP, HANG, Collector, answer
 from tests.telemetry.receiver import OtlpReceiver
+from tests.telemetry.test_pipeline import let_go_of_its_id
 from tokenproxy.telemetry import pipeline
 from tokenproxy.telemetry.pipeline import open_telemetry
 from tokenproxy.telemetry.replay import replay
@@ -35,7 +36,9 @@ def told(
     sink = open_telemetry(env, scene.RUN, state=state, spool=spool)
     for call in scene.calls():
         sink.call(call, scene.row_of(call, scene.RUN))
-    return sink.finish(scene.END)
+    said = sink.finish(scene.END)
+    let_go_of_its_id(sink)
+    return said
 
 
 def arrived(receiver: OtlpReceiver) -> tuple[list[str], list[str]]:

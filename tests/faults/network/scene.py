@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from tests.listening import let_go
 from tests.proxy.harness import RUN, Proxy
 from tokenproxy.record.ledger import iter_rows
 from tokenproxy.record.recorder import Recorder
@@ -86,9 +87,7 @@ class Upstream:
         self.asked.clear()
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+        let_go(self._listener)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):

@@ -17,6 +17,7 @@ from tests.e2e.bench import Bench, wait_until
 from tests.e2e.test_memory import ALLOWED, settled
 from tests.faults.network.scene import DEADLINE_S, HOST
 from tests.faults.network.test_upstream import HEAD, REQUEST, SSE, chunk
+from tests.listening import let_go
 from tests.proxy.lane.test_relay import EVENTS, QUESTION
 
 MB = 1024 * 1024
@@ -63,7 +64,7 @@ class Counted:
                     self.left.set()
 
     def close(self) -> None:
-        self._listener.close()
+        let_go(self._listener)
 
 
 class Gateway:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+from tests.listening import listening
 from tests.proxy.harness import Proxy
 from tests.simulator.test_websocket import create
 from tests.wire.framing.test_websocket import CLOSE, FINAL, PING, TEXT, frame
@@ -53,7 +54,7 @@ def agreeing(
             connection.sendall(agreed)
             serve(connection, got.partition(b"\r\n\r\n")[2])
 
-    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool, listening() as listener:
         served = pool.submit(accept, listener)
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         served.result(10)

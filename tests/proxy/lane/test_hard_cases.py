@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.bench import BODY, wait_until
+from tests.listening import listening
 from tests.proxy.harness import Proxy
-from tests.proxy.lane.test_tunnels import HOST, listening, trusting, tunnel
+from tests.proxy.lane.test_tunnels import HOST, serving_once, trusting, tunnel
 from tokenproxy.proxy import gateway
 from tokenproxy.proxy.handover import Handover
 from tokenproxy.simulator import tls
@@ -41,7 +42,7 @@ def read_all(client: socket.socket) -> bytes:
 @contextmanager
 def serving(serve: Callable[[socket.socket], None]) -> Iterator[str]:
     """A provider of any number of connections, each served by ``serve``; its URL."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with listening() as listener:
 
         def accept() -> None:
             with contextlib.suppress(OSError):
@@ -240,7 +241,7 @@ def test_a_tunnel_that_both_ends_left_is_gone() -> None:
         while piece := connection.recv(65536):
             connection.sendall(piece)
 
-    with listening(serve) as port, Proxy() as proxy:
+    with serving_once(serve) as port, Proxy() as proxy:
         client = connected(proxy)
         client.sendall(f"CONNECT localhost:{port} HTTP/1.1\r\n\r\nhello".encode())
         got = b""

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.bench import BODY
+from tests.listening import listening
 from tests.proxy.harness import Proxy
 from tests.simulator.sockets import Client as Socket
 from tests.simulator.test_websocket import create
@@ -210,9 +211,9 @@ def test_a_client_that_says_more_than_connect_at_once(tmp_path: Path, adopted: l
 
 
 @contextmanager
-def listening(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+def serving_once(serve: Callable[[socket.socket], None]) -> Iterator[int]:
     """A server of one connection, in a thread; its port."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with listening() as listener:
 
         def accept() -> None:
             connection, _ = listener.accept()
@@ -238,7 +239,7 @@ def test_a_host_that_is_not_opened_is_carried_as_it_is(adopted: list[str]) -> No
 
     said = bytes(range(256)) * 4000
     with (
-        listening(serve) as port,
+        serving_once(serve) as port,
         Proxy() as proxy,
         socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client,
     ):
@@ -284,7 +285,7 @@ def test_a_far_end_that_is_slow_holds_the_client_back() -> None:
             total += len(piece)
 
     with (
-        listening(serve) as port,
+        serving_once(serve) as port,
         Proxy() as proxy,
         socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client,
     ):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from tests.listening import let_go
 from tests.proxy.harness import Proxy
 from tokenproxy.record.call import CallEnd
 
@@ -50,7 +51,7 @@ class Provider:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._listener.close()
+        let_go(self._listener)
         self._thread.join(TIMEOUT_S)
 
     def _serve(self) -> None:

@@ -7,6 +7,7 @@ import threading
 from types import TracebackType
 from typing import Self
 
+from tests.listening import let_go
 from tests.real.stack.service import HOST
 
 
@@ -46,7 +47,7 @@ class LostAnswers:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._server.close()
+        let_go(self._server)
 
     def _serve(self) -> None:
         while True:

@@ -11,6 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
+from tests.listening import let_go
+
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 DROP = b""
 """Close the connection without a word."""
@@ -50,9 +52,9 @@ class Collector:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listener.close()
+        let_go(self._listener)
         for each in self._open:
-            each.close()
+            let_go(each)
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -70,9 +72,11 @@ class Collector:
             stream = connection.makefile("rb")
             while line := stream.readline():
                 headers: dict[str, str] = {}
-                while (header := stream.readline()) != b"\r\n":
+                while (header := stream.readline()) not in (b"\r\n", b""):
                     name, _, value = header.decode().partition(":")
                     headers[name.lower()] = value.strip()
+                if not header:
+                    break  # it was broken off
                 body = stream.read(int(headers["content-length"]))
                 said = self.answers[min(len(self.taken), len(self.answers) - 1)]
                 self.taken.append(Taken(number, line.decode().strip(), headers, body))

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.listening import listening
 from tests.telemetry.otlp.collector import DROP, HANG, OK, Collector, Trickle, answer
 from tokenproxy.simulator.tls import throwaway
 from tokenproxy.telemetry.delivery import Delivery, sentences
@@ -421,7 +422,7 @@ def test_a_collector_that_reads_slowly_is_not_waited_for_beyond_the_time_out(
 ) -> None:
     certificates = throwaway(tmp_path)
     context = certificates.context()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with listening() as listener:
 
         def read() -> None:
             with suppress(OSError):
