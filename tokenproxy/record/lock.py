@@ -27,6 +27,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -137,7 +138,7 @@ def open_locked(
         OSError: The ledger or its lock cannot be opened.
     """
     patience = _Patience(wait_s, pause)
-    lock = path.with_name(path.name + ".lock")
+    lock = _lock_of(path)
     while True:
         fd, serialized = _open_alone(path, patience)
         try:
@@ -157,6 +158,11 @@ def open_locked(
         finally:
             os.close(fd)
         patience.wait(path)
+
+
+@lru_cache(maxsize=16)
+def _lock_of(path: Path) -> Path:
+    return path.with_name(path.name + ".lock")
 
 
 def _open_alone(path: Path, patience: _Patience) -> tuple[int, bool]:

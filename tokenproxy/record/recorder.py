@@ -26,8 +26,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -39,6 +38,7 @@ from tokenproxy.record.call import CallEnd, CallStart
 from tokenproxy.record.held import Held
 from tokenproxy.record.recovery import Recovery, recover
 from tokenproxy.record.sink import Sink
+from tokenproxy.record.tally import Tally
 from tokenproxy.wire.dialect import Dialect
 from tokenproxy.wire.usage import Reading, RequestFacts
 
@@ -271,24 +271,26 @@ class Recorder:
 
     def _answer(self, wait_s: float | None) -> None:
         """Journal and acknowledge the openings that are there, waiting for a first one."""
-        if wait_s == 0 and self._urgent.empty():
+        urgent = self._urgent
+        if wait_s == 0 and urgent.empty():
             return
-        opened: list[_Opened] = []
+        events: list[_Opened | None] = []
         try:
-            event = self._urgent.get(timeout=wait_s) if wait_s != 0 else self._urgent.get_nowait()
-            while True:
-                if event is not None:
-                    opened.append(event)
-                event = self._urgent.get_nowait()
+            # Nobody else takes any: what is there once is there still.
+            events.append(urgent.get(timeout=wait_s) if wait_s != 0 else urgent.get_nowait())
+            while not urgent.empty():
+                events.append(urgent.get_nowait())
         except Empty:
-            pass
-        if opened:
-            with self._guarded("opening"):
-                self._account.open([event.start for event in opened])
-            for event in opened:
-                if event.ack is not None:
-                    with self._guarded("acknowledging"):
-                        event.ack()
+            return
+        opened = [event for event in events if event is not None]
+        if not opened:
+            return
+        with self._guarded("opening"):
+            self._account.open([event.start for event in opened])
+        for event in opened:
+            if event.ack is not None:
+                with self._guarded("acknowledging"):
+                    event.ack()
 
     def _work_off(self) -> None:
         news: dict[str, _Progressed] = {}
@@ -299,11 +301,8 @@ class Recorder:
             if isinstance(event, _Progressed):
                 news[event.call_id] = event
                 continue
-            try:
+            with self._guarded(type(event).__name__):
                 self._handle(event)
-            except Exception:
-                logger.exception("a fault in the recorder: %s", type(event).__name__)
-                self._account.tally.warn(FAULT)
         for latest in news.values():
             with self._guarded("news"):
                 self._account.progress(latest.call_id, latest.reading, latest.at_ns)
@@ -328,14 +327,28 @@ class Recorder:
         with self._guarded("recovery"):
             self._put(recover(runs))
 
-    @contextmanager
-    def _guarded(self, what: str) -> Iterator[None]:
-        """A fault of ours ends here: the call is told incompletely, and all others go on."""
-        try:
-            yield
-        except Exception:
-            logger.exception("a fault in the recorder: %s", what)
-            self._account.tally.warn(FAULT)
+    def _guarded(self, what: str) -> _Guarded:
+        return _Guarded(what, self._account.tally)
+
+
+class _Guarded:
+    """A fault of ours ends here: the call is told incompletely, and all others go on."""
+
+    __slots__ = ("_tally", "_what")
+
+    def __init__(self, what: str, tally: Tally) -> None:
+        self._what = what
+        self._tally = tally
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        logger.error("a fault in the recorder: %s", self._what, exc_info=error)
+        self._tally.warn(FAULT)
+        return True
 
 
 def _routes_dialect(name: str) -> Dialect:
