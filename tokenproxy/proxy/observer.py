@@ -23,7 +23,7 @@ from tokenproxy.proxy.reception import Reception
 from tokenproxy.proxy.settle import CLIENT_LEFT, UNREACHABLE, UPSTREAM_LEFT, refusal
 from tokenproxy.proxy.sockets import SWITCHED, SocketTap
 from tokenproxy.proxy.tap import Tap
-from tokenproxy.wire.framing.websocket import Message
+from tokenproxy.wire.framing.message import Message
 
 _TAP = "tokenproxy.tap"
 _UPGRADE = "tokenproxy.upgrade"

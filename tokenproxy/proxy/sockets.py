@@ -19,7 +19,7 @@ from tokenproxy.proxy.settle import copy_of, settle
 from tokenproxy.record.call import CallEnd, CallStart
 from tokenproxy.wire.dialect import Head, SocketDialect, SocketNews
 from tokenproxy.wire.endpoints import Route
-from tokenproxy.wire.framing.websocket import Message
+from tokenproxy.wire.framing.message import Message
 from tokenproxy.wire.usage import Reading, RequestFacts
 
 if TYPE_CHECKING:

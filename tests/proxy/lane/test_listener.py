@@ -32,7 +32,7 @@ from tests.proxy.lane.test_hard_cases import read_all
 from tests.simulator.test_websocket import create
 from tests.wire.framing.test_websocket import CLOSE, COMPRESSED, FINAL, PING, TEXT, frame
 from tests.wire.strategies import chunked, cuts
-from tokenproxy.wire.framing import websocket
+from tokenproxy.wire.framing import message, websocket
 from tokenproxy.wire.framing.websocket import FrameReader
 from tokenproxy.wire.openai.websocket import ResponsesSocket
 
@@ -324,13 +324,13 @@ def deflated(*messages: bytes) -> bytes:
 def test_a_large_message_of_few_bytes_is_read_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of both sides: the next message, and the connection's end, come behind it."""
     worked: list[int] = []
-    work = websocket._Growing.work
+    work = message.Growing.work
 
-    def noted(self: websocket._Growing, most: int) -> int:
+    def noted(self: message.Growing, most: int) -> int:
         worked.append(work(self, most))
         return worked[-1]
 
-    monkeypatch.setattr(websocket._Growing, "work", noted)
+    monkeypatch.setattr(message.Growing, "work", noted)
     asked = deflated(LARGE, json.dumps(create(model="other")).encode())
     large = {"type": "response.output_text.delta", "delta": "y" * 20_000_000}
     answer = deflated(*(json.dumps(event).encode() for event in (BEGUN, large, DONE)))

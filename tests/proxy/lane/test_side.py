@@ -11,7 +11,8 @@ import pytest
 from tests.wire.framing.test_websocket import COMPRESSED, FINAL, TEXT, frame
 from tokenproxy.proxy.lane import side
 from tokenproxy.proxy.lane.side import Side
-from tokenproxy.wire.framing.websocket import FrameReader, Message
+from tokenproxy.wire.framing.message import Message
+from tokenproxy.wire.framing.websocket import FrameReader
 
 MB = 1_000_000
 

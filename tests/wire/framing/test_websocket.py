@@ -14,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.wire.strategies import chunked, cuts
+from tokenproxy.wire.framing import message as one_message
 from tokenproxy.wire.framing import permessage, websocket
 from tokenproxy.wire.framing.jsonbody import REQUEST_RAW_LIMIT
-from tokenproxy.wire.framing.websocket import NO_CODE, FrameReader, Message
+from tokenproxy.wire.framing.message import Message
+from tokenproxy.wire.framing.websocket import NO_CODE, FrameReader
 
 FINAL, COMPRESSED = 0x80, 0x40
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
@@ -208,7 +210,7 @@ def test_what_does_not_inflate_ends_the_reading() -> None:
 
 
 def test_a_bomb_is_not_inflated_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(websocket, "INFLATED_LIMIT", 1_000_000)
+    monkeypatch.setattr(one_message, "INFLATED_LIMIT", 1_000_000)
     stream = zlib.compressobj(wbits=-15)
     bomb = stream.compress(bytes(100_000_000)) + stream.flush(zlib.Z_SYNC_FLUSH)
     reader = FrameReader(deflate=True)

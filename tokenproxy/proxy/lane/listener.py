@@ -9,8 +9,9 @@ from collections.abc import Callable
 from tokenproxy.proxy.lane.side import Side
 from tokenproxy.proxy.settle import CLIENT_LEFT, UPSTREAM_LEFT, refusal
 from tokenproxy.proxy.sockets import SocketTap
+from tokenproxy.wire.framing.message import Message
 from tokenproxy.wire.framing.permessage import UnknownExtensionError, agreed_deflate
-from tokenproxy.wire.framing.websocket import FrameReader, Message
+from tokenproxy.wire.framing.websocket import FrameReader
 
 logger = logging.getLogger(__name__)
 

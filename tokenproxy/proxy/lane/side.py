@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from tokenproxy.wire.framing.websocket import FrameReader, Message
+from tokenproxy.wire.framing.message import Message
+from tokenproxy.wire.framing.websocket import FrameReader
 
 BEHIND: Final = 8 * 1024 * 1024
 """Bytes that may wait to be read; a side that says more meanwhile is not read any further."""

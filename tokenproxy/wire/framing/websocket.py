@@ -24,12 +24,10 @@ for a frame's head, or for a control frame, is kept for the next bytes.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 from typing import Final
 
-import msgspec
-
-from tokenproxy.wire.framing.jsonbody import REQUEST_RAW_LIMIT, JsonBody
+from tokenproxy.wire.framing.jsonbody import REQUEST_RAW_LIMIT
+from tokenproxy.wire.framing.message import Growing, Message
 from tokenproxy.wire.framing.permessage import Inflater
 
 _FINAL, _COMPRESSED, _RESERVED = 0x80, 0x40, 0x30
@@ -44,28 +42,8 @@ _LONGEST = 1 << 63
 NO_CODE = 1005
 """RFC 6455, 7.1.5: of a close frame that states none."""
 
-INFLATED_LIMIT = 64 * 1024 * 1024
-"""Most bytes that one compressed message may become; more is a bomb."""
-
-
 WORK: Final = 512 * 1024
 """About how many bytes are inflated at once: some milliseconds."""
-
-
-class Message(msgspec.Struct, frozen=True, gc=False):
-    """What one side said."""
-
-    data: bytes
-    """Perhaps reduced or outlined; empty if it was too large for that."""
-    size: int
-    """Bytes that it had, once it was inflated."""
-
-    @classmethod
-    def of(cls, content: bytes, *, outlines: bool) -> Message:
-        """The same of one that has come whole; see :class:`FrameReader`."""
-        body = JsonBody(raw=REQUEST_RAW_LIMIT, outlines=outlines)
-        body.feed(content)
-        return cls(body.take(), len(content))
 
 
 class _MalformedError(Exception):
@@ -96,7 +74,7 @@ class FrameReader:
         """Bytes that may still be inflated at once; negative where it was more."""
         self._inflater = Inflater(starts_anew=starts_anew) if deflate else None
         self._kept = b""
-        self._message: _Growing | None = None
+        self._message: Growing | None = None
         """The message that is not complete."""
         self._left = 0
         """Bytes of a data frame's payload that are to come."""
@@ -206,7 +184,7 @@ class FrameReader:
             if self._message is not None or (compressed and self._inflater is None):
                 raise _MalformedError
             inflater = self._inflater if compressed else None
-            self._message = _Growing(inflater, outlines=self._outlines)
+            self._message = Growing(inflater, outlines=self._outlines)
         else:
             raise _MalformedError
 
@@ -247,56 +225,6 @@ class FrameReader:
     def _closed(self, payload: bytes) -> None:
         code = payload[:2]
         self.close_code = int.from_bytes(code) if len(code) == 2 else NO_CODE  # noqa: PLR2004
-
-
-class _Growing:
-    """A message whose bytes come one by one, or compressed."""
-
-    def __init__(self, inflater: Inflater | None, *, outlines: bool) -> None:
-        self._inflater = inflater
-        self._body = JsonBody(raw=REQUEST_RAW_LIMIT, outlines=outlines)
-        self._size = 0
-        self._pieces: Iterator[bytes] | None = None
-        """Of what was fed, inflated as they are taken."""
-
-    @property
-    def waits(self) -> bool:
-        """Whether not all that was fed is inflated."""
-        return self._pieces is not None
-
-    def feed(self, piece: bytes) -> None:
-        """Take the next bytes of its payload, once none wait."""
-        if self._inflater is None:
-            self._add(piece)
-        else:
-            self._pieces = self._inflater.pieces(piece)
-
-    def work(self, most: int) -> int:
-        """Inflate what waits, as long as that is not more than so many bytes; how many it was."""
-        before = self._size
-        if self._pieces is not None:
-            for piece in self._pieces:
-                self._add_inflated(piece)
-                if self._size - before >= most:
-                    return self._size - before
-            self._pieces = None
-        return self._size - before
-
-    def take(self) -> Message:
-        """It is complete."""
-        if self._inflater is not None:
-            for piece in self._inflater.last_pieces():
-                self._add_inflated(piece)
-        return Message(self._body.take(), self._size)
-
-    def _add_inflated(self, piece: bytes) -> None:
-        self._add(piece)
-        if self._size > INFLATED_LIMIT:
-            raise _MalformedError
-
-    def _add(self, piece: bytes) -> None:
-        self._size += len(piece)
-        self._body.feed(piece)
 
 
 def _unmasked(data: bytes, mask: bytes) -> bytes:
