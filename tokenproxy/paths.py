@@ -52,7 +52,18 @@ def make_private(directory: Path) -> None:
     """
     for place in reversed([directory, *directory.parents]):
         if not place.is_dir():
-            place.mkdir(mode=0o700, exist_ok=True)
+            try:
+                place.mkdir(mode=0o700, exist_ok=True)
+            except FileExistsError:  # it is no directory, and does not become one
+                reason = os.strerror(errno.ENOTDIR)
+                raise NotADirectoryError(errno.ENOTDIR, reason, str(place)) from None
+
+
+def no_state(error: OSError) -> str:
+    """What to say of a state directory that cannot be had, and what to do."""
+    where = f" ({error.filename})" if error.filename else ""
+    reason = error.strerror or error
+    return f"no directory for state: {reason}{where}; name one with {STATE_DIR_VARIABLE}"
 
 
 def cache_dir(env: Mapping[str, str] | None = None) -> Path:

@@ -111,5 +111,5 @@ def test_a_state_directory_that_cannot_be_made(cli: Cli, monkeypatch: pytest.Mon
     monkeypatch.setenv("TOKENPROXY_STATE_DIR", "/dev/null/nowhere")
     ended = cli("ledger", "recover")
     assert ended.status == 2
-    assert "state directory cannot be used" in ended.err
-    assert "name --ledger" in cli("show").err
+    assert "no directory for state: Not a directory (/dev/null)" in ended.err
+    assert "or the ledger with --ledger" in cli("show").err

@@ -69,7 +69,8 @@ def test_a_misspelt_command(cli: Cli) -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
-        "import sys\nfrom tokenproxy.cli.main import main\n"
+        "import sys\nfrom tokenproxy.paths import LEDGER_NAME
+from tokenproxy.cli.main import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"
         f"print([m for m in {HEAVY} if m in sys.modules], file=sys.stderr)"
     )
@@ -158,6 +159,7 @@ def test_streams_that_were_closed_before_us_are_no_fault(
     words: tuple[str, ...], closed: str, tmp_path: Path
 ) -> None:
     script = f'exec "$@" {closed}'
+    (tmp_path / LEDGER_NAME).touch()
     done = subprocess.run(
         ["sh", "-c", script, "sh", sys.executable, "-m", "tokenproxy", *words],
         env={**os.environ, "TOKENPROXY_STATE_DIR": str(tmp_path)},

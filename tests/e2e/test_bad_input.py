@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from tests.e2e.bench import Bench, reverse_curl
+from tokenproxy.cli.app import COMMANDS
 
 
 @pytest.mark.parametrize(
@@ -26,10 +27,20 @@ from tests.e2e.bench import Bench, reverse_curl
         ["run", "--ledger", "/proc/nowhere/x.jsonl", "--", "true"],
         ["run", "--ledger", "~nobody-of-this-name/x.jsonl", "--", "true"],
         ["run", "--client-telemetry", "--", "true"],
+        ["run", "--story", "--", "true"],
+        ["run", "--ledger", "--", "true"],
         ["no-such-command"],
         ["report", "--by", "colour"],
         ["report", "--since", "yesterweek"],
         ["show", "no-such-run"],
+        ["show", "\udcff"],
+        ["top", "--once", "--ledger", "no-such-file"],
+        ["top", "--json", "--ledger", "no-such-file"],
+        ["report", "--ledger", "no-such-file"],
+        ["captured", "no-such-call"],
+        ["otel", "replay", "no-such-directory", "--endpoint", "x"],
+        ["serve", "--listen", "192.0.2.1:4040", "--allow-remote", "--no-token"],
+        ["serve", "--ledger", "\udcff"],
     ],
 )
 def test_exit_2_and_a_sentence(bench: Bench, words: list[str]) -> None:
@@ -117,3 +128,77 @@ def test_nothing_known_is_not_said_as_nothing_used(bench: Bench) -> None:
     run = bench.tokenproxy("run", "--", *reverse_curl(), env=env)
     assert b"1 call (1 failed)" in run.stderr
     assert b"$" not in run.stderr.partition(b"tokenproxy:")[2]
+
+
+READERS = (
+    ["report"],
+    ["show"],
+    ["top", "--once"],
+    ["statusline"],
+    ["captured"],
+    ["ledger", "verify"],
+    ["ledger", "recover"],
+    ["ledger", "export"],
+    ["serve", "--listen", "127.0.0.1:0"],
+    ["run", "--", "true"],
+)
+
+
+@pytest.mark.parametrize("words", READERS, ids=" ".join)
+@pytest.mark.parametrize("place", ["/dev/null/state", "/proc/nowhere/state"])
+def test_no_place_for_state_is_said_with_a_way_out(
+    bench: Bench, words: list[str], place: str
+) -> None:
+    """As in a container whose home cannot be written to."""
+    del bench.env["TOKENPROXY_LEDGER"]
+    run = bench.tokenproxy(*words, env={"TOKENPROXY_STATE_DIR": place})
+    assert (run.returncode, run.stdout) == (2, b"")
+    assert run.stderr.count(b"\n") == 1
+    assert b"no directory for state: " in run.stderr
+    assert b"File exists" not in run.stderr, "what is in the way is no directory"
+    assert b"; name one with TOKENPROXY_STATE_DIR" in run.stderr
+
+
+def test_fail_open_needs_no_place_for_state(bench: Bench) -> None:
+    env = {"TOKENPROXY_STATE_DIR": "/proc/nowhere/state"}
+    run = bench.tokenproxy("run", "--fail-open", "--", "sh", "-c", "echo ran; exit 3", env=env)
+    assert (run.returncode, run.stdout) == (3, b"ran\n")
+    assert b"unobserved" in run.stderr
+    missing = bench.tokenproxy("run", "--fail-open", "--", "no-such-command-here", env=env)
+    assert missing.returncode == 127
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "--iteration", "x", "--", "true"], b"'x' is not a whole number"),
+        (["run", "--story", "--", "true"], b"--story has no value"),
+        (["serve", "--idle-timeout", "x"], b"'x' is not a number"),
+        (
+            ["serve", "--listen", "192.0.2.1:4040", "--allow-remote", "--no-token"],
+            b"Cannot assign requested address; name an address of this machine\n",
+        ),
+    ],
+)
+def test_what_is_wrong_in_plain_words(bench: Bench, words: list[str], said: bytes) -> None:
+    run = bench.tokenproxy(*words)
+    assert run.returncode == 2
+    assert said in run.stderr
+
+
+def test_nothing_yet_is_said(bench: Bench) -> None:
+    del bench.env["TOKENPROXY_LEDGER"]
+    for words in (["report"], ["top", "--once"], ["ledger", "verify"], ["ledger", "ship"]):
+        run = bench.tokenproxy(*words)
+        assert run.returncode == 0, words
+        assert run.stderr.count(b"\n") == 1
+        assert b"no calls recorded yet" in run.stderr
+    run = bench.tokenproxy("captured")
+    assert (run.returncode, run.stdout) == (0, b"")
+    assert b"nothing is captured" in run.stderr
+
+
+def test_no_line_of_the_help_is_cut(bench: Bench) -> None:
+    run = bench.tokenproxy("--help", env={"COLUMNS": "80"})
+    for command in COMMANDS.values():
+        assert f"  {command.help}\n" in run.stdout.decode()

@@ -38,7 +38,7 @@ COMMANDS = {
     "captured": _Command("List, print or remove what run --capture kept."),
     "ledger": _Command("Check, repair, describe and export the ledger."),
     "otel": _Command("Send telemetry later that --otel-spool kept."),
-    "demo": _Command("Record a sample agent against a simulated API: no key, no network."),
+    "demo": _Command("Record a sample agent on a simulated API: no key needed."),
 }
 """Name -> what is known without importing ``tokenproxy.cli.NAME``, in the order of the help."""
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from tokenproxy.cli.failure import Failure
+from tokenproxy.cli.ledgers import say
 
 
 def captured(
@@ -29,7 +30,10 @@ def captured(
     from tokenproxy import paths
     from tokenproxy.record import capture_files
 
-    directory = capture_files.captures_dir(paths.state_dir())
+    try:
+        directory = capture_files.captures_dir(paths.state_dir())
+    except OSError as error:
+        raise Failure(paths.no_state(error)) from None
     if purge:
         if call is not None:
             raise Failure("--purge removes all captures; it takes no CALL")
@@ -43,6 +47,8 @@ def captured(
     if call is None:
         for path in found:
             print(_line(path))
+        if not found:
+            say("nothing is captured; `tokenproxy run --capture` keeps the bodies of calls")
         return
     meant = [path for path in found if path.name.startswith(call)]
     if len(meant) != 1:

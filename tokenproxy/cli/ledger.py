@@ -92,13 +92,13 @@ def recover(*, as_json: Json = False) -> None:
     """Give the calls of killed runs their rows. Every start of tokenproxy does it too."""
     import msgspec
 
-    from tokenproxy.paths import runs_dir, state_dir
+    from tokenproxy.paths import no_state, runs_dir, state_dir
     from tokenproxy.record import recovery
 
     try:
         done = recovery.recover(runs_dir(state_dir()))
     except OSError as error:
-        raise Failure(f"the state directory cannot be used: {error}") from None
+        raise Failure(no_state(error)) from None
     for problem in done.problems:
         say(problem)
     rows = [one.row for one in done.recovered]

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from tokenproxy.cli.failure import Failure
 from tokenproxy.insight.period import local_zone, unknown_zone
-from tokenproxy.paths import LEDGER_VARIABLE, ledger_path, working_directory
+from tokenproxy.paths import LEDGER_VARIABLE, ledger_path, no_state, working_directory
 
 _GZIP = b"\x1f\x8b"
 
@@ -42,7 +42,7 @@ def one_ledger(named: Path | None) -> Path:
             None if named is None else str(named), os.environ, working_directory(os.environ)
         )
     except OSError as error:
-        raise Failure(f"the state directory cannot be used: {error}; name --ledger") from None
+        raise Failure(f"{no_state(error)}, or the ledger with --ledger") from None
     if path.exists() and not path.is_file():
         raise Failure(f"the ledger {path} is not a regular file")
     return path

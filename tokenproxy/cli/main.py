@@ -87,6 +87,8 @@ def _run(words: Sequence[str]) -> int:
 def _sentence(error: Any) -> str:
     """What is wrong, and where to read what would be right."""
     message = " ".join(error.format_message().split()).rstrip(".")
+    message = message.replace("a valid int range", "a whole number")
+    message = message.replace("a valid float range", "a number")
     context = getattr(error, "ctx", None)
     where = f" (see {context.command_path} --help)" if context is not None else ""
     return message + where

@@ -119,6 +119,9 @@ def start(
     try:
         if not command:
             raise UsageError("no command to run: tokenproxy run [OPTIONS] -- COMMAND...")
+        named = {"--story": story, "--ledger": ledger, "--otel-spool": otel_spool}
+        for name in (name for name, value in named.items() if value == "--"):
+            raise UsageError(f"{name} has no value: what follows it is the -- before the command")
         ending = launch(
             options.RunOptions(
                 command=tuple(command),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 import sys
@@ -199,4 +200,13 @@ def _listen(where: str, workers: int, *, allow_remote: bool) -> list[socket.sock
     try:
         return open_listeners(host, int(port), workers)
     except OSError as error:
-        raise Failure(f"cannot listen on {where}: {error.strerror}; choose another port") from None
+        # What asyncio and socket add in brackets says the address once more.
+        reason = (error.strerror or str(error)).partition(" (while")[0]
+        advice = {
+            errno.EADDRINUSE: "; choose another port",
+            errno.EACCES: "; choose a port above 1023",
+            errno.EADDRNOTAVAIL: "; name an address of this machine",
+        }
+        raise Failure(
+            f"cannot listen on {where}: {reason}{advice.get(error.errno or 0, '')}"
+        ) from None

@@ -120,6 +120,8 @@ def ship(
 
     wanted = _wanted(since, until, run or (), story)
     files = ledger or default_ledger()
+    if not files and not as_json:
+        return  # there is nothing yet, which has been said
     try:
         if to is To.PARQUET:
             outcome = _to_parquet(files, wanted, output, force=force, dry_run=dry_run)

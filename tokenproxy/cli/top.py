@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from tokenproxy.cli.failure import Failure
-from tokenproxy.cli.ledgers import UTC_HELP, chosen_zone, plain_ledger
+from tokenproxy.cli.ledgers import UTC_HELP, chosen_zone, default_ledger, plain_ledger
 
 
 def top(
@@ -33,6 +33,10 @@ def top(
 
     path = plain_ledger(ledger)
     watched = Top(path, chosen_zone(utc=utc))
+    if not path.exists() and (once or as_json or not sys.stdout.isatty()):  # else it may come
+        if ledger is not None:
+            raise Failure(f"there is no ledger at {path}: name another file with --ledger")
+        default_ledger()
 
     try:
         watched.look(datetime.now(UTC))

@@ -5,6 +5,7 @@ ClickHouse does the adding up; what comes here is a record a line of the report.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,8 @@ def open_clickhouse(source: Source) -> Iterator[ClickHouseEngine]:
         from clickhouse_connect.driver.exceptions import Error
     except ImportError:
         raise SourceError(_EXTRA) from None
+    # What it logs beside what it raises would come to stderr.
+    logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
     client: Client | None = None
     try:
         client = clickhouse_connect.get_client(

@@ -323,7 +323,7 @@ def _node_json(node: GroupNode | CallNode) -> dict[str, Any]:
 
 def _rows_naming(path: Path, prefix: str) -> Iterator[TraceRow]:
     """Rows on lines that hold the id's beginning; the other lines are not parsed."""
-    needle = f'"{prefix}'.encode()
+    needle = f'"{prefix}'.encode(errors="replace")
     with path.open("rb") as lines:
         for line in lines:
             if needle in line.lower():

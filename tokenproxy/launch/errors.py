@@ -25,3 +25,7 @@ class UsageError(CannotRunError):
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence, USAGE)
+
+
+class NoStateError(UsageError):
+    """There is no place for our state: a command could still run unobserved."""

@@ -12,7 +12,7 @@ from tokenproxy import ids, paths
 from tokenproxy.config import Admission, ProxyConfig, RunContext
 from tokenproxy.launch import executable, nesting, traceparent
 from tokenproxy.launch.authority import Authority
-from tokenproxy.launch.errors import UsageError
+from tokenproxy.launch.errors import NoStateError, UsageError
 from tokenproxy.launch.executable import Executable
 from tokenproxy.launch.nesting import OuterRun
 from tokenproxy.launch.options import RunOptions
@@ -47,6 +47,7 @@ def prepare(options: RunOptions, env: Mapping[str, str]) -> Prepared:
     """Refuse what can be refused; nothing is made but directories.
 
     Raises:
+        NoStateError: There is no place for our state.
         CannotRunError: With the reason.
     """
     program = executable.find(options.command, env)
@@ -60,16 +61,12 @@ def prepare(options: RunOptions, env: Mapping[str, str]) -> Prepared:
         ledger = paths.ledger_path(named, own, cwd)
         state = paths.state_dir(own)
     except OSError as error:
-        raise UsageError(
-            f"no directory for state: {error.strerror} ({error.filename});"
-            f" name one with {paths.STATE_DIR_VARIABLE}"
-        ) from None
+        raise NoStateError(paths.no_state(error)) from None
     if plan.upstreams or plan.upstream_proxy:
         from tokenproxy.launch import gateways
 
         plan = gateways.behind(plan, state)
-    if _text(str(ledger)) != str(ledger) or _text(str(state)) != str(state):
-        raise UsageError("the path of the ledger or of the state directory is not UTF-8")
+    check_text(ledger, state)
     check_ledger(ledger)
     check_prices(own)
     return Prepared(
@@ -84,6 +81,19 @@ def prepare(options: RunOptions, env: Mapping[str, str]) -> Prepared:
         client_telemetry=client_telemetry,
         spool=spool_directory(options.otel_spool, cwd),
     )
+
+
+def check_text(ledger: Path, state: Path) -> None:
+    """Refuse paths that cannot be told to the proxy process.
+
+    Raises:
+        UsageError: One is such a path.
+    """
+    if _text(str(ledger)) != str(ledger) or _text(str(state)) != str(state):
+        raise UsageError(
+            "the path of the ledger or of the state directory is not UTF-8; name others with"
+            f" --ledger and {paths.STATE_DIR_VARIABLE}"
+        )
 
 
 def spool_directory(named: str | None, cwd: Path) -> Path | None:

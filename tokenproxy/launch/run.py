@@ -20,14 +20,13 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from tokenproxy.config import IterationEnd, RunContext, Summary
 from tokenproxy.launch import child, console, environment, java, listener, proven, proxy_process
 from tokenproxy.launch.admission import for_run
 from tokenproxy.launch.authority import make_authority
 from tokenproxy.launch.conductor import Conductor
-from tokenproxy.launch.errors import PROXY_FAILED, SIGNALLED, CannotRunError
+from tokenproxy.launch.ending import Ending, ending_of
+from tokenproxy.launch.errors import PROXY_FAILED, SIGNALLED, CannotRunError, NoStateError
 from tokenproxy.launch.options import RunOptions
 from tokenproxy.launch.prepare import (
     DRAIN_S,
@@ -40,7 +39,7 @@ from tokenproxy.launch.prepare import (
 )
 from tokenproxy.launch.proxy_process import Proxy
 from tokenproxy.launch.run_dir import RunDir
-from tokenproxy.launch.signals import Inbox, die_of
+from tokenproxy.launch.signals import Inbox
 from tokenproxy.launch.summary import say, summary_line
 from tokenproxy.launch.trust import write_trust, write_upstream_trust
 from tokenproxy.launch.witness import Witness
@@ -54,21 +53,6 @@ TERMINATE_S = 5.0
 CLOSE_S = 1.0
 """For the proxy process to be gone after it has given its summary."""
 STDERR = 2
-
-
-class Ending(msgspec.Struct, frozen=True):
-    """How the launcher must end."""
-
-    status: int
-    interrupted: bool = False
-    """The command died of an interrupt from the keyboard: then so do we, because a shell
-    goes on with its script when a program only *exits* with 130."""
-
-    def leave(self) -> None:
-        """End this process. Does not return."""
-        if self.interrupted:
-            die_of(signal.SIGINT)
-        os._exit(self.status)
 
 
 def run(
@@ -88,7 +72,14 @@ def run(
         CannotRunError: The command was not run, or had to be ended; with the reason.
     """
     _occupy_standard_descriptors()
-    prepared = prepare(options, env)
+    try:
+        prepared = prepare(options, env)
+    except NoStateError as error:
+        if not options.fail_open:
+            raise
+        from tokenproxy.launch.unobserved import run_alone
+
+        return run_alone(options.command, env, str(error))
     return _Run(prepared, proxy_command).conduct()
 
 
@@ -192,18 +183,11 @@ class _Run:
             self._settle(command, time.time_ns() - started_ns)
         except Exception as error:  # noqa: BLE001 - the status is the command's, whatever befalls us
             say(f"the account is not settled ({type(error).__name__}: {error})")
-        return self._ending(command)
+        return ending_of(command, self._conductor)
 
     @property
     def _console_fd(self) -> int | None:
         return None if self._console is None else self._console.fileno()
-
-    def _ending(self, command: child.Child) -> Ending:
-        interrupt = signal.SIGINT
-        return Ending(
-            command.status or 0,
-            interrupted=command.signal == interrupt and interrupt in self._conductor.shared,
-        )
 
     def _configure(self) -> dict[str, str]:
         """Give the proxy its orders; returns the command's environment."""
@@ -259,12 +243,13 @@ class _Run:
         return command
 
     def _unobserved(self, reason: str) -> Ending:
-        """``--fail-open``: the command as it would be without us, save that we wait for it."""
-        say(f"the proxy does not start ({reason}); the command runs unobserved")
-        command = child.spawn(self._given.program, self._given.env_as_given, self._inbox)
-        self._conductor.child = command
-        self._conductor.wait(lambda: command.ended)
-        return self._ending(command)
+        """``--fail-open``."""
+        from tokenproxy.launch.unobserved import run_unobserved
+
+        given = self._given
+        return run_unobserved(
+            given.program, given.env_as_given, reason, self._conductor, self._inbox
+        )
 
     def _discard_proxy(self) -> None:
         """End a proxy that has had nothing to do, before its directory is removed."""

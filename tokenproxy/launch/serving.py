@@ -13,10 +13,11 @@ from tokenproxy import ids, no_proxy, paths
 from tokenproxy.config import Limits, ProxyConfig, RunContext
 from tokenproxy.launch import options
 from tokenproxy.launch.admission import for_gateway, is_loopback, read_token
+from tokenproxy.launch.errors import NoStateError
 from tokenproxy.launch.gateway_authority import gateway_authority
 from tokenproxy.launch.gateways import Registration, behind
 from tokenproxy.launch.plan import make_plan
-from tokenproxy.launch.prepare import check_prices, spool_directory
+from tokenproxy.launch.prepare import check_prices, check_text, spool_directory
 from tokenproxy.launch.proxy_process import Proxy
 from tokenproxy.launch.run_dir import RunDir, check_ledger
 from tokenproxy.launch.trust import write_upstream_trust
@@ -67,10 +68,14 @@ class Serving:
         self._plan = make_plan(
             "forward", _without_base_urls(env), options.joined_routes(asked.routes, env)
         )
-        self.ledger = paths.ledger_path(asked.ledger, env, paths.working_directory(env))
+        try:
+            self.ledger = paths.ledger_path(asked.ledger, env, paths.working_directory(env))
+            self._state = paths.state_dir(env)
+        except OSError as error:
+            raise NoStateError(paths.no_state(error)) from None
+        check_text(self.ledger, self._state)
         check_ledger(self.ledger)
         self._spool = spool_directory(asked.otel_spool, paths.working_directory(env))
-        self._state = paths.state_dir(env)
         self._plan = behind(self._plan, self._state)
         self._authority, self.certificate = gateway_authority(self._state, self._plan.hosts)
         self.token = self._token()
