@@ -11,6 +11,7 @@ from tests.cli.conftest import Cli
 from tests.insight.rows import row, write
 from tokenproxy import __version__
 from tokenproxy.cli import app, main
+from tokenproxy.paths import LEDGER_NAME
 
 HEAVY = (
     "duckdb",
@@ -69,8 +70,7 @@ def test_a_misspelt_command(cli: Cli) -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
-        "import sys\nfrom tokenproxy.paths import LEDGER_NAME
-from tokenproxy.cli.main import main\n"
+        "import sys\nfrom tokenproxy.cli.main import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"
         f"print([m for m in {HEAVY} if m in sys.modules], file=sys.stderr)"
     )
