@@ -85,13 +85,25 @@ def test_two_threads_of_one_process_exclude_each_other(ledger: Path) -> None:
         pass
 
 
-def test_a_killed_holder_is_no_holder(ledger: Path) -> None:
+@pytest.fixture
+def pause(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Passes the time, of which there is no other."""
+    now = [1.0]
+
+    def pass_(seconds: float) -> None:
+        now[0] += max(seconds, 1e-6)  # less than it can show would never end
+
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return pass_
+
+
+def test_a_killed_holder_is_no_holder(ledger: Path, pause: Callable[[float], None]) -> None:
     with holder(ledger) as process:
         process.kill()
         process.wait()
         assert lock_of(ledger).exists()
         began = time.monotonic()
-        with open_locked(ledger, 5):
+        with open_locked(ledger, 5, pause):
             assert time.monotonic() - began < 1
     assert names(ledger.parent) == [ledger.name]
 
@@ -132,18 +144,6 @@ def test_without_links_the_lock_is_a_file_as_ever(
         written = msgspec.json.decode(lock_of(ledger).read_bytes(), type=Holder)
         assert written.pid == os.getpid()
     assert names(ledger.parent) == [ledger.name]
-
-
-@pytest.fixture
-def pause(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Passes the time, of which there is no other."""
-    now = [1.0]
-
-    def pass_(seconds: float) -> None:
-        now[0] += max(seconds, 1e-6)  # less than it can show would never end
-
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    return pass_
 
 
 @pytest.mark.skipif(not turn._KNOWN, reason="this system has no turns")

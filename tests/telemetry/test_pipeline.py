@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Literal
 
 import msgspec
@@ -25,7 +27,8 @@ from tokenproxy.telemetry.pipeline import DEADLINE_S, Telemetry, open_telemetry
 
 PROTOCOLS: list[Literal["http", "grpc"]] = ["http", "grpc"]
 NAMES = {"http": "http/protobuf", "grpc": "grpc"}
-SLACK_S = 0.2
+FAR_TOO_LONG_S = 5.0
+"""An exporter that is waited for takes ten seconds; all else a busy machine may take."""
 
 
 @pytest.fixture(autouse=True)
@@ -218,9 +221,28 @@ def is_black_hole(port: int) -> bool:
         return asking.connect_ex(("127.0.0.1", port)) == 0
 
 
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """For how long the sink is ready to wait for its ways out, each time that it waits."""
+    asked: list[float] = []
+
+    class Waited(threading.Thread):
+        def join(self, timeout: float | None = None) -> None:
+            asked.append(math.inf if timeout is None else timeout)
+            super().join(timeout)
+
+    ours = SimpleNamespace(**{**vars(threading), "Thread": Waited})
+    monkeypatch.setattr("tokenproxy.telemetry.pipeline.threading", ours)
+    return asked
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_dead_collector_costs_a_second_once_and_a_sentence(
-    protocol: str, dead_port: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    protocol: str,
+    dead_port: int,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    waits: list[float],
 ) -> None:
     env = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://user:secret@127.0.0.1:{dead_port}/otlp",
@@ -231,11 +253,12 @@ def test_a_dead_collector_costs_a_second_once_and_a_sentence(
     sink = open_telemetry(env, scene.RUN, state=tmp_path)
     began = time.monotonic()
     feed(sink)
-    fed = time.monotonic()
+    assert waits == []
     sentences = sink.finish(scene.END)
-    ended = time.monotonic()
-    assert fed - began < 0.5
-    assert ended - fed < DEADLINE_S + SLACK_S
+    assert time.monotonic() - began < FAR_TOO_LONG_S
+    asked, waits[:] = waits[:], []
+    assert asked
+    assert max(asked) <= DEADLINE_S  # of all of them: they have one deadline
     [sentence] = sentences
     told = sentence.removeprefix(f"telemetry: the collector at http://127.0.0.1:{dead_port} ")
     assert told in {
@@ -246,7 +269,7 @@ def test_a_dead_collector_costs_a_second_once_and_a_sentence(
     }
     assert ("gave no answer" in told) == (protocol == "http" and is_black_hole(dead_port))
     assert sink.finish(scene.END) == ()
-    assert time.monotonic() - ended < 0.1
+    assert waits == []
     printed = capfd.readouterr()
     assert (printed.out, printed.err) == ("", "")
     let_go_of_its_id(sink)
@@ -271,7 +294,7 @@ def test_the_process_then_ends_at_once(
     ended = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
     )
-    assert time.monotonic() - float(ended.stdout) < 1.0
+    assert time.monotonic() - float(ended.stdout) < FAR_TOO_LONG_S
     assert ended.stderr == ""
 
 
@@ -364,9 +387,8 @@ def test_a_timeout_is_milliseconds_as_the_specification_says(tmp_path: Path) -> 
         }
         sink = open_telemetry(env, scene.RUN, state=tmp_path)
         feed(sink)
-        began = time.monotonic()
-        assert len(sink.finish(scene.END)) == 1
-        assert time.monotonic() - began < 0.7
+        (sentence,) = sink.finish(scene.END)
+        assert " no answer within 100 ms; " in sentence
 
 
 # -- what the environment may hold -------------------------------------------------------
