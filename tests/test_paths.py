@@ -18,6 +18,29 @@ def test_state_dir_is_the_named_one_and_only_the_users(tmp_path: Path) -> None:
     assert stat.S_IMODE(named.stat().st_mode) == 0o700
 
 
+@pytest.mark.parametrize(
+    ("owner", "us", "ours"),
+    [(4711, 4711, True), (0, 4711, True), (12345, 4711, False), (12345, 0, True)],
+    ids=["ours", "the machine's", "another's", "another's for root"],
+)
+def test_a_directory_that_another_user_has_made_is_not_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: int, us: int, ours: bool
+) -> None:
+    """Where everybody may make one, whoever was first could put theirs in place of our files."""
+    place = tmp_path / "state"
+    place.mkdir(mode=0o700)
+    told = place.stat()
+    another = os.stat_result((*told[:4], owner, *told[5:]))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "geteuid", lambda: us)
+        patched.setattr(Path, "stat", lambda *_, **__: another)
+        if ours:
+            paths.make_private(place)
+        else:
+            with pytest.raises(PermissionError, match="another user"):
+                paths.make_private(place)
+
+
 def test_state_dir_defaults_to_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))

@@ -45,10 +45,11 @@ def state_dir(env: Mapping[str, str] | None = None) -> Path:
 def make_private(directory: Path) -> None:
     """Create a directory for this user alone (0700), and what is missing above it likewise.
 
-    A parent that others may write to would let them put another in its place.
+    A parent that others may write to would let them put another in its place. So would one that
+    somebody else has made there before us, where everybody may: in ``/tmp``, say.
 
     Raises:
-        OSError: It cannot be created.
+        OSError: It cannot be created, or is another user's.
     """
     for place in reversed([directory, *directory.parents]):
         if not place.is_dir():
@@ -57,6 +58,10 @@ def make_private(directory: Path) -> None:
             except FileExistsError:  # it is no directory, and does not become one
                 reason = os.strerror(errno.ENOTDIR)
                 raise NotADirectoryError(errno.ENOTDIR, reason, str(place)) from None
+    # Of the machine's own user: a container's volume. And root may keep to a user's place.
+    owner, we = directory.stat().st_uid, os.geteuid()
+    if owner not in (we, 0) and we:
+        raise OSError(errno.EPERM, "it belongs to another user", str(directory))
 
 
 def no_state(error: OSError) -> str:

@@ -21,12 +21,12 @@ from benchmarks.peers.tokenproxy import program
 from benchmarks.processes import Server, free_port
 from benchmarks.soak.clients import Client
 from benchmarks.soak.collector import Collector
-from benchmarks.soak.plan import FAULTS, HOUR_OF_CALLS, OUTCOMES, STREAMS, WHOLE, Call
+from benchmarks.soak.plan import DUE, FAULTS, FIRST_WORD, HOUR_OF_CALLS, STREAMS, Call
 from benchmarks.soak.report import Count, Look, Soak, faults_of, table
 
 SETTLED_S = 30.0
-WARM = Call(10_000_000)
-"""A call beside those that are counted."""
+WARM = [Call(10_000_000 + number) for number in range(400)]
+"""Calls of all kinds before those that are counted: what is loaded late is loaded then."""
 HERE = Path(__file__).parents[2]
 
 
@@ -35,6 +35,7 @@ class Row(msgspec.Struct):
 
     session_id: str
     outcome: str
+    completeness: str
     output_tokens: int | None = None
 
 
@@ -65,11 +66,12 @@ async def soak(hours: float) -> Soak:
             work=work, env=env,
         ).wait_for_port(port)  # fmt: skip
         try:
-            await Client(port).work_off(iter([WARM]))  # it listens before it has loaded all
+            await Client(port).work_off(iter(WARM[:1]))  # it listens before it has loaded all
+            await _made(WARM, port)
             begun = time.monotonic()
             looks = await _watched(calls, port, psutil.Process(gateway.pid))
             seconds = time.monotonic() - begun
-            rows = await _rows(ledger, len(calls) + 1)
+            rows = await _rows(ledger, len(calls) + len(WARM))
             looks.append(look(psutil.Process(gateway.pid), 1.0))
         finally:
             gateway.stop()
@@ -79,6 +81,12 @@ async def soak(hours: float) -> Soak:
         hours=hours, calls=len(calls), seconds=round(seconds, 1), looks=looks,
         counts=_count(calls, rows), journals_left=left,
     )  # fmt: skip
+
+
+async def _made(calls: list[Call], port: int) -> None:
+    """All streams have done these."""
+    left = iter(calls[1:])
+    await asyncio.gather(*(Client(port).work_off(left) for _ in range(STREAMS)))
 
 
 async def _watched(calls: list[Call], port: int, gateway: psutil.Process) -> list[Look]:
@@ -152,11 +160,13 @@ def _count(calls: list[Call], rows: list[Row]) -> list[Count]:
 def _is_wrong(call: Call, row: Row | None) -> bool:
     if row is None:
         return False
-    if row.outcome not in OUTCOMES[call.fault]:
-        return True
-    if call.fault in WHOLE:
-        return row.output_tokens != call.output_tokens
-    return (row.output_tokens or 0) > call.output_tokens
+    due = DUE[call.fault]
+    told = {
+        "final": ("final", call.output_tokens),
+        "first word": ("partial", FIRST_WORD),
+        "none": ("none", None),
+    }[due.count]
+    return (row.outcome, row.completeness, row.output_tokens) != (due.outcome, *told)
 
 
 def main() -> int:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
-from benchmarks.soak.plan import Call
+from benchmarks.soak.plan import LEAVES_AFTER, Call
 
-LEAVES_AFTER = 20_000
-"""Bytes of an answer."""
 SLOW_S = 0.02
 BODY = (
     b'{"model":"claude-opus-5-5","max_tokens":100000,"stream":true,'
@@ -58,9 +56,11 @@ class Client:
             return True
         got = 0
         while size := int(await reader.readline(), 16):
-            await reader.readexactly(size + 2)
+            piece = await reader.readexactly(size + 2)
             got += size
-            if call.fault == "client leaves" and got > LEAVES_AFTER:
+            if call.fault == "leaves" and got > LEAVES_AFTER:
+                return False
+            if call.fault == "leaves late" and b"message_stop" in piece:
                 return False
             if call.fault == "slow reader":
                 await asyncio.sleep(SLOW_S)

@@ -15,31 +15,49 @@ HOUR_OF_CALLS: Final = STREAMS * 120
 INPUT: Final = 1_000
 
 type Fault = Literal[
-    "none", "gzip", "slow reader", "cut", "reset", "overloaded", "client leaves", "garbage",
-    "dropped", "short body", "half a chunk",
+    "none", "gzip", "slow reader", "cut", "reset", "overloaded", "leaves", "leaves late",
+    "garbage", "dropped", "short body", "half a chunk",
 ]  # fmt: skip
 
 _IN_TURN: Final[tuple[Fault, ...]] = (
-    "none", "cut", "none", "reset", "none", "overloaded", "gzip", "client leaves", "none",
+    "none", "cut", "none", "reset", "none", "overloaded", "gzip", "leaves", "none",
     "garbage", "none", "dropped", "none", "short body", "slow reader", "half a chunk", "none",
-    "gzip", "none", "none",
+    "gzip", "leaves late", "none",
 )  # fmt: skip
 
-WHOLE: Final = ("none", "gzip", "slow reader")
-OUTCOMES: Final[dict[Fault, tuple[str, ...]]] = {
-    "none": ("complete",),
-    "gzip": ("complete",),
-    "slow reader": ("complete",),
-    "cut": ("truncated",),
-    "reset": ("truncated",),
-    "overloaded": ("error",),
-    "client leaves": ("aborted", "complete"),  # what it leaves unread may have come whole
-    "garbage": ("complete", "error", "truncated"),
-    "dropped": ("truncated", "error"),
-    "short body": ("truncated",),
-    "half a chunk": ("truncated",),
+FIRST_WORD: Final = 1
+"""Output tokens that an answer tells at its beginning."""
+
+type Count = Literal["final", "first word", "none"]
+
+
+class Due(msgspec.Struct, frozen=True):
+    """What the row of such a call must say."""
+
+    outcome: str
+    count: Count
+    """Of output tokens: the bill's, what was told before the fault, or nothing."""
+
+
+DUE: Final[dict[Fault, Due]] = {
+    "none": Due("complete", "final"),
+    "gzip": Due("complete", "final"),
+    "slow reader": Due("complete", "final"),
+    "cut": Due("truncated", "first word"),
+    "reset": Due("truncated", "first word"),
+    "overloaded": Due("error", "none"),
+    # The provider tells its last word when the client has gone, or before, and then waits.
+    "leaves": Due("aborted", "first word"),
+    "leaves late": Due("complete", "final"),
+    "garbage": Due("truncated", "first word"),
+    "dropped": Due("error", "none"),
+    "short body": Due("truncated", "first word"),
+    "half a chunk": Due("truncated", "first word"),
 }
-"""What a row may say of such a call."""
+LEAVE: Final = ("leaves", "leaves late")
+WHOLE: Final = ("none", "gzip", "slow reader", "leaves late")
+LEAVES_AFTER: Final = 20_000
+"""Bytes of an answer."""
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -54,8 +72,10 @@ class Call(msgspec.Struct, frozen=True):
     @property
     def chunks(self) -> int:
         """That the provider sends before the fault, if there is one."""
-        if self.fault in WHOLE or self.fault == "client leaves":
+        if self.fault in WHOLE:
             return CHUNKS
+        if self.fault == "leaves":
+            return CHUNKS // 2  # more than its client reads
         return 1 + self.number % (CHUNKS // 4)
 
     @property

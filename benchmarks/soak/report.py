@@ -7,9 +7,7 @@ from statistics import median
 import msgspec
 
 MOST_GROWTH_MB = 5.0
-"""From the second quarter to the last: what is loaded late is loaded by then."""
-LONG_ENOUGH_H = 0.5
-"""In less than that what is loaded late is loaded still."""
+"""From the second quarter to the last."""
 MOST_DESCRIPTORS = 8
 """More at the end, with no stream open, than at the start: files that are opened late."""
 
@@ -79,7 +77,7 @@ def table(result: Soak) -> str:
         "",
         "| part of the run | resident MB | descriptors | threads |",
         "|---|---|---|---|",
-        _line("at the start, idle", result.looks[0]),
+        _line("warm, idle", result.looks[0]),
         *(
             f"| {name} quarter | {rss:.1f} | {descriptors} | {threads} |"
             for name, (rss, descriptors, threads) in zip(
@@ -104,7 +102,7 @@ def faults_of(result: Soak) -> list[str]:
     ]
     told = quarters(result)
     growth = told[3][0] - told[1][0]
-    if growth > MOST_GROWTH_MB and result.hours >= LONG_ENOUGH_H:
+    if growth > MOST_GROWTH_MB:
         found.append(f"memory grew by {growth:.1f} MB from the second quarter to the last")
     more = result.looks[-1].descriptors - result.looks[0].descriptors
     if more > MOST_DESCRIPTORS:

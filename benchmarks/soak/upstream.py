@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import uvloop
 
-from benchmarks.soak.plan import BURST, INPUT, Call
+from benchmarks.soak.plan import BURST, FIRST_WORD, INPUT, LEAVE, WHOLE, Call
 
 NUMBER = re.compile(rb"x-claude-code-session-id: (\d+)", re.IGNORECASE)
 LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
@@ -18,6 +18,8 @@ DELTA = (
     b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,'
     b'"delta":{"type":"text_delta","text":"all work and no play"}}\n\n'
 )
+GONE_S = 20
+"""For a client to leave and the gateway to leave with it; later the answer goes on."""
 PAUSE_S = 0.001
 """Between bursts: others have their turn."""
 
@@ -27,18 +29,23 @@ def events(call: Call) -> Iterator[bytes]:
     yield (
         b'event: message_start\ndata: {"type":"message_start","message":{"id":"msg_%d",'
         b'"type":"message","role":"assistant","model":"claude-opus-5-5","content":[],'
-        b'"usage":{"input_tokens":%d,"output_tokens":1}}}\n\n'
+        b'"usage":{"input_tokens":%d,"output_tokens":%d}}}\n\n'
         b'event: content_block_start\ndata: {"type":"content_block_start","index":0,'
-        b'"content_block":{"type":"text","text":""}}\n\n' % (call.number, INPUT)
+        b'"content_block":{"type":"text","text":""}}\n\n' % (call.number, INPUT, FIRST_WORD)
     )
     left = call.chunks
     while left:
         count = min(left, BURST)
         left -= count
         yield DELTA * count
-    if call.fault in ("cut", "reset", "short body", "half a chunk", "garbage"):
+    if call.fault not in WHOLE:
         return
-    yield (
+    yield last_events(call)
+
+
+def last_events(call: Call) -> bytes:
+    """The end of a whole answer, with the bill's count."""
+    return (
         b'event: content_block_stop\ndata: {"type":"content_block_stop","index":0}\n\n'
         b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn"},'
         b'"usage":{"output_tokens":%d}}\n\n'
@@ -59,7 +66,13 @@ class Provider:
                 call = Call(int(number[1]) if number else 0)
                 if not await self._answer(call, writer):
                     break
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.LimitOverrunError):
+                if call.fault in LEAVE:
+                    # Else nobody could say what had passed when it left.
+                    await asyncio.wait_for(reader.read(1), GONE_S)
+                    late = last_events(call)
+                    writer.write(b"%x\r\n%s\r\n0\r\n\r\n" % (len(late), late))
+                    break
+        except (asyncio.IncompleteReadError, OSError, asyncio.LimitOverrunError):
             pass
         finally:
             writer.close()
@@ -101,8 +114,8 @@ class Provider:
             writer.write(b"ff\r\nevent: content_block_delta\ndata: {")
         if fault == "cut":
             writer.write(b"14\r\nevent: content_block\r\n")
-        if fault in ("cut", "short body", "half a chunk"):
-            return False
+        if fault in ("cut", "short body", "half a chunk", *LEAVE):
+            return fault in LEAVE
         tail = squeeze.flush() if squeeze else b""
         writer.write((b"%x\r\n%s\r\n" % (len(tail), tail) if tail else b"") + b"0\r\n\r\n")
         return True

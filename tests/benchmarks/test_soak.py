@@ -8,7 +8,8 @@ import sys
 import msgspec
 import pytest
 
-from benchmarks.soak.plan import CHUNKS, FAULTS, OUTCOMES, Call
+from benchmarks.soak.__main__ import Row, _is_wrong
+from benchmarks.soak.plan import CHUNKS, DUE, FAULTS, Call, Fault
 from benchmarks.soak.report import Count, Look, Soak, faults_of, table
 
 LOOKS = [
@@ -43,8 +44,38 @@ def test_journals_that_are_left() -> None:
 
 
 def test_each_kind_of_call_can_be_told() -> None:
-    assert set(FAULTS) == set(OUTCOMES)
+    assert set(FAULTS) == set(DUE)
     assert all(1 <= Call(number).chunks <= CHUNKS for number in range(2000))
+
+
+def call_of(fault: Fault) -> Call:
+    return next(call for call in map(Call, range(100)) if call.fault == fault)
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "completeness", "more"),
+    [
+        ("none", "complete", "final", 0),
+        ("leaves late", "complete", "final", 0),
+        ("leaves", "aborted", "partial", None),
+        ("cut", "truncated", "partial", None),
+    ],
+)
+def test_a_row_must_say_what_is_due(
+    fault: Fault, outcome: str, completeness: str, more: int | None
+) -> None:
+    call = call_of(fault)
+    count = 1 if more is None else call.output_tokens
+    right = Row(session_id="", outcome=outcome, completeness=completeness, output_tokens=count)
+    assert not _is_wrong(call, right)
+    for change in (
+        {"outcome": "lost"},
+        {"completeness": "none"},
+        {"output_tokens": count + 1},
+        {"output_tokens": count - 1},
+        {"output_tokens": None},
+    ):
+        assert _is_wrong(call, msgspec.structs.replace(right, **change))
 
 
 @pytest.mark.timeout(240)

@@ -17,7 +17,7 @@ from tests.proxy.harness import Proxy
 from tests.proxy.raw_socket import RawServer
 from tests.proxy.test_websocket import echo
 from tests.simulator.sockets import Client as Socket
-from tokenproxy.config import Limits
+from tokenproxy.config import Admission, Limits
 from tokenproxy.proxy.lane import farewell
 from tokenproxy.proxy.lane import lane as lane_module
 from tokenproxy.simulator.server import Simulator
@@ -206,6 +206,54 @@ def test_a_tunnel_in_which_nobody_greets() -> None:
     with Simulator("plain") as sim, limited(sim, head_s=0.3) as proxy, connected(proxy) as client:
         client.sendall(b"CONNECT api.anthropic.com:443 HTTP/1.1\r\nhost: h\r\n\r\n")
         assert rest(client) == b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+
+def greeting() -> bytes:
+    """What a client of TLS says first."""
+    told = ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(
+        ssl.MemoryBIO(), told, server_hostname="api.anthropic.com"
+    )
+    with suppress(ssl.SSLWantReadError):
+        client.do_handshake()
+    return told.read()
+
+
+@pytest.mark.parametrize("how", ["half", "by the byte", "whole"])
+def test_a_tunnel_in_which_a_greeting_comes_to_nothing(how: str) -> None:
+    """Half of it, a byte now and then, or all of it and no answer to ours."""
+    with Simulator("plain") as sim, limited(sim, head_s=0.3) as proxy, connected(proxy) as client:
+        client.sendall(b"CONNECT api.anthropic.com:443 HTTP/1.1\r\nhost: h\r\n\r\n")
+        assert b" 200 " in client.recv(1000)
+        said = greeting()
+        if how == "by the byte":
+            drip(client, said[:100])
+        else:
+            client.sendall(said if how == "whole" else said[:100])
+        rest(client)  # comes to its end
+        assert sim.requests == []
+
+
+@pytest.mark.parametrize(
+    "token",
+    [b"", b"\xc3\xbc\xff", b"a" * 23, b"a" * 25, b"a" * 100_000, b"\x00" * 24],
+    ids=["none", "no ASCII", "shorter", "longer", "very long", "zeros"],
+)
+@pytest.mark.parametrize("field", [b"x-tokenproxy-token: ", b"proxy-authorization: Bearer "])
+def test_an_odd_token_is_none(token: bytes, field: bytes) -> None:
+    with (
+        Simulator("plain") as sim,
+        Proxy(
+            routes={"api.anthropic.com": sim.url},
+            gateway=True,
+            admission=Admission(secret="a" * 24),
+        ) as proxy,
+        connected(proxy) as client,
+    ):
+        head = b"GET /v1/models HTTP/1.1\r\nhost: h\r\n%s%s\r\nconnection: close\r\n\r\n"
+        client.sendall(head % (field, token))
+        assert rest(client).split(b" ")[1] in {b"401", b"407", b"431", b"400"}
+        assert sim.requests == []
 
 
 def test_nobody_is_hurried_whose_tunnel_takes_long_to_lay() -> None:

@@ -35,6 +35,7 @@ def test_a_request_is_a_line_for_its_owner_alone(tmp_path: Path) -> None:
     assert spool.keep("traces", request())
     [entry] = entries(spool.directory)
     assert stat.S_IMODE(spool.directory.stat().st_mode) == 0o700
+    assert stat.S_IMODE(spool.directory.parent.stat().st_mode) & 0o077 == 0
     assert stat.S_IMODE(entry.path.stat().st_mode) == 0o600
     text = entry.path.read_bytes()
     assert text.endswith(b"\n")

@@ -25,6 +25,7 @@ from typing import Final
 
 import msgspec
 
+from tokenproxy.paths import make_private
 from tokenproxy.telemetry.switch import Signal
 
 logger = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ def prepare(directory: Path) -> None:
     Raises:
         OSError: It cannot.
     """
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(directory)
     probe = directory / f".{os.getpid()}-0{WRITING}"
     os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600))
     probe.unlink()
@@ -155,7 +156,7 @@ class Spool:
         return tuple(said)
 
     def _write(self, signal: Signal, line: bytes) -> None:
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self.directory)
         stem = f"{time.time_ns():019}-{os.getpid()}-{next(self._numbers)}"
         name = f"{stem}.{signal}.json"
         beside = self.directory / f".{name}{WRITING}"
