@@ -11,7 +11,7 @@ import pytest
 
 from tests.insight.rows import failed, legacy, row, write
 from tokenproxy.insight import database
-from tokenproxy.insight.database import Way, connect, open_way, ways
+from tokenproxy.insight.database import Way, another, connect, open_way, ways
 from tokenproxy.insight.ledger_engine import needed
 from tokenproxy.insight.query import LedgerError, open_ledger
 from tokenproxy.insight.question import Choice, dimension
@@ -97,3 +97,12 @@ def test_nothing_of_a_database_is_left(tmp_path: Path) -> None:
         connection.execute("CREATE TABLE t AS SELECT range FROM range(10)")
         assert list(room.iterdir())
     assert list(room.iterdir()) == []
+
+
+def test_no_connection_shows_on_stdout_how_far_it_is() -> None:
+    with connect() as connection, another(connection) as other:
+        for each in (connection, other):
+            shown = each.execute("SELECT current_setting('enable_progress_bar')").fetchone()
+            assert shown == (False,)
+        other.execute("CREATE TABLE t AS SELECT 7 AS n")
+        assert connection.execute("SELECT n FROM t").fetchone() == (7,)

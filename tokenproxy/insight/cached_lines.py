@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tokenproxy.insight import column_cache
+from tokenproxy.insight import column_cache, database
 from tokenproxy.insight.column_cache import KEPT, Cache
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _make(connection: duckdb.DuckDBPyConnection, lines: Path, made: Path) -> Non
         duckdb.Error: It cannot be read or written.
         OSError: It cannot be written.
     """
-    with connection.cursor() as own:
+    with database.another(connection) as own:
         own.execute(
             f"COPY (SELECT * FROM {_lines(KEPT)}) TO '{_quoted(made)}' ({_FORM})",  # noqa: S608 - our own words
             [str(lines)],

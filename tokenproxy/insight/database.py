@@ -116,11 +116,24 @@ def connect(
     """Open a database that never asks the network: what is linked into DuckDB is all we need."""
     import duckdb
 
-    return duckdb.connect(
-        database,
-        config={
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-            **(config or {}),
-        },
+    return _silent(
+        duckdb.connect(
+            database,
+            config={
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
+                **(config or {}),
+            },
+        )
     )
+
+
+def another(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """A connection to the same database, for another thread."""
+    return _silent(connection.cursor())
+
+
+def _silent(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """After two seconds DuckDB would show on stdout, before the answer, how far it is."""
+    connection.execute("SET enable_progress_bar = false")
+    return connection
