@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.wire.strategies import garbage
-from tokenproxy.wire.lenient import Lenient, array_items, mend_surrogates
+from tokenproxy.wire.lenient import Lenient, array_items, has_items, mend_surrogates
 
 
 class Inner(msgspec.Struct):
@@ -178,3 +178,23 @@ def test_items_are_decoded_together_as_one_by_one(items: list[bytes]) -> None:
 @pytest.mark.parametrize("data", [b"", b"{}", b'"[]"', b"null", b"[", b"[{]", b"[" * 5000])
 def test_what_is_no_array_has_no_items(data: bytes) -> None:
     assert list(OUTER.decode_items(data)) == []
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text("ab", max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text("ab", max_size=2), inner),
+    max_leaves=5,
+)
+
+
+@given(JSON, st.sampled_from(["", " ", "\n\t"]))
+def test_whether_there_are_items_is_seen_at_the_beginning(value: object, space: str) -> None:
+    written = json.dumps(value).replace("[", f"{space}[{space}").replace("]", f"{space}]")
+    data = written.encode()
+    assert has_items(data) is bool(array_items(data))
+    assert has_items(msgspec.json.decode(data, type=msgspec.Raw)) is has_items(data)
+
+
+def test_nothing_has_no_items() -> None:
+    assert not has_items(b"")
+    assert not has_items(msgspec.Raw())

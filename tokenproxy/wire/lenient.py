@@ -23,6 +23,8 @@ _ARRAY: msgspec.json.Decoder[list[msgspec.Raw]] = msgspec.json.Decoder(list[msgs
 _ARRAY_BEGINS = re.compile(rb"[ \t\r\n]*+\[")
 """Most of what is asked for its items is a string or absent: that is told by its first byte."""
 
+_ARRAY_HAS_ITEMS = re.compile(rb"[ \t\r\n]*+\[[ \t\r\n]*+[^ \t\r\n\]]")
+
 _LONE_SURROGATE = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
     rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -82,6 +84,11 @@ class Lenient[T: msgspec.Struct]:
                 except _UNREADABLE:
                     continue
         return self._shape(**found)
+
+
+def has_items(data: bytes | msgspec.Raw) -> bool:
+    """Whether a valid JSON value is an array with something in it. Never raises."""
+    return _ARRAY_HAS_ITEMS.match(data) is not None
 
 
 def array_items(data: bytes | msgspec.Raw) -> list[msgspec.Raw] | None:

@@ -7,8 +7,8 @@ import msgspec
 from tokenproxy.wire.anthropic.shapes import BLOCK, REQUEST, TURN, OutputConfig, Request
 from tokenproxy.wire.claude_code import session_of_user_id
 from tokenproxy.wire.digest import prompt_digest
-from tokenproxy.wire.lenient import array_items
-from tokenproxy.wire.settings import Settings, output_type
+from tokenproxy.wire.lenient import has_items
+from tokenproxy.wire.settings import NOTHING, Settings, output_type
 from tokenproxy.wire.usage import RequestFacts, ToolResult
 from tokenproxy.wire.words import count, word
 
@@ -32,13 +32,15 @@ def read_request(body: bytes) -> RequestFacts:
         stop_sequences=tuple(stops[:_MAX_STOP_SEQUENCES]),
         settings=_settings(request),
         session_id=session_of_user_id(user_id) if user_id is not None else None,
-        offers_tools=bool(array_items(request.tools)),
+        offers_tools=has_items(request.tools),
         tool_results=_last_tool_results(request.messages),
         prompt_digest=prompt_digest(request.messages),
     )
 
 
 def _settings(request: Request) -> Settings:
+    if request.output_config is None and request.output_format is None:
+        return NOTHING
     config = request.output_config or OutputConfig()
     shape = config.format or request.output_format
     return Settings(

@@ -10,7 +10,7 @@ import msgspec
 
 from tokenproxy.wire.anthropic import request as anthropic
 from tokenproxy.wire.digest import prompt_digest
-from tokenproxy.wire.lenient import Lenient, array_items
+from tokenproxy.wire.lenient import Lenient, array_items, has_items
 from tokenproxy.wire.usage import RequestFacts, ToolResult
 from tokenproxy.wire.words import count, word
 
@@ -113,7 +113,7 @@ def read_request(body: bytes) -> RequestFacts:
         stop_sequences=tuple(
             [stop for text in stops if (stop := word(text)) is not None][:_MAX_STOP_SEQUENCES]
         ),
-        offers_tools=bool(array_items(bytes(tools))),
+        offers_tools=has_items(tools),
         tool_results=_last_tool_results(bytes(request.messages)),
         prompt_digest=prompt_digest(next(filter(None, map(bytes, prompts)), b"")),
     )

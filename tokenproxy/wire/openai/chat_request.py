@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from tokenproxy.wire.digest import prompt_digest
-from tokenproxy.wire.lenient import array_items
+from tokenproxy.wire.lenient import array_items, has_items
 from tokenproxy.wire.openai.shapes import REQUEST, TURN, Request
 from tokenproxy.wire.settings import Settings, formats, output_type, whole
 from tokenproxy.wire.usage import RequestFacts, ToolResult
@@ -34,7 +34,7 @@ def read_request(body: bytes) -> RequestFacts:
         settings=_settings(request),
         include_usage=options.include_usage if options is not None else None,
         session_id=word(request.session_id),
-        offers_tools=any(array_items(bytes(each)) for each in (request.tools, request.functions)),
+        offers_tools=has_items(request.tools) or has_items(request.functions),
         tool_results=_last_tool_results(conversation),
         prompt_digest=prompt_digest(conversation),
     )

@@ -27,7 +27,7 @@ from typing import Final
 import msgspec
 
 from tokenproxy.wire.dialect import Head, ResponseParser, SocketDialect, SocketNews, SocketParser
-from tokenproxy.wire.lenient import array_items
+from tokenproxy.wire.lenient import has_items
 from tokenproxy.wire.openai.errors import ErrorParser
 from tokenproxy.wire.openai.headers import read_response_headers
 from tokenproxy.wire.openai.realtime_reading import read_answer, read_transcript
@@ -102,7 +102,7 @@ class RealtimeSocket:
 
     def _configure(self, session: Session) -> None:
         self._model = word(session.model) or self._model
-        self._offers_tools = bool(array_items(bytes(session.tools)))
+        self._offers_tools = has_items(session.tools)
         transcription = session.transcription()
         self._transcribes = transcription is not None
         if transcription is not None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import msgspec
 
 from tokenproxy.wire.digest import prompt_digest
-from tokenproxy.wire.lenient import array_items
+from tokenproxy.wire.lenient import array_items, has_items
 from tokenproxy.wire.openai.responses_shapes import (
     ITEM,
     REQUEST,
@@ -56,7 +56,7 @@ def facts_of(request: Request) -> RequestFacts:
         session_id=word(metadata.session_id) or word(turn.session_id),
         turn_id=word(metadata.turn_id) or word(turn.turn_id),
         request_class=word(turn.request_kind),
-        offers_tools=bool(array_items(bytes(request.tools))),
+        offers_tools=has_items(request.tools),
         tool_results=_last_tool_results(bytes(request.input)),
         prompt_digest=_digest(request),
     )
