@@ -62,6 +62,14 @@ def test_every_command_has_help_and_says_what_is_no_option(cli: Cli, name: str) 
     assert f"tokenproxy {name} --help" in ended.err
 
 
+@pytest.mark.parametrize("words", [(), ("ledger",), ("otel",)])
+def test_the_list_of_commands_says_each_in_whole(cli: Cli, words: tuple[str, ...]) -> None:
+    ended = cli(*words, "--help")
+    listed = ended.out.partition("Commands:\n")[2].splitlines()
+    assert listed
+    assert [line for line in listed if line.endswith("...")] == []
+
+
 def test_a_misspelt_command(cli: Cli) -> None:
     ended = cli("repotr")
     assert ended.status == 2

@@ -42,6 +42,14 @@ def test_csv(cli: Cli, ledger: Path) -> None:
     assert only["input_tokens"] == "17060"
 
 
+def test_dimensions_behind_a_label_are_dimensions(cli: Cli, ledger: Path) -> None:
+    write(ledger, [row("a", labels={"a,b": "1", "team": "2"})])
+    asked = ("report", "--json", "--ledger", str(ledger), "--by", "label:a,b,model,label:team, day")
+    (only,) = json.loads(cli(*asked).out)["rows"]
+    dimensions = [only[name] for name in ("label:a,b", "model", "label:team", "day")]
+    assert dimensions == ["1", "claude-opus-5-5", "2", "2026-11-22"]
+
+
 def test_several_ledgers_are_added_up(cli: Cli, tmp_path: Path) -> None:
     first = write(tmp_path / "1.jsonl", [row("a"), row("b")])
     second = write(tmp_path / "2.jsonl", [row("b"), row("c")])

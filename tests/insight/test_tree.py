@@ -93,6 +93,11 @@ def test_a_tree_as_it_is_read() -> None:
         ({"success": False, "outcome": "error", "error": "api_error"}, "✗ api_error"),
         ({"stop_reason": "max_tokens"}, "stopped: max_tokens"),
         ({"stop_reason": "end_turn"}, ""),
+        ({"stop_reason": "stop"}, ""),
+        ({"stop_reason": "STOP"}, ""),
+        ({"stop_reason": "completed"}, ""),
+        ({"stop_reason": "length"}, "stopped: length"),
+        ({"stop_reason": "SAFETY"}, "stopped: SAFETY"),
         (
             {
                 "parts": [

@@ -29,7 +29,7 @@ COMMANDS = {
     ),
     "serve": _Command("Be a shared gateway that records the calls of many commands."),
     "report": _Command(
-        "Add up the ledger by day, model, story, iteration, ...",
+        "Add up the ledger by day, model, story, iteration and more.",
         {"auto_envvar_prefix": "TOKENPROXY_REPORT"},
     ),
     "show": _Command("Show one run as a tree: turns, agents, calls."),

@@ -25,7 +25,7 @@ _CUT_ROWS = 4
 
 
 def demo() -> None:
-    """Record a sample agent against a simulated API: no key, no network, nothing left behind.
+    """Record a sample agent on a simulated API: no key, no network. Nothing is left behind.
 
     With OTEL_EXPORTER_OTLP_ENDPOINT set its trace and metrics go there, too.
     """

@@ -12,6 +12,7 @@ import typer
 
 from tokenproxy.cli.failure import Failure
 from tokenproxy.cli.ledgers import default_ledger, one_ledger, plain_ledger, say
+from tokenproxy.cli.shared import DEFAULT_LEDGER
 from tokenproxy.cli.ship import SETTINGS, ship
 
 if TYPE_CHECKING:
@@ -22,7 +23,12 @@ ledger = typer.Typer(no_args_is_help=False, rich_markup_mode=None)
 _NOT_SOUND = 1
 
 File = Annotated[
-    Path | None, typer.Option("--ledger", metavar="FILE", help="Default: $TOKENPROXY_LEDGER, ...")
+    Path | None,
+    typer.Option(
+        "--ledger",
+        metavar="FILE",
+        help=f"Ledger to read. Default: that of TOKENPROXY_LEDGER, else {DEFAULT_LEDGER}.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -37,7 +43,7 @@ def schema() -> None:
 
 @ledger.command()
 def verify(*, file: File = None, as_json: Json = False) -> None:
-    """Check every line: is it a row, is the row valid, is it there once. Status 1 if not."""
+    """Check every line: a row, valid, and there once. Status 1 if not."""
     import msgspec
 
     from tokenproxy.record.ledger import Verification
@@ -125,7 +131,7 @@ def export(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV.")] = False,
 ) -> None:
-    """Print the ledger in the twelve fields of claude-loop; as JSON lines unless told otherwise."""
+    """Print the ledger in claude-loop's twelve fields. JSON lines unless told otherwise."""
     if as_json and as_csv:
         raise Failure("--json and --csv exclude each other")
     from tokenproxy.insight import export as exporting

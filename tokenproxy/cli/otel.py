@@ -38,7 +38,7 @@ def replay(
         ),
     ] = None,
 ) -> None:
-    """Send what --otel-spool kept, the oldest first, and remove what was taken.
+    """Send what --otel-spool kept, the oldest first. What was taken is removed.
 
     Status 1: something was not taken and is kept.
     """

@@ -16,11 +16,12 @@ import typer
 
 from tokenproxy.cli.failure import Failure
 from tokenproxy.cli.ledgers import UTC_HELP, chosen_zone, default_ledger, say
+from tokenproxy.cli.shared import DEFAULT_LEDGER
 from tokenproxy.insight.column_cache import clear
 from tokenproxy.insight.ledger_engine import needed
 from tokenproxy.insight.period import parse_moment
 from tokenproxy.insight.query import LedgerError, open_ledger
-from tokenproxy.insight.question import DIMENSIONS, Choice, Dimension, dimension
+from tokenproxy.insight.question import DIMENSIONS, Choice, Dimension, dimension, is_dimension
 from tokenproxy.insight.report import Report, ask_report, make_report
 from tokenproxy.paths import cache_dir
 
@@ -52,9 +53,9 @@ def report(
     until: Annotated[
         str | None, typer.Option(metavar="TIME", help="To; a date includes that day.")
     ] = None,
-    story: Annotated[str | None, typer.Option(help="Only this story.")] = None,
-    model: Annotated[str | None, typer.Option(help="Only this model.")] = None,
-    project: Annotated[str | None, typer.Option(help="Only this project.")] = None,
+    story: Annotated[str | None, typer.Option(metavar="ID", help="Only this story.")] = None,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="Only this model.")] = None,
+    project: Annotated[str | None, typer.Option(metavar="NAME", help="Only this project.")] = None,
     where: Annotated[
         list[str] | None,
         typer.Option(metavar="DIMENSION=VALUE", help="Only calls of which this holds; repeat."),
@@ -63,8 +64,8 @@ def report(
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="Ledger to read, several are added up. Default: $TOKENPROXY_LEDGER, the loop's, "
-            "yours.",
+            help="Ledger to read; repeat, several are added up. Default: that of "
+            f"TOKENPROXY_LEDGER, else {DEFAULT_LEDGER}.",
             allow_from_autoenv=False,
         ),
     ] = None,
@@ -168,13 +169,20 @@ def _of_source(url: str, dimensions: Sequence[Dimension], choice: Choice, zone: 
 
 
 def _dimensions(names: Sequence[str]) -> list[Dimension]:
-    """Each once, in the order given; a label's key may hold a comma."""
-    split = [
-        part.strip()
-        for name in names
-        for part in ([name] if name.startswith("label:") else name.split(","))
-    ]
+    """Each once, in the order given."""
+    split = [part for name in names for part in _split(name)]
     return [dimension(name) for name in dict.fromkeys(split)]
+
+
+def _split(names: str) -> list[str]:
+    """At commas; but what comes behind a label and is no dimension is of its key."""
+    parts: list[str] = []
+    for piece in names.split(","):
+        if parts and parts[-1].startswith("label:") and not is_dimension(piece.strip()):
+            parts[-1] += f",{piece}"
+        else:
+            parts.append(piece.strip())
+    return parts
 
 
 def _condition(text: str) -> tuple[Dimension, str]:

@@ -31,7 +31,7 @@ class Mode(enum.StrEnum):
 def run(
     command: Annotated[
         list[str] | None,
-        typer.Argument(metavar="COMMAND...", help="What to run; all after it is its own."),
+        typer.Argument(metavar="-- COMMAND...", help="What to run; all after it is its own."),
     ] = None,
     *,
     story: Annotated[

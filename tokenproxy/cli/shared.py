@@ -6,9 +6,16 @@ from typing import Annotated
 
 import typer
 
+DEFAULT_LEDGER = "that of .claude-loop here or above, else the one in your state directory"
+"""What is read and written where no ledger is named, in words."""
+
 LedgerOption = Annotated[
     str | None,
-    typer.Option(metavar="PATH", envvar="TOKENPROXY_LEDGER", help="Where rows are appended."),
+    typer.Option(
+        metavar="PATH",
+        envvar="TOKENPROXY_LEDGER",
+        help=f"Where rows are appended; default {DEFAULT_LEDGER}.",
+    ),
 ]
 RouteOption = Annotated[
     list[str] | None,

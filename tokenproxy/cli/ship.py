@@ -16,6 +16,7 @@ import typer
 
 from tokenproxy.cli.failure import Failure
 from tokenproxy.cli.ledgers import chosen_zone, default_ledger, say
+from tokenproxy.cli.shared import DEFAULT_LEDGER
 
 if TYPE_CHECKING:
     from tokenproxy.insight.rows import Rows, Wanted
@@ -71,7 +72,8 @@ def ship(
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="Ledger to read; repeat. Default: $TOKENPROXY_LEDGER, the loop's, yours.",
+            help="Ledger to read; repeat. Default: that of TOKENPROXY_LEDGER, else "
+            f"{DEFAULT_LEDGER}.",
             allow_from_autoenv=False,
         ),
     ] = None,
@@ -86,7 +88,7 @@ def ship(
         list[str] | None,
         typer.Option(metavar="RUN_ID", help="Only this run, by its id or how it begins; repeat."),
     ] = None,
-    story: Annotated[str | None, typer.Option(help="Only this story.")] = None,
+    story: Annotated[str | None, typer.Option(metavar="ID", help="Only this story.")] = None,
     to: Annotated[
         To, typer.Option(help="otlp: to the collector of the OTEL_* variables. parquet: a file.")
     ] = To.OTLP,
@@ -115,7 +117,7 @@ def ship(
         bool, typer.Option("--json", envvar="TOKENPROXY_LEDGER_SHIP_JSON", help="Print JSON.")
     ] = False,
 ) -> None:
-    """Send the ledger's calls to a collector as OTLP, or write them as Parquet."""
+    """Send the calls to a collector as OTLP, or write them as Parquet."""
     from tokenproxy.insight.query import LedgerError
 
     wanted = _wanted(since, until, run or (), story)

@@ -10,18 +10,26 @@ import typer
 
 from tokenproxy.cli.failure import Failure
 from tokenproxy.cli.ledgers import UTC_HELP, chosen_zone, plain_ledger
+from tokenproxy.cli.shared import DEFAULT_LEDGER
 from tokenproxy.insight.query import LedgerError
 from tokenproxy.insight.trace import find_run, last_run, make_trace
 
 
 def show(
     run: Annotated[
-        str | None, typer.Argument(help="The run's id or how it begins. Default: the last run.")
+        str | None,
+        typer.Argument(
+            metavar="[RUN]", help="The run's id or how it begins. Default: the last run."
+        ),
     ] = None,
     last: Annotated[bool, typer.Option("--last", help="The run that wrote last.")] = False,
     ledger: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Ledger to read.", envvar="TOKENPROXY_LEDGER"),
+        typer.Option(
+            metavar="FILE",
+            help=f"Ledger to read; default {DEFAULT_LEDGER}.",
+            envvar="TOKENPROXY_LEDGER",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     utc: Annotated[bool, typer.Option("--utc", help=UTC_HELP)] = False,

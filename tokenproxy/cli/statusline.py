@@ -10,13 +10,18 @@ import typer
 from tokenproxy.cli.failure import Failure
 from tokenproxy.cli.ledgers import UTC_HELP, plain_ledger
 from tokenproxy.cli.prompt import answer
+from tokenproxy.cli.shared import DEFAULT_LEDGER
 
 
 def statusline(
     *,
     ledger: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Ledger to read.", envvar="TOKENPROXY_LEDGER"),
+        typer.Option(
+            metavar="FILE",
+            help=f"Ledger to read; default {DEFAULT_LEDGER}.",
+            envvar="TOKENPROXY_LEDGER",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     utc: Annotated[bool, typer.Option("--utc", help=UTC_HELP)] = False,

@@ -12,6 +12,7 @@ import typer
 
 from tokenproxy.cli.failure import Failure
 from tokenproxy.cli.ledgers import UTC_HELP, chosen_zone, default_ledger, plain_ledger
+from tokenproxy.cli.shared import DEFAULT_LEDGER
 
 
 def top(
@@ -19,7 +20,11 @@ def top(
     once: Annotated[bool, typer.Option("--once", help="Print it once and end.")] = False,
     ledger: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Ledger to watch.", envvar="TOKENPROXY_LEDGER"),
+        typer.Option(
+            metavar="FILE",
+            help=f"Ledger to watch; default {DEFAULT_LEDGER}.",
+            envvar="TOKENPROXY_LEDGER",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, once.")] = False,
     utc: Annotated[bool, typer.Option("--utc", help=UTC_HELP)] = False,

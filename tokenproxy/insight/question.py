@@ -52,6 +52,11 @@ _NAMED = {
 DIMENSIONS = (*_NAMED, "label:KEY")
 
 
+def is_dimension(name: str) -> bool:
+    """Whether calls can be grouped by it."""
+    return name in _NAMED or name.startswith("label:")
+
+
 def dimension(name: str) -> Dimension:
     """The dimension of that name.
 

@@ -36,7 +36,20 @@ COLUMNS = ("start", "took", "in", "cached", "written", "out", "cost")
 _DROP = ("written", "cached", "start")
 """Left out in this order where the terminal is too narrow."""
 _LEAST_LABEL = 24
-_USUAL_STOPS = {"end_turn", "tool_use", "stop_sequence"}
+_USUAL_STOPS = {
+    "complete",
+    "completed",
+    "end_turn",
+    "finish",
+    "finished",
+    "function_call",
+    "stop",
+    "stop_sequence",
+    "tool_call",
+    "tool_calls",
+    "tool_use",
+}
+"""The providers' words for an answer that came to its own end, in lower case."""
 _SHORT_ID = 8
 
 
@@ -111,7 +124,7 @@ def marks(row: TraceRow, numbers: dict[str, int]) -> str:
         status = f"{row.status_code} " if row.status_code and row.status_code >= 400 else ""  # noqa: PLR2004 - an HTTP error
         outcome = "" if row.outcome == "error" else f"{row.outcome}, " if row.error else row.outcome
         words.append(f"✗ {outcome}{status}{row.error or ''}".rstrip())
-    if row.stop_reason is not None and row.stop_reason not in _USUAL_STOPS:
+    if row.stop_reason is not None and row.stop_reason.lower() not in _USUAL_STOPS:
         words.append(f"stopped: {row.stop_reason}")
     if row.incomplete:
         known = "told no usage" if row.completeness == "none" else "counts are a lower bound"
