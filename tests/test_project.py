@@ -103,6 +103,14 @@ def test_what_it_runs_on_is_said_the_same_everywhere() -> None:
     assert settings["mypy"]["python_version"] == "3.12"
 
 
+def test_a_source_archive_holds_what_the_tree_holds() -> None:
+    """Its Makefile, its tests and its documents speak of all of it."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]
+    always = {"pyproject.toml", ".gitignore", "PKG-INFO"}
+    tree = {path.relative_to(ROOT).parts[0] for path in tracked()} - always
+    assert tree <= set(settings["build"]["targets"]["sdist"]["include"])
+
+
 MACHINE = re.compile(
     rb"/(?:root|work|home/[a-z]+|Users/[A-Za-z]+)/(?!\.\.\.)"
     rb"|/tmp/(?:lab|bash_jobs)"
