@@ -35,6 +35,7 @@ def test_the_demo_records_shows_and_leaves_nothing_behind(tmp_path: Path) -> Non
     assert "$ tokenproxy show\nrun " in out
     assert "↻ retry of" in out
     assert "agent Explore" in out
+    assert "$ tokenproxy report --by model --by agent\nModel " in out
     assert "# 8 rows" in out
     assert "tokenproxy: 8 calls (1 failed)" in ended.stderr
     start = out.index('{"timestamp"')

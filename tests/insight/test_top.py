@@ -15,9 +15,9 @@ from tokenproxy.insight.top import Top
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
-def text(top: Top) -> str:
+def text(top: Top, width: int = 120) -> str:
     out = io.StringIO()
-    open_console(out).print(top.render("utf-8"))
+    open_console(out).print(top.render("utf-8", width))
     return out.getvalue()
 
 
@@ -69,3 +69,18 @@ def test_before_the_first_run(tmp_path: Path) -> None:
     top = Top(tmp_path / "none.jsonl", UTC)
     top.look(NOW)
     assert top.as_json()["total"]["calls"] == 0
+
+
+@pytest.mark.parametrize("width", [80, 100, 200])
+def test_numbers_are_whole_on_a_usual_terminal_and_names_give_way(
+    tmp_path: Path, width: int
+) -> None:
+    story = "a-story-with-a-long-name-" * 3
+    path = write(tmp_path / "l.jsonl", [row("a", story_id=story, latency_ms=211.4)])
+    top = Top(path, UTC)
+    top.look(NOW)
+    latest = text(top, width).partition("Latest")[2].splitlines()
+    assert all(len(line.rstrip()) <= width for line in latest)
+    assert latest[1].split()[0] == "00:54:55"
+    assert latest[1].split()[-4:] == ["$0.0145", "211", "ms", "complete"]
+    assert (story in latest[1]) == (width == 200)

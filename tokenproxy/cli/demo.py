@@ -76,12 +76,20 @@ def _environment(ledger: Path, state: Path) -> dict[str, str]:
 
 def _show(ledger: Path) -> None:
     from tokenproxy.insight.period import local_zone
+    from tokenproxy.insight.query import open_ledger
+    from tokenproxy.insight.question import Choice, dimension
+    from tokenproxy.insight.report import make_report
+    from tokenproxy.insight.table import print_table
     from tokenproxy.insight.terminal import open_console
     from tokenproxy.insight.trace import last_run, make_trace
     from tokenproxy.insight.tree import print_trace
 
     _say("\n$ tokenproxy show")
     print_trace(make_trace(last_run(ledger)), open_console(), local_zone())
+    _say("\n$ tokenproxy report --by model --by agent")
+    with open_ledger([ledger]) as opened:
+        by = [dimension("model"), dimension("agent")]
+        print_table(make_report(opened, by, Choice(), local_zone().key), open_console())
     lines = ledger.read_text(encoding="utf-8").splitlines()
     _say(f"\n$ cat {ledger.name}   # {len(lines)} rows, one a call; some keys of the first,")
     for line in lines[:_CUT_ROWS]:

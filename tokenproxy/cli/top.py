@@ -50,7 +50,7 @@ def top(
             return
         console = open_console()
         if once or not sys.stdout.isatty():
-            console.print(watched.render(console.encoding))
+            console.print(watched.render(console.encoding, console.width))
             return
         from tokenproxy.insight.live import show_live
 

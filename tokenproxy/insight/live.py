@@ -29,7 +29,7 @@ def show_live(top: Top, console: Console) -> None:
     ):
         while True:
             top.look(datetime.now(UTC))
-            live.update(top.render(console.encoding), refresh=True)
+            live.update(top.render(console.encoding, console.width), refresh=True)
             if _quits(keys):
                 return
 

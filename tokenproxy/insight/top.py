@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -15,7 +16,7 @@ from rich.text import Text
 from tokenproxy.insight.appended import Place, read_appended
 from tokenproxy.insight.lately import Call, Sums, ended_before, read_call
 from tokenproxy.insight.statusline import sums_as_json
-from tokenproxy.insight.terminal import plain, printable
+from tokenproxy.insight.terminal import plain, printable, shorten
 from tokenproxy.units import duration, si, usd
 
 TOP_SCHEMA = "tokenproxy.top/1"
@@ -24,6 +25,11 @@ FIRST_BYTES = 64 * 1024 * 1024
 LATEST = 10
 LINES = 5
 """Of each kind, on a terminal."""
+_LATEST_TITLES = ("Latest", "Model", "Story", "Input", "Output", "Cost", "Time", "Outcome")
+_NAMES = (1, 2)
+"""Columns of it that may be cut."""
+_LEAST = 5
+_GAP = 2
 
 
 class Top:
@@ -116,8 +122,8 @@ class Top:
             ],
         }
 
-    def render(self, encoding: str | None) -> RenderableType:
-        """For a terminal."""
+    def render(self, encoding: str | None, width: int) -> RenderableType:
+        """For a terminal of ``width`` cells."""
         tables: list[RenderableType] = []
         for kind, of in self.groups.items():
             table = _table(f"Today by {kind}", "Calls", "Failed", "Input", "Output", "Cost")
@@ -126,9 +132,10 @@ class Top:
             if kind == "model":
                 table.add_row(*_cells("Total", self.total, encoding), style="bold")
             tables += [table, Text()]
-        table = _table("Latest", "Model", "Story", "Input", "Output", "Cost", "Time", "Outcome")
-        for call in self.latest:
-            table.add_row(*(plain(cell, encoding) for cell in self._latest_cells(call)))
+        rows = [[plain(cell, encoding) for cell in self._latest_cells(c)] for c in self.latest]
+        table = _table(*_LATEST_TITLES, first_width=0)
+        for row in _fitted(rows, width, plain("…", encoding)):
+            table.add_row(*row)
         return Group(*tables, table)
 
     def _latest_cells(self, call: Call) -> list[str]:
@@ -154,9 +161,26 @@ def _dearest(of: dict[str, Sums]) -> list[tuple[str, Sums]]:
     return sorted(found, key=lambda one: (-one[1].cost_usd, -one[1].calls, one[0]))
 
 
-def _table(first: str, *others: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, pad_edge=False)
-    table.add_column(first, header_style="bold", no_wrap=True, min_width=24)
+def _fitted(rows: list[list[str]], width: int, cut: str) -> list[list[str]]:
+    """Model and story give way where not all of a row has room: numbers cannot be cut."""
+    needs = [max(map(cell_len, column)) for column in zip(_LATEST_TITLES, *rows, strict=True)]
+    while sum(needs) + _GAP * (len(needs) - 1) > width:
+        widest = max(_NAMES, key=lambda number: needs[number])
+        if needs[widest] <= _LEAST:
+            break
+        needs[widest] -= 1
+    return [
+        [
+            shorten(cell, needs[number], cut) if number in _NAMES else cell
+            for number, cell in enumerate(row)
+        ]
+        for row in rows
+    ]
+
+
+def _table(first: str, *others: str, first_width: int = 24) -> Table:
+    table = Table(box=None, padding=(0, _GAP, 0, 0), show_edge=False, pad_edge=False)
+    table.add_column(first, header_style="bold", no_wrap=True, min_width=first_width)
     words = {"Model", "Story", "Outcome"}
     for name in others:
         table.add_column(
