@@ -17,10 +17,12 @@ import time
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
+from weakref import WeakValueDictionary
 
 from tokenproxy.telemetry import measured
 from tokenproxy.telemetry.measured import Exemplar, Labels, Metric, Seen
 
+type _Key = frozenset[tuple[str, str | bool | int]]
 type _Kept = tuple[int | float, Seen]
 """A measurement, and where it was made."""
 
@@ -97,7 +99,8 @@ class _Instrument[P: (_Total, _Spread)]:
         self._name = name
         self._unit = unit
         self._description = description
-        self._points: dict[frozenset[tuple[str, str | bool | int]], P] = {}
+        self._points: WeakValueDictionary[_Key, P] = WeakValueDictionary()
+        """Those that somebody is bound to, or that have something to tell."""
         self.told: list[P] = []
         """Those that have something to tell. With deltas few of many have."""
 

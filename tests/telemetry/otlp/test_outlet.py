@@ -120,6 +120,20 @@ def test_it_is_what_the_sdk_would_send(
     assert sent.metrics == points.sent
 
 
+def test_series_of_runs_that_are_over_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger may hold more stories than fit into memory."""
+    Sent(monkeypatch)
+    rows = [
+        msgspec.structs.replace(row, run_id=f"r-{number}", story_id=f"s-{number}")
+        for number, row in enumerate(many(300))
+    ]
+    outlet = OtlpOutlet(ENV, ["metrics"], "me", semconv.V1_41)
+    Shipment({}, outlet).send(entries(rows))
+    assert outlet.meter is not None
+    kept = [len(each._points) for each in outlet.meter._instruments.values()]
+    assert max(kept) < 20
+
+
 def test_a_sampler_leaves_out_spans_and_no_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     sent = Sent(monkeypatch)
     env = {**ENV, "OTEL_TRACES_SAMPLER": "always_off"}
