@@ -9,7 +9,7 @@ from functools import partial
 
 import msgspec
 
-from tests.faults import contention, disks, gateway, kills, own_steps, recorder
+from tests.faults import clocks, contention, disks, gateway, kills, own_steps, recorder
 from tests.faults.reckoning import Outcome
 
 Job = Callable[[], Outcome]
@@ -57,6 +57,8 @@ def on_disks() -> list[Job]:
         disks.replaced,
         disks.linked,
         disks.without_locks,
+        partial(clocks.is_set, kill=False),
+        partial(clocks.is_set, kill=True),
     ]
 
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.hashes import HashAlgorithm
 
 COMMON_NAME = "tokenproxy run CA"
-BACKDATED = dt.timedelta(hours=1)
-"""For machines and containers whose clocks differ."""
+BACKDATED = dt.timedelta(days=2)
+"""For machines and containers whose clocks differ, and for clocks that are set back meanwhile."""
 VALID = dt.timedelta(days=7)
 
 # RFC 5280, RFC 5480, RFC 5758.

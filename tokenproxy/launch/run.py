@@ -164,7 +164,7 @@ class _Run:
         if self._proxy.failure is not None:
             raise self._proxy_failed()
 
-        started_ns = time.time_ns()
+        began_ns = time.monotonic_ns()
         command = self._spawn(child_env)
         self._proxy.command_started(command.pid)
         self._conductor.wait(self._ended_or_down)
@@ -180,7 +180,7 @@ class _Run:
             )
             self._conductor.wait(lambda: command.ended)
         try:
-            self._settle(command, time.time_ns() - started_ns)
+            self._settle(command, time.monotonic_ns() - began_ns)
         except Exception as error:  # noqa: BLE001 - the status is the command's, whatever befalls us
             say(f"the account is not settled ({type(error).__name__}: {error})")
         return ending_of(command, self._conductor)
