@@ -23,6 +23,7 @@ from tokenproxy.proxy.reception import Reception
 from tokenproxy.proxy.settle import CLIENT_LEFT, UNREACHABLE, UPSTREAM_LEFT, refusal
 from tokenproxy.proxy.sockets import SWITCHED, SocketTap
 from tokenproxy.proxy.tap import Tap
+from tokenproxy.proxy.websocket import is_left
 from tokenproxy.wire.framing.message import Message
 
 _TAP = "tokenproxy.tap"
@@ -262,7 +263,7 @@ class Observer:
         tap = flow.metadata.get(_TAP)
         if not isinstance(tap, SocketTap) or flow.websocket is None:
             return
-        if flow.websocket.closed_by_client:
+        if flow.websocket.closed_by_client or is_left(flow):
             tap.over(CLIENT_LEFT)
         else:
             tap.over(UPSTREAM_LEFT, refusal(flow.websocket.close_code))

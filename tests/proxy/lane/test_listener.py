@@ -202,17 +202,23 @@ SERVER_CLOSES = frame(FINAL | CLOSE, b"\x03\xf3")
 
 @pytest.mark.parametrize("last", [SERVER_CLOSES, b""], ids=["close frame", "end"])
 @pytest.mark.parametrize("by", ["a close frame", "an end"])
-def test_an_answer_that_ends_after_its_client_has_closed_is_whole(by: str, last: bytes) -> None:
+def test_an_answer_that_ends_after_its_client_has_closed_is_whole(
+    by: str, last: bytes, both_ways: bool
+) -> None:
     """The last word on its counts is under way when the client has had enough."""
+    if by == "an end" and not both_ways:
+        pytest.skip("to mitmproxy, who sends no more is gone")
     closes = CLOSES if by == "a close frame" else b""
 
     def serve(connection: socket.socket, got: bytes) -> None:
-        connection.sendall(ANSWER[:80])
+        got += read_exactly(connection, len(ASKS) - len(got))
+        connection.sendall(BEGINS)
         if closes:
-            assert got + read_exactly(connection, len(ASKS + closes) - len(got)) == ASKS + closes
+            got += read_exactly(connection, len(ASKS + closes) - len(got))
         else:
-            assert got + read_all(connection) == ASKS
-        connection.sendall(ANSWER[80:] + last)
+            got += read_all(connection)
+        assert got == ASKS + closes or not both_ways  # mitmproxy masks anew
+        connection.sendall(ANSWER[len(BEGINS) :] + last)
 
     with (
         agreeing(serve) as url,
@@ -230,6 +236,7 @@ def test_an_answer_that_ends_after_its_client_has_closed_is_whole(by: str, last:
     assert end.reading.parts[0].output_tokens == 42
 
 
+@pytest.mark.usefixtures("both_ways")
 @pytest.mark.parametrize("last", [SERVER_CLOSES, b""], ids=["close frame", "end"])
 def test_an_answer_that_does_not_end_after_its_client_has_closed_is_aborted(last: bytes) -> None:
     def serve(connection: socket.socket, got: bytes) -> None:
@@ -248,9 +255,10 @@ def test_an_answer_that_does_not_end_after_its_client_has_closed_is_aborted(last
     assert end.reading.response_id == "resp_1"
 
 
-def test_who_closes_and_is_gone_is_not_waited_for() -> None:
+def test_who_closes_and_is_gone_is_not_waited_for(both_ways: bool) -> None:
     def serve(connection: socket.socket, got: bytes) -> None:
-        assert got + read_all(connection) == ASKS + CLOSES
+        got += read_all(connection)
+        assert got == ASKS + CLOSES or (len(got) == len(ASKS + CLOSES) and not both_ways)
 
     with agreeing(serve) as url, Proxy(routes={HOST: url}) as proxy:
         with upgraded(proxy) as client:
