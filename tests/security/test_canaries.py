@@ -20,6 +20,7 @@ from tests.e2e.bench import Bench, proxy_of, wait_until
 from tests.security import canaries
 from tests.security.canaries import CANARIES, found_in, hits
 from tests.security.talker import Collector, Provider, Refuser, serving
+from tokenproxy.record.capture_files import read
 
 GRAVEYARD = Path(__file__).with_name("graveyard")
 BASIC = base64.b64encode(f"user:{CANARIES['basic']}".encode()).decode()
@@ -185,6 +186,22 @@ def test_calls_of_every_kind(planted: Planted) -> None:
     assert any(b"gen_ai.usage.input_tokens" in body for _, body in taken)
     names = {path.name.partition("-")[2] for path in planted.kept.iterdir()}
     assert {"journal-0.jsonl", "proxy.log", "upstream.pem"} <= names, "removed, and yet looked into"
+
+
+TO_BE_KEPT = {"prompt", "answer", "thinking", "toolinput", "unknownheader", "basepath"}
+"""Of what is captured: words, and what nobody can tell from words in an answer that repeats it."""
+
+
+def test_captures_have_the_words_and_no_credential(planted: Planted) -> None:
+    """A provider repeats all that it was sent in its refusals."""
+    run = planted.run(planted.given(malformed=()), "--capture")
+    captures = planted.bench.state / "captures"
+    kept = list(captures.rglob("*.json.zst"))
+    assert len(kept) > 60, run.stderr
+    found = {kind for kinds in hits(captures).values() for kind in kinds}
+    assert {"prompt", "answer"} <= found <= TO_BE_KEPT
+    repeated = [read(path)["response"].get("body", "") for path in kept]
+    assert sum("Incorrect API key: /" in body for body in repeated) > 10
 
 
 def test_what_is_read_afterwards(planted: Planted) -> None:
