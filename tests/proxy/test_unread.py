@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from tests.proxy.harness import Remembered
 from tests.wire.fixtures.anthropic import PLAIN, text_delta
 from tests.wire.strategies import chunked, cuts
-from tokenproxy.proxy.tap import READ_AT_ONCE, Tap
+from tokenproxy.proxy.tap import BURST_NS, READ_AT_ONCE, Tap
 from tokenproxy.record.call import CallEnd, CallStart
 
 START = CallStart(
@@ -54,11 +55,11 @@ class Loop:
         return recorder.ends[START.call_id]
 
 
-def eager(chunks: list[bytes]) -> CallEnd:
+def eager(chunks: list[bytes], moments: list[int]) -> CallEnd:
     """The end of a call each of whose chunks is read before the next one comes."""
     loop = Loop()
     tap, recorder = loop.tap()
-    for at, chunk in enumerate(chunks, 1):
+    for chunk, at in zip(chunks, moments, strict=True):
         tap.response_chunk(chunk, at)
         loop.turn()
         loop.time_passes()
@@ -75,15 +76,19 @@ def test_a_call_is_the_same_whenever_it_is_read(data: st.DataObject) -> None:
             min_size=len(chunks), max_size=len(chunks),
         )
     )  # fmt: skip
+    between = st.sampled_from([1, BURST_NS, BURST_NS + 1, 10**9])
+    moments = [
+        *accumulate(data.draw(st.lists(between, min_size=len(chunks), max_size=len(chunks))))
+    ]
     loop = Loop()
     tap, recorder = loop.tap()
-    for at, (chunk, pause) in enumerate(zip(chunks, pauses, strict=True), 1):
+    for chunk, at, pause in zip(chunks, moments, pauses, strict=True):
         tap.response_chunk(chunk, at)
         for what in pause:
             getattr(loop, what)()
     end = loop.end(tap, recorder)
-    assert end == eager(chunks)
-    assert end.first_content_ns in range(1, len(chunks) + 1)
+    assert end == eager(chunks, moments)
+    assert end.first_content_ns in moments
     loop.turn()
     loop.time_passes()
     assert recorder.ends == {START.call_id: end}
@@ -102,6 +107,17 @@ def test_what_comes_behind_the_first_content_is_read_together() -> None:
     assert loop.soon == []
     loop.time_passes()
     assert len(recorder.progress) == told + 1
+
+
+def test_what_comes_alone_is_read_at_once() -> None:
+    loop = Loop()
+    tap, _ = loop.tap()
+    tap.response_chunk(PLAIN, 1)
+    loop.turn()
+    tap.response_chunk(text_delta("x"), 2)
+    assert loop.soon == []
+    tap.response_chunk(text_delta("x"), 3 + BURST_NS)
+    assert len(loop.soon) == 1
 
 
 def test_no_more_is_left_to_be_read_later_than_a_bound() -> None:

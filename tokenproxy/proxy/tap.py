@@ -6,10 +6,9 @@ that after the write. Everything the tap does is therefore late by design, and
 nothing it does can hold a byte back. The order of a request's chunks and of the
 end is kept because ``call_soon`` is first in, first out.
 
-A response's chunks are kept until they are read. Up to the first content that is
-at once, for the moment at which that came is told; then there is time, and what
-has come meanwhile is read in one piece: that costs less, and events that the
-network has cut are whole again.
+A response's chunks are read at once up to the first content, whose moment is told, and
+when they come one by one. What comes in a burst behind it is kept a little and read in
+one piece: that costs less, and events that the network has cut are whole again.
 """
 
 from __future__ import annotations
@@ -38,6 +37,9 @@ and reduced to what may matter, as it comes."""
 
 READ_AT_ONCE = 64 * 1024
 """Bytes of a response that are not left to be read later."""
+
+BURST_NS = 2_000_000
+"""Time between two reads of a burst, at most: who writes by hand, or thinks, takes longer."""
 
 _STREAMS = ("event-stream", "amazon.eventstream", "ndjson", "stream+json")
 """What the media type of an answer that comes piece by piece has in it: SSE, AWS, JSON lines."""
@@ -75,7 +77,7 @@ class Tap:
         self._response_bytes = 0
         self._unread: list[tuple[bytes, int]] = []
         """Of the response, each with its moment, ns."""
-        self._unread_bytes = 0
+        self._unread_bytes = self._arrived_ns = 0
         self._first_content_ns: int | None = None
         self._passing_ns: int | None = None
         """When the piece came that is being passed on; None: none is."""
@@ -181,9 +183,11 @@ class Tap:
             if arrived_ns is None:
                 arrived_ns = self._passing_ns = time.time_ns()
                 self._call_soon(self._passed_on)
+            alone = arrived_ns - self._arrived_ns > BURST_NS or self._first_content_ns is None
+            self._arrived_ns = arrived_ns
             self._unread.append((data, arrived_ns))
             self._unread_bytes += len(data)
-            if self._first_content_ns is None or self._unread_bytes >= READ_AT_ONCE:
+            if alone or self._unread_bytes >= READ_AT_ONCE:
                 self._call_soon(self._read_unread)
             elif len(self._unread) == 1:
                 self._later(self._read_unread)
