@@ -50,7 +50,9 @@ def pair() -> tuple[Tls, Tls]:
 
 
 @given(
-    st.lists(st.sampled_from([1, 200, RECORD - 1, RECORD, RECORD + 1, 70_000]), max_size=4),
+    st.lists(
+        st.sampled_from([1, 200, 479, 480, 958, RECORD - 1, RECORD, RECORD + 1, 70_000]), max_size=4
+    ),
     st.booleans(),
     st.data(),
 )

@@ -9,6 +9,8 @@ from typing import Any
 
 _RECORD = 16 * 1024
 """What one read gives at most (RFC 8446, 5.1). ssl prepares as much as it is asked for."""
+_SMALL = 479
+"""What is read first: most records hold an event, and for so much Python has room at hand."""
 
 
 class Tls:
@@ -58,14 +60,7 @@ class Tls:
             return b""
         pieces: list[bytes] = []
         try:
-            while piece := self._tls.read(_RECORD):
-                pieces.append(piece)
-                # To be told by an exception that there is no more takes longer than the reading.
-                # OpenSSL takes of what waits one record at a time, and a record is read whole.
-                if not self._in.pending:
-                    break
-            else:
-                self.ended = True
+            self._read(pieces)
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
@@ -75,6 +70,19 @@ class Tls:
                 raise
             self._fault = error  # after what was well
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _read(self, pieces: list[bytes]) -> None:
+        """Take what whole records say, until one of ssl's exceptions at the latest."""
+        size, read, waiting = _SMALL, self._tls.read, self._in
+        while piece := read(size):
+            pieces.append(piece)
+            if len(piece) == size:
+                size = _RECORD  # there may be more of it
+            # To be told by an exception that there is no more takes longer than the reading.
+            # OpenSSL takes of what waits one record at a time, and this one is read whole.
+            elif not waiting.pending:
+                return
+        self.ended = True
 
     def _shake_hands(self) -> bool:
         """Go on with the handshake; whether it is done."""
