@@ -121,7 +121,10 @@ class ResponseHead(msgspec.Struct, frozen=True):
             raise ProtocolError("no status line")
         status = int(match[2])
         text = raw[match.end() :].decode("utf-8", "surrogateescape").replace("\r\n", "\n")
-        fields = _fields(_unfolded(text.rstrip("\n").split("\n")))
+        lines = text.rstrip("\n").split("\n")
+        if "\n " in text or "\n\t" in text:
+            lines = _unfolded(lines)
+        fields = _fields(lines)
         body = _response_body(status, fields, method)
         connection = fields.get("connection", "").lower()
         keep_alive = "close" not in connection if match[1] == b"1" else "keep-alive" in connection
@@ -143,8 +146,6 @@ def _fields(lines: list[str]) -> dict[str, str]:
 
 def _unfolded(lines: list[str]) -> list[str]:
     """Lines that begin with a blank go on the line before (RFC 9112, section 5.2)."""
-    if not any(line[:1] in (" ", "\t") for line in lines):
-        return lines
     whole: list[str] = []
     for line in lines:
         if line[:1] in (" ", "\t") and whole:

@@ -159,8 +159,10 @@ class MessageReading:
     def _completeness(self) -> Completeness:
         if not self.reading.parts:
             return "none"
-        stated = all(
-            count(self._usage.get(key)) is not None for key in ("input_tokens", "output_tokens")
+        usage = self._usage
+        stated = (
+            count(usage.get("input_tokens")) is not None
+            and count(usage.get("output_tokens")) is not None
         )
         return "final" if stated and self._is_final() else "partial"
 
