@@ -22,6 +22,7 @@ from types import FrameType
 
 import msgspec
 
+from benchmarks import machine
 from benchmarks.cache import cache
 from benchmarks.peers.peer import Way
 from benchmarks.peers.tokenproxy import Ledger, Row, authority, environment
@@ -115,6 +116,7 @@ def _sampled(upstream: Upstream, work: Path, name: str, streams: int, seconds: f
         if scenario.tls:
             ca = authority(work / "state")
             way = Way(pids=(), addr="api.anthropic.com:443", proxy=way.addr, ca=ca)
+        before = _spent_s(server.pid)
         load, _ = upstream.load(
             [
                 *way.arguments(scenario),
@@ -124,9 +126,19 @@ def _sampled(upstream: Upstream, work: Path, name: str, streams: int, seconds: f
         row = Row(upstream.ports.input_tokens, upstream.ports.output_tokens, "complete", "final")
         Ledger(work / "ledger.jsonl").expect(load.all_calls, row)
         print(f"{scenario.title}: {load.all_calls} calls of {streams} streams")
+        for where, past, now in zip(
+            ("own code", "kernel"), before, _spent_s(server.pid), strict=True
+        ):
+            print(f"{(now - past) / load.all_calls * 1e6:7.0f} us of processor a call: {where}")
     finally:
         server.stop()
     return msgspec.json.decode(place.read_bytes(), type=Samples)
+
+
+def _spent_s(pid: int) -> tuple[float, float]:
+    """Processor seconds of a server in its own code and in the kernel."""
+    spent = [process.cpu_times() for process in machine.family([pid])]
+    return sum(times.user for times in spent), sum(times.system for times in spent)
 
 
 def _serve(_place: Path) -> None:
