@@ -19,11 +19,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.bench import wait_until
 from tests.record.make import RUN, names
-from tokenproxy.record.journal import Header, Journal, disown, own_dead
-from tokenproxy.record.ledger import Mark
+from tokenproxy.record import journal
+from tokenproxy.record.journal import disown, own_dead
 from tokenproxy.record.lock import LedgerBusyError, open_locked
 from tokenproxy.record.lock_file import FOREIGN_GONE_S, FOREIGN_STALE_S, holder_of, ourselves
+from tokenproxy.record.recorder import Recorder
 
 HERE = Path(__file__).parents[1]
 APART = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
@@ -171,6 +173,20 @@ def test_without_locks_too_and_the_deads_is_had_in_a_day(tmp_path: Path) -> None
         fd = own_dead(path)
         assert fd is not None
         disown(fd, path)
-    mine = Journal(path.with_name("journal-2.jsonl"), Header(run=RUN, ledger="/l", mark=Mark()))
-    assert own_dead(mine.path) is None
-    mine.close(settled=True)
+
+
+@pytest.mark.usefixtures("no_locks")
+def test_without_locks_a_recorder_that_has_nothing_to_do_shows_that_it_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "BEAT_S", 0.05)
+    path = tmp_path / "runs" / "r" / "journal-1.jsonl"
+    recorder = Recorder(run=RUN, ledger=tmp_path / "ledger", journal=path)
+    recorder.start()
+    try:
+        for _ in range(3):
+            aged(path, FOREIGN_GONE_S + 1)
+            wait_until(lambda: time.time() - path.stat().st_mtime < FOREIGN_GONE_S / 2)
+    finally:
+        recorder.finish(None)
+    assert names(path.parent) == []

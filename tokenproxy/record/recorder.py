@@ -230,7 +230,7 @@ class Recorder:
     # -- the thread -----------------------------------------------------------
 
     def _work(self) -> None:
-        pause: float | None = None
+        pause = self._account.idle()
         while self._finish is None:
             self._wait(pause)
             self._next_turn = time.monotonic() + TURN_S
