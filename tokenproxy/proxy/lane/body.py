@@ -178,7 +178,7 @@ def _take_many(data: bytes, at: int, payload: list[bytes]) -> int:
     try:
         chunks.extend(map(file.read, map(_SIZES.__getitem__, iter(file.readline, None))))
     except KeyError as other:
-        line: bytes = other.args[0]
+        line: bytes = other.args[0]  # what was taken before it is kept
     behind = file.tell() - len(line)
     if chunks and not line:
         # The data's end. It may have cut the last chunk: that is left, with its size.
