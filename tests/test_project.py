@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -156,6 +157,28 @@ def test_links_between_documents_lead_somewhere() -> None:
     assert broken == []
 
 
+def _anchors(document: Path) -> set[str]:
+    """What its headings are linked by, as GitHub makes it of them."""
+    text = re.sub(
+        r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+    )
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+def test_links_to_headings_lead_to_one() -> None:
+    broken = [
+        f"{path.relative_to(ROOT)} -> {target}#{anchor}"
+        for path in tracked()
+        if path.suffix == ".md"
+        for target, anchor in re.findall(
+            r"\]\((?!https?://)([^)#\s]*)#([^)\s]+)\)", path.read_text(encoding="utf-8")
+        )
+        if anchor not in _anchors(path.parent / target if target else path)
+    ]
+    assert broken == []
+
+
 def _keys(line: str) -> list[str]:
     return re.findall(r"`(\w+)`", line.split("|")[1])
 
@@ -231,6 +254,19 @@ def test_a_shim_that_refuses_leads_to_its_pyenv(find: FindPython, tmp_path: Path
     assert find(PATH=f"{root / 'shims'}:{find.bin}") == (0, str(wanted))
     assert find(PATH=f"{root / 'bin'}:{find.bin}") == (0, str(wanted))
     assert find(PYENV_ROOT=str(root)) == (0, str(wanted))
+
+
+def test_of_an_environment_the_python_behind_it(tmp_path: Path) -> None:
+    """`make install` with .venv switched on removes .venv and makes it anew."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "v"], check=True)
+    found = subprocess.run(
+        [str(ROOT / "scripts" / "find-python")],
+        env={"PATH": f"{tmp_path / 'v' / 'bin'}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert Path(found.stdout.strip()).parents[1] != tmp_path / "v"
 
 
 def test_uv_is_asked_last(find: FindPython, tmp_path: Path) -> None:
