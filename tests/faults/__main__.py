@@ -75,7 +75,7 @@ def _do(job: plan.Job) -> Outcome:
         one = job()
     except Exception as error:  # noqa: BLE001 - of the harness; the other faults are to be tried
         return Outcome(fault="the harness", problems=[f"{type(error).__name__}: {error}"])
-    if not one.expected:
+    if not (one.expected or one.kills):  # a launcher may die before there is a command
         one.problems.append("nothing was tried")
     return one
 
