@@ -17,7 +17,9 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 def text(top: Top, width: int = 120) -> str:
     out = io.StringIO()
-    open_console(out).print(top.render("utf-8", width))
+    console = open_console(out)
+    console.width = width
+    console.print(top.render("utf-8", width))
     return out.getvalue()
 
 
@@ -84,3 +86,17 @@ def test_numbers_are_whole_on_a_usual_terminal_and_names_give_way(
     assert latest[1].split()[0] == "00:54:55"
     assert latest[1].split()[-4:] == ["$0.0145", "211", "ms", "complete"]
     assert (story in latest[1]) == (width == 200)
+
+
+@pytest.mark.parametrize("width", [20, 30, 40, 60, 80, 200])
+def test_a_narrow_terminal_keeps_the_cost_whole(tmp_path: Path, width: int) -> None:
+    rows = [row("a", model="a-model-with-a-very-long-name-indeed", cost_usd=1234.5678)]
+    top = Top(write(tmp_path / "l.jsonl", [*rows, failed("b", story_id="a-story")]), UTC)
+    top.look(NOW)
+    lines = text(top, width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert sum("$1,234.57" in line or "$1234.57" in line for line in lines) >= 4
+    if width >= 40:
+        assert any(line.startswith("Today by model") and "Calls" in line for line in lines)
+    if width >= 80:
+        assert all(name in text(top, width) for name in ("Failed", "Input", "Output", "Outcome"))

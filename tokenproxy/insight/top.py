@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 from rich.cells import cell_len
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from tokenproxy.insight.appended import Place, read_appended
 from tokenproxy.insight.lately import Call, Sums, ended_before, read_call
+from tokenproxy.insight.narrow import Column, NarrowTable
 from tokenproxy.insight.statusline import sums_as_json
 from tokenproxy.insight.terminal import plain, printable, shorten
 from tokenproxy.units import duration, si, usd
@@ -30,6 +30,23 @@ _NAMES = (1, 2)
 """Columns of it that may be cut."""
 _LEAST = 5
 _GAP = 2
+_NAME = 24
+_SUMS = (
+    Column("Calls", 4),
+    Column("Failed", 1),
+    Column("Input", 2),
+    Column("Output", 3),
+    Column("Cost", 5),
+)
+_LATEST = (
+    Column("Model", 6, words=True),
+    Column("Story", 2, words=True),
+    Column("Input", 3),
+    Column("Output", 4),
+    Column("Cost", 7),
+    Column("Time", 1),
+    Column("Outcome", 5, words=True),
+)
 
 
 class Top:
@@ -126,17 +143,19 @@ class Top:
         """For a terminal of ``width`` cells."""
         tables: list[RenderableType] = []
         for kind, of in self.groups.items():
-            table = _table(f"Today by {kind}", "Calls", "Failed", "Input", "Output", "Cost")
-            for key, sums in _dearest(of)[:LINES]:
-                table.add_row(*_cells(plain(printable(key or "—"), encoding), sums, encoding))
+            rows = [
+                _cells(plain(printable(key or "—"), encoding), sums, encoding)
+                for key, sums in _dearest(of)[:LINES]
+            ]
+            styles = {}
             if kind == "model":
-                table.add_row(*_cells("Total", self.total, encoding), style="bold")
-            tables += [table, Text()]
-        rows = [[plain(cell, encoding) for cell in self._latest_cells(c)] for c in self.latest]
-        table = _table(*_LATEST_TITLES, first_width=0)
-        for row in _fitted(rows, width, plain("…", encoding)):
-            table.add_row(*row)
-        return Group(*tables, table)
+                styles[len(rows)] = "bold"
+                rows.append(_cells("Total", self.total, encoding))
+            tables.append(NarrowTable(f"Today by {kind}", _SUMS, rows, _NAME, styles))
+            tables.append(Text())
+        latest = [[plain(cell, encoding) for cell in self._latest_cells(c)] for c in self.latest]
+        latest = _fitted(latest, width, plain("…", encoding))
+        return Group(*tables, NarrowTable("Latest", _LATEST, latest, 0))
 
     def _latest_cells(self, call: Call) -> list[str]:
         started = call.started_ms
@@ -176,17 +195,6 @@ def _fitted(rows: list[list[str]], width: int, cut: str) -> list[list[str]]:
         ]
         for row in rows
     ]
-
-
-def _table(first: str, *others: str, first_width: int = 24) -> Table:
-    table = Table(box=None, padding=(0, _GAP, 0, 0), show_edge=False, pad_edge=False)
-    table.add_column(first, header_style="bold", no_wrap=True, min_width=first_width)
-    words = {"Model", "Story", "Outcome"}
-    for name in others:
-        table.add_column(
-            name, header_style="bold", no_wrap=True, justify="left" if name in words else "right"
-        )
-    return table
 
 
 def _cells(name: str, sums: Sums, encoding: str | None) -> list[str]:
