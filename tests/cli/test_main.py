@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from tests.cli.conftest import Cli
@@ -137,6 +138,21 @@ def test_a_fault_without_a_place_for_details(cli: Cli, monkeypatch: pytest.Monke
 def test_ctrl_c(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(_: object) -> None:
         raise KeyboardInterrupt
+
+    monkeypatch.setattr(app, "make_app", interrupted)
+    assert cli("report") == (130, "", "")
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("Query interrupted"), duckdb.InterruptException("INTERRUPT Error")]
+)
+def test_ctrl_c_while_duckdb_works(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """It takes the signal, and raises what is none of Python's own."""
+
+    def interrupted(_: object) -> None:
+        raise error
 
     monkeypatch.setattr(app, "make_app", interrupted)
     assert cli("report") == (130, "", "")

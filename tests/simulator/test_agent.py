@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,18 @@ def test_forward_through_a_proxy_with_credentials(tmp_path: Path) -> None:
     traceparent = sim.requests[0].header("traceparent") or ""
     assert traceparent.split("-")[1] == "a" * 32
     assert traceparent.split("-")[2] != "b" * 16
+
+
+def test_ctrl_c_ends_it_without_a_word() -> None:
+    with Simulator("stall") as sim:
+        env = CLEAN | {"ANTHROPIC_BASE_URL": sim.url}
+        agent = subprocess.Popen(
+            COMMAND, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        sim.wait_for(lambda one: bool(one.calls))
+        agent.send_signal(signal.SIGINT)
+        _, said = agent.communicate(timeout=10)
+    assert (agent.returncode, said) == (-signal.SIGINT, b"")
 
 
 def test_failures_are_one_sentence() -> None:

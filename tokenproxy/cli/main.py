@@ -42,8 +42,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         status = _INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last one to ask: it becomes a sentence
-        _end(_fault(error), _FAULT_OF_RUN if words[:1] == ["run"] else _FAULT)
+        if not _is_interrupt(error):
+            _end(_fault(error), _FAULT_OF_RUN if words[:1] == ["run"] else _FAULT)
+        status = _INTERRUPTED
     sys.exit(status)
+
+
+def _is_interrupt(error: Exception) -> bool:
+    """Whether it is Ctrl-C: DuckDB takes the signal while it works, and says so in its own way."""
+    said = str(error)
+    return type(error).__name__ == "InterruptException" or said == "Query interrupted"
 
 
 def _open_standard_streams() -> None:
