@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import time
+
+import psutil
 
 from tests.e2e.bench import Bench, child_of, proxy_of, reverse_curl, wait_until
 from tokenproxy.simulator.server import Simulator
@@ -12,7 +13,22 @@ from tokenproxy.simulator.server import Simulator
 
 def test_client_killed_mid_stream(bench: Bench) -> None:
     with Simulator("stall") as sim:
-        bench.tokenproxy("run", "--", *reverse_curl("-m", "1"), env={"ANTHROPIC_BASE_URL": sim.url})
+        run = bench.start("run", "--", *reverse_curl(), env={"ANTHROPIC_BASE_URL": sim.url})
+        assert run.stdout is not None
+        os.set_blocking(run.stdout.fileno(), False)
+        got = b""
+
+        def all_has_come() -> bool:
+            nonlocal got
+            got += run.stdout.read() or b"" if run.stdout else b""
+            sent = sim.calls[0] if sim.calls else None
+            return sent is not None and len(sent.chunk_sizes) == 5 and got == sent.sent
+
+        wait_until(all_has_come, 30, "the stream did not come")
+        for process in psutil.Process(run.pid).children(recursive=True):
+            if process.name() == "curl":
+                process.kill()
+        run.communicate(timeout=20)
         (row,) = bench.rows()
         known = sim.calls[0].known
     assert known is not None
@@ -70,14 +86,19 @@ def test_proxy_and_launcher_killed_the_next_start_closes_the_journal(bench: Benc
 
 def test_a_killed_launcher_leaves_command_and_account_alone(bench: Bench) -> None:
     """The command goes on through the proxy, which settles the account by itself."""
-    line = f"sleep 1; {reverse_curl()[2]} > {bench.work}/out"
+    go = bench.work / "go"
+    line = f"until [ -e {go} ]; do sleep 0.05; done; {reverse_curl()[2]} > {bench.work}/out"
     with Simulator("plain") as sim:
         run = bench.start("run", "--", "sh", "-c", line, env={"ANTHROPIC_BASE_URL": sim.url})
         proxy = proxy_of(run)
-        child_of(run, lambda line: line.startswith("sh -c sleep 1"))
-        time.sleep(0.3)  # the proxy is told of the command a moment after it was started
+        child_of(run, lambda line: line.startswith("sh -c until"))
+        # It waits for the command's end once it has told the proxy of the command.
+        launcher = psutil.Process(run.pid)
+        wait_until(lambda: launcher.status() == psutil.STATUS_SLEEPING)
         os.kill(run.pid, signal.SIGKILL)
-        run.communicate(timeout=10)
+        run.wait(timeout=10)
+        go.touch()
+        run.communicate(timeout=20)
         wait_until(lambda: sim.calls, what="the command's call did not come")
         proxy.wait(timeout=15)
         assert (bench.work / "out").read_bytes() == bytes(sim.calls[0].sent)
