@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import pty
 import re
 import select
 import shlex
-import signal
 import struct
+import subprocess
+import sys
 import termios
 import time
 from collections.abc import Mapping, Sequence
@@ -20,6 +20,13 @@ from typing import Self
 from tests.launch.harness import WAIT_S
 
 PROMPT = "ready>"
+# pty.fork() would go on in Python in the child of a process that may have threads.
+LEAD = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+"""What a session's leader does before it becomes ``argv``: the terminal is its own."""
 
 
 class Terminal:
@@ -28,9 +35,17 @@ class Terminal:
     def __init__(self, env: Mapping[str, str], argv: Sequence[str] = ()) -> None:
         shell = ["bash", "--norc", "--noprofile", "--noediting", "-i"]
         words = list(argv) or shell
-        self.pid, self.master = pty.fork()
-        if self.pid == 0:
-            os.execvpe(words[0], words, {**env, "PS1": PROMPT, "TERM": "dumb"})  # noqa: S606 - a shell
+        self.master, theirs = pty.openpty()
+        self._leader = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", LEAD, *words],
+            env={**env, "PS1": PROMPT, "TERM": "dumb"},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        self.pid = self._leader.pid
         self.seen = ""
         self.resize(100, 30)
 
@@ -44,10 +59,8 @@ class Terminal:
         trace: TracebackType | None,
     ) -> None:
         self.hang_up()
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
+        self._leader.kill()
+        self._leader.wait()
 
     def hang_up(self) -> None:
         if self.master >= 0:
