@@ -143,6 +143,7 @@ def test_the_check_sees_a_wrong_name() -> None:
 
 @pytest.mark.parametrize("path", [*DASHBOARDS, ALERTS], ids=lambda path: path.name)
 def test_deltas_are_summed_and_running_totals_are_not(path: Path) -> None:
+    assert expressions(path)
     for expression in expressions(path):
         if expression.startswith("label_values"):
             continue
@@ -161,6 +162,7 @@ def test_deltas_are_summed_and_running_totals_are_not(path: Path) -> None:
 @pytest.mark.parametrize("path", [*DASHBOARDS, ALERTS], ids=lambda path: path.name)
 def test_nothing_is_counted_twice(path: Path) -> None:
     """Reasoning is in the output; the conventions' token metrics are the same tokens again."""
+    assert expressions(path)
     for expression in expressions(path):
         assert not re.search(r"gen_ai_client_(token_usage|inference_usage)", expression)
         assert not re.search(r"_(sum|count)\b\{?", expression.replace("min_over_time", ""))

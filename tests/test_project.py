@@ -134,6 +134,7 @@ def test_scripts_can_be_run_and_are_what_their_shell_reads() -> None:
     files = [path for path in (ROOT / "scripts").rglob("*") if path.is_file()]
     lists = ("pins", "stack")
     scripts = [*(path for path in files if path.name not in lists), ROOT / ".ci" / "run"]
+    assert len(scripts) > 3
     for script in scripts:
         assert os.access(script, os.X_OK), script
         shell = script.read_text().splitlines()[0].removeprefix("#!")
@@ -141,9 +142,10 @@ def test_scripts_can_be_run_and_are_what_their_shell_reads() -> None:
 
 
 def test_json_files_are_json() -> None:
-    for path in tracked():
-        if path.suffix == ".json":
-            json.loads(path.read_text(encoding="utf-8"))
+    found = [path for path in tracked() if path.suffix == ".json"]
+    assert found
+    for path in found:
+        json.loads(path.read_text(encoding="utf-8"))
 
 
 def test_links_between_documents_lead_somewhere() -> None:

@@ -48,5 +48,7 @@ def test_bytes_have_a_unit() -> None:
 
 
 def test_every_file_that_the_document_names_is_there() -> None:
-    for name in re.findall(r"\]\(\.\./(docker/scale[^)*]*)\)", TEXT):
+    names = re.findall(r"\]\(\.\./(docker/scale[^)*]*)\)", TEXT)
+    assert names
+    for name in names:
         assert (ROOT / name).exists(), name

@@ -53,6 +53,7 @@ def test_bedrock_signed(bench: Bench) -> None:
             ["anthropic", "anthropic_sdk", "bedrock", "plain", "stream"],
             AWS_ACCESS_KEY_ID="AKIATEST", AWS_SECRET_ACCESS_KEY="test", AWS_REGION="us-east-1",
         )  # fmt: skip
+        assert sim.calls
         assert all(
             (call.request.header("authorization") or "").startswith("AWS4-HMAC-SHA256")
             for call in sim.calls

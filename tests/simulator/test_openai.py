@@ -34,6 +34,7 @@ def test_usage_comes_in_an_extra_chunk_only_when_asked() -> None:
         asked = {"stream_options": {"include_usage": True}}
         _, told = post(sim, "/v1/chat/completions", CHAT | asked)
         assert silent.endswith(b"data: [DONE]\n\n")
+        assert sse_objects(silent)
         assert all("usage" not in chunk and chunk["choices"] for chunk in sse_objects(silent))
         *chunks, last = sse_objects(told)
         assert [chunk["usage"] for chunk in chunks] == [None] * len(chunks)
@@ -48,6 +49,7 @@ def test_chunks_are_padded_unless_the_client_minds() -> None:
         plain = {"stream_options": {"include_obfuscation": False}}
         _, bare = post(sim, "/v1/chat/completions", CHAT | plain)
         assert any(chunk.get("obfuscation") for chunk in sse_objects(padded))
+        assert sse_objects(bare)
         assert all("obfuscation" not in chunk for chunk in sse_objects(bare))
 
 

@@ -196,14 +196,18 @@ def test_a_row_that_splits_nothing_is_counted_whole() -> None:
 
 
 def test_a_story_is_on_our_counters_and_not_on_histograms(played: Memory) -> None:
+    found = set()
     for metric, point in played.points:
         has = "tokenproxy.story.id" in point.attributes
         ours = metric.name.startswith("tokenproxy.")
         assert has == (ours and hasattr(point, "value")), metric.name
+        found.add(has)
+    assert found == {True, False}
 
 
 def test_a_run_of_no_story_has_no_story_attribute() -> None:
     memory = Memory(msgspec.structs.replace(scene.RUN, story_id="")).play(scene.calls())
+    assert memory.points
     assert all("tokenproxy.story.id" not in point.attributes for _, point in memory.points)
 
 

@@ -35,7 +35,9 @@ def test_a_line_of_a_spool_is_the_collectors_json(
     """Sent as it stands: its ``otlpjsonfile`` receiver reads with the same code as this one."""
     spool = bench.root / "spool"
     Loops(bench, {"TOKENPROXY_OTEL_SPOOL": str(spool)}).run(curl=2, agent=1)
-    for path in sorted(spool.iterdir()):
+    paths = sorted(spool.iterdir())
+    assert {path.name.split(".")[1] for path in paths} == {"traces", "metrics"}
+    for path in paths:
         signal = path.name.split(".")[1]
         request = urllib.request.Request(  # noqa: S310 - http
             f"{stack.env['OTEL_EXPORTER_OTLP_ENDPOINT']}/v1/{signal}",
