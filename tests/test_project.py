@@ -159,6 +159,12 @@ def test_links_between_documents_lead_somewhere() -> None:
     assert broken == []
 
 
+def test_the_index_of_documents_leads_to_each() -> None:
+    docs = ROOT / "docs"
+    linked = re.findall(r"\]\(([\w-]+\.md)\)", (docs / "README.md").read_text(encoding="utf-8"))
+    assert sorted(linked) == sorted(p.name for p in docs.glob("*.md") if p.name != "README.md")
+
+
 def _anchors(document: Path) -> set[str]:
     """What its headings are linked by, as GitHub makes it of them."""
     text = re.sub(
