@@ -123,6 +123,16 @@ def test_bad_input(bench: Bench, words: list[str]) -> None:
     assert b"Traceback" not in run.stderr
 
 
+def test_a_gateway_does_not_go_through_itself(bench: Bench) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        place = f"127.0.0.1:{free.getsockname()[1]}"
+    for proxy in (f"http://{place}", f"http://{place.replace('127.0.0.1', 'localhost')}"):
+        run = bench.tokenproxy("serve", "--listen", place, env={"HTTPS_PROXY": proxy})
+        assert run.returncode == 2
+        assert b"HTTPS_PROXY names this gateway itself" in run.stderr
+        assert run.stderr.count(b"\n") == 1
+
+
 def test_workers_share_a_port_and_nothing_else(bench: Bench) -> None:
     words = ("--listen", "127.0.0.1:0", "--workers", "3")
     with Simulator("stream") as sim, serving(bench, sim, *words) as (gateway, url, _):

@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -13,12 +14,13 @@ from tokenproxy import ids, no_proxy, paths
 from tokenproxy.config import Limits, ProxyConfig, RunContext
 from tokenproxy.launch import options
 from tokenproxy.launch.admission import for_gateway, is_loopback, read_token
-from tokenproxy.launch.errors import NoStateError
+from tokenproxy.launch.errors import NoStateError, UsageError
 from tokenproxy.launch.gateway_authority import gateway_authority
 from tokenproxy.launch.gateways import Registration, behind
 from tokenproxy.launch.plan import make_plan
 from tokenproxy.launch.prepare import check_prices, check_text, spool_directory
 from tokenproxy.launch.proxy_process import Proxy
+from tokenproxy.launch.routes import is_here
 from tokenproxy.launch.run_dir import RunDir, check_ledger
 from tokenproxy.launch.trust import write_upstream_trust
 from tokenproxy.launch.workers import Worker
@@ -68,6 +70,7 @@ class Serving:
         self._plan = make_plan(
             "forward", _without_base_urls(env), options.joined_routes(asked.routes, env)
         )
+        _refuse_itself(self._plan.upstream_proxy, listeners[0])
         try:
             self.ledger = paths.ledger_path(asked.ledger, env, paths.working_directory(env))
             self._state = paths.state_dir(env)
@@ -154,6 +157,19 @@ class Serving:
         )
         proxy = Proxy(listener, run_dir.path, self._env, console_fd=self._console_fd)
         return Worker(proxy, config, run_dir)
+
+
+def _refuse_itself(proxy: str | None, listener: socket.socket) -> None:
+    """Every call would come back to us, again and again.
+
+    Raises:
+        UsageError: The proxy that we would go through is ourselves.
+    """
+    parts = urlsplit(proxy or "")
+    if parts.port == listener.getsockname()[1] and is_here(parts.hostname or ""):
+        raise UsageError(
+            "HTTPS_PROXY names this gateway itself: unset it here, and set it for its clients"
+        )
 
 
 def _without_base_urls(env: Mapping[str, str]) -> dict[str, str]:
