@@ -18,11 +18,11 @@ HEAD = """\
 # Semantic conventions
 
 For whoever queries by OpenTelemetry's names. What its conventions for GenAI demand, and what of it
-tokenproxy sends, in both dialects ([telemetry.md](telemetry.md) says how to choose). The tables are
-copied by hand from the specifications (`tests/telemetry/conformance/*.toml`, each entry with its source). A test runs every
-operation of every provider, captures the OTLP and holds it to them: names, kinds, levels and their
-conditions, types, values, units, bucket bounds, scope, schema and resource. This page is made from
-the same data: `python -m tests.telemetry.conformance --write`.
+tokenproxy sends, in both dialects ([telemetry.md](telemetry.md) says how to choose). The tables
+are copied by hand from the specifications (`tests/telemetry/conformance/*.toml`, each entry with
+its source). A test runs every operation of every provider, captures the OTLP and holds it to them:
+names, kinds, levels and their conditions, types, values, units, bucket bounds, scope, schema and
+resource. This page is made from the same data: `python -m tests.telemetry.conformance --write`.
 
 *Sent* is what that run sent: **yes**, or **no**. What is never sent by default is content
 (`opt-in`), and what only the client could know.
