@@ -70,7 +70,7 @@ def test_they_are_listed_shown_and_removed(bench: Bench) -> None:
     assert shown["call_id"] == row["call_id"]
     unknown = bench.tokenproxy("captured", "nothing")
     assert (unknown.returncode, unknown.stderr.count(b"\n")) == (2, 1)
-    assert bench.tokenproxy("captured", "--purge").stdout == b"1 removed\n"
+    assert bench.tokenproxy("captured", "--purge").stdout == b"1 capture removed\n"
     assert captured(bench) == []
 
 

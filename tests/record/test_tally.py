@@ -42,7 +42,12 @@ def test_sums() -> None:
         cost_usd=found.cost_usd,
         unpriced=1,
         incomplete=4,
-        warnings=("No price is known for unheard-of (anthropic): its calls are not in the cost.",),
+        warnings=(
+            (
+                "No price is known for unheard-of (anthropic): its calls are not in the cost"
+                " (config.toml can name one)."
+            ),
+        ),
     )
 
 
@@ -81,7 +86,10 @@ def test_what_the_user_does_not_want_priced_is_no_warning(
         tally.count(make_row(call(ended=end(read=read)), RUN, prices))
     assert tally.summary().unpriced == 2
     assert tally.summary().warnings == (
-        "No price is known for unheard-of (anthropic): its calls are not in the cost.",
+        (
+            "No price is known for unheard-of (anthropic): its calls are not in the cost"
+            " (config.toml can name one)."
+        ),
     )
 
 

@@ -56,7 +56,10 @@ def test_t24_unknown_model_has_no_cost(prices: Prices) -> None:
     found = tally.summary()
     assert (found.unpriced, found.cost_usd) == (1, 0.0)
     assert found.warnings == (
-        "No price is known for claude-next (anthropic): its calls are not in the cost.",
+        (
+            "No price is known for claude-next (anthropic): its calls are not in the cost"
+            " (config.toml can name one)."
+        ),
     )
 
 

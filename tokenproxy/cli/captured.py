@@ -41,7 +41,7 @@ def captured(
             removed = capture_files.prune(directory, 0)
         except OSError as error:
             raise Failure(f"a capture cannot be removed: {error}") from None
-        print(f"{removed} removed")
+        print(f"{removed} {'capture' if removed == 1 else 'captures'} removed")
         return
     found = list(capture_files.captures(directory))
     if call is None:

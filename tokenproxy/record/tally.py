@@ -81,7 +81,7 @@ class Tally:
             if (model, row.provider) in self._unpriced_models:
                 self.warn(
                     f"No price is known for {model} ({row.provider}):"
-                    " its calls are not in the cost."
+                    " its calls are not in the cost (config.toml can name one)."
                 )
 
     def _loud(self) -> tuple[str, ...]:
