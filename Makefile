@@ -52,7 +52,7 @@ lint: install ## ruff: rules and format
 types: install ## mypy, strict
 	@$(PY) -m mypy && cd docker/dashboards && MYPYPATH=. ../../$(PY) -m mypy --strict make.py boards
 
-check: lint types test ## all of the above but the real clients
+check: lint types test ## lint, types and test
 
 framings: install ## every framing, cut and compressed anyhow: 10,000 examples each
 	@HYPOTHESIS_PROFILE=framings $(PY) -m pytest tests/wire/test_framings.py -n auto $(ARGS)
