@@ -105,3 +105,29 @@ def test_a_mark_alone_leads_nowhere_and_lets_nobody_in() -> None:
                 capture_output=True, text=True, check=True,
             )  # fmt: skip
         assert int(got.stdout) == status, path
+
+
+@pytest.mark.parametrize("lane", [True, False])
+@pytest.mark.parametrize("token", [None, TOKEN])
+def test_a_run_outlives_the_gateway_that_it_began_behind(lane: bool, token: str | None) -> None:
+    """The next one on that port has another mark: the run's calls go on, and are recorded."""
+    shown, earlier = f"/~{token}" if token else "", f"/~run-{'0' * 32}"
+    with (
+        Simulator("stream") as sim,
+        Proxy(
+            routes={HOST: sim.url},
+            admission=Admission(secret=token),
+            run_mark=MARK,
+            lane=lane,
+        ) as proxy,
+    ):
+        for path in ("/anthropic/v1/messages", "/v1/messages"):
+            got = subprocess.run(
+                ["curl", "-sS", "-m", "20", f"{proxy.url}{shown}{earlier}{path}",
+                 "-d", json.dumps({**BODY, "stream": True})],
+                capture_output=True, check=True,
+            )  # fmt: skip
+            assert got.stdout == bytes(sim.calls[-1].sent), path
+        proxy.recorder.wait(2)
+        assert {call.request.path for call in sim.calls} == {"/v1/messages"}
+    assert proxy.relayed() == 0

@@ -12,6 +12,7 @@ nobody's is a gateway, and read by its paths.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Literal
@@ -72,6 +73,9 @@ KNOWN_PATH = 512
 """Longest path, with its query, whose way is."""
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+_ANY_MARK = re.compile(r"/~run-[0-9a-f]{32}(?=/)")
+"""What a run shows to a gateway, ours or not (:mod:`tokenproxy.launch.gateways`)."""
 
 
 class Director:
@@ -148,6 +152,10 @@ class Director:
                 return None
             seen = found.route is not None
             return msgspec.structs.replace(found, route=None, provider=None, relayed=seen)
+        if self._mark and (other := _ANY_MARK.match(path)):
+            # A run's that began before we did, and goes on: whose port this was is gone. It must
+            # not fail; but nobody here knows that mark, so the call is ours as well.
+            path = path[other.end() :]
         return self._find_reverse(method, path)
 
     def _find_reverse(self, method: str, path: str) -> Target | None:
