@@ -48,7 +48,7 @@ def report(
     ] = None,
     since: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="From: 2026-11-01, 7d, 24h, today or an ISO time."),
+        typer.Option(metavar="TIME", help="From: 2026-11-01, 7d, 24h, today, yesterday or a time."),
     ] = None,
     until: Annotated[
         str | None, typer.Option(metavar="TIME", help="To; a date includes that day.")
