@@ -124,7 +124,8 @@ class Reception:
         if self._captures is not None:
             captured = self._captures.open(start, headers, target.path)
         call_soon = asyncio.get_running_loop().call_soon
-        tap = Tap(start, self.recorder, call_soon, captured, self._later)
+        done = self.calls.remove
+        tap = Tap(start, self.recorder, call_soon, captured, self._later, told=done)
         tap.request_headers(headers)
         self.calls.add(tap)
         return tap
@@ -163,7 +164,6 @@ class Reception:
             ended_ns: When the last of it came; now by default.
         """
         tap.over(broken, ended_ns)
-        self.calls.remove(tap)
 
     def untrusted(self, host: str) -> None:
         """A client does not trust our CA, so it cannot be seen: say so."""

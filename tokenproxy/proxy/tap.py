@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from tokenproxy.proxy.settle import copy_of, settle
+from tokenproxy.proxy.backlog import Backlog
+from tokenproxy.proxy.settle import STOPPED, copy_of, settle
 from tokenproxy.record.call import CallEnd, CallStart
 from tokenproxy.record.recorder import Recorder
 from tokenproxy.wire import decoding, notes, routes
@@ -55,9 +56,21 @@ class Tap:
         call_soon: Callable[..., object],
         captured: Captured | None = None,
         later: Callable[[Callable[[], None]], object] | None = None,
+        *,
+        told: Callable[[Tap], object] | None = None,
     ) -> None:
-        """``later`` does what can wait a little (:mod:`tokenproxy.proxy.later`)."""
+        """Begin.
+
+        Args:
+            start: The call.
+            recorder: Gets what is read.
+            call_soon: The event loop's.
+            captured: Keeps the bodies.
+            later: Does what can wait a little (:mod:`tokenproxy.proxy.later`).
+            told: Called once the recorder knows of the end.
+        """
         self.start = start
+        self._told = told
         self._captured = captured
         self._recorder = recorder
         self._call_soon = call_soon
@@ -72,6 +85,8 @@ class Tap:
         self._facts = ResponseFacts()
         self._stream = False
         self._decoder: decoding.Decoder | None = None
+        self._backlog: Backlog | None = None
+        """Of an answer that is compressed."""
         self._parser: ResponseParser | None = None
         self._items: list[Reading] = []
         self._response_bytes = 0
@@ -82,6 +97,8 @@ class Tap:
         self._passing_ns: int | None = None
         """When the piece came that is being passed on; None: none is."""
         self._body_over_ns: int | None = None
+        self._end: tuple[str | None, int] | None = None
+        """How and when it ended, while not all is read."""
         self._done = False
 
     # -- the request ------------------------------------------------------
@@ -151,11 +168,13 @@ class Tap:
         except Exception:
             # Invariant 1: a fault of ours never harms the call. The row will say less.
             logger.exception("call %s: response not read", self.start.call_id)
-            self._parser = self._decoder = None
+            self._parser = self._decoder = self._backlog = None
 
     def _open(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
         self._facts = self._dialect.read_response_headers(headers)
         self._decoder = decoding.open_decoder(headers.get("content-encoding", ""))
+        if not self._decoder.plain:
+            self._backlog = Backlog(self._decoder, self._feed, self._call_soon, self._caught_up)
         self._parser = self._dialect.open_response(
             Head(
                 status=status,
@@ -210,28 +229,29 @@ class Tap:
             self._read(*unread[at])
 
     def _read(self, data: bytes, arrived_ns: int) -> None:
-        if self._parser is None or self._decoder is None or self._done:
-            return
+        if self._backlog is not None:
+            self._backlog.read(data, arrived_ns)
+        else:
+            self._feed(((data, arrived_ns),))
+
+    def _feed(self, pieces: Iterable[tuple[bytes, int]]) -> bool:
+        """Have decoded bytes read, each with its moment; False if nothing more is."""
+        parser = self._parser
+        if parser is None or self._decoder is None or self._done:
+            return False
+        news = False
         try:
-            if self._decoder.plain:
-                news = self._parser.feed(data)
+            for piece, arrived_ns in pieces:
+                news = parser.feed(piece) or news
                 self._note(arrived_ns)
-            else:
-                news = self._read_encoded(data, arrived_ns)
             if news:
-                self._recorder.progressed(self.start.call_id, copy_of(self._parser.reading))
+                self._recorder.progressed(self.start.call_id, copy_of(parser.reading))
         except Exception:
             # Invariant 1: a fault of ours never harms the call. The row will say less.
             logger.exception("call %s: response not read further", self.start.call_id)
             self._decoder = None
-
-    def _read_encoded(self, data: bytes, arrived_ns: int) -> bool:
-        news = False
-        if self._parser is not None and self._decoder is not None:
-            for piece in self._decoder.pieces(data):
-                news = self._parser.feed(piece) or news
-                self._note(arrived_ns)
-        return news
+            return False
+        return True
 
     def _note(self, arrived_ns: int) -> None:
         parser = self._parser
@@ -255,13 +275,27 @@ class Tap:
         The end is when the last of it came: ``ended_ns``, else when the body was over, else now.
         """
         whole_ns = self._body_over_ns if broken is None else None
-        self._call_soon(self._finish, broken, ended_ns or whole_ns or time.time_ns())
+        self._call_soon(self._ended, broken, ended_ns or whole_ns or time.time_ns())
 
-    def _finish(self, broken: str | None, ended_ns: int) -> None:
+    def _ended(self, broken: str | None, ended_ns: int) -> None:
         if self._done:
             return
+        self._end = self._end or (broken, ended_ns)
         self._request_over()
         self._read_unread()
+        backlog = self._backlog
+        if backlog is not None and backlog.waits:
+            if broken != STOPPED:
+                return  # until all is read
+            backlog.finish()
+        self._finish(*self._end)
+
+    def _caught_up(self) -> None:
+        """All that came of a compressed answer is read."""
+        if self._end is not None and not self._done:
+            self._finish(*self._end)
+
+    def _finish(self, broken: str | None, ended_ns: int) -> None:
         reading = Reading()
         try:
             if self._parser is not None:
@@ -271,7 +305,7 @@ class Tap:
                 self._take_replay(reading)
         except Exception:
             logger.exception("call %s: end of response not read", self.start.call_id)
-        self._done = True
+        self._done, self._backlog = True, None
         undecodable = self._decoder is not None and self._decoder.failed
         if undecodable:
             reading.notes = (*reading.notes, notes.UNDECODABLE)
@@ -299,3 +333,5 @@ class Tap:
         self._recorder.closed(self.start.call_id, end)
         if self._captured is not None:
             self._captured.close(end)
+        if self._told is not None:
+            self._told(self)

@@ -1,0 +1,157 @@
+"""A compressed answer is read by parts: others have their turn, and the call is told the same."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.proxy.test_unread import START, Loop
+from tests.wire.fixtures.anthropic import PLAIN, text_delta
+from tests.wire.strategies import chunked, cuts
+from tokenproxy.proxy import backlog
+from tokenproxy.proxy.backlog import AT_THE_END, PART, Backlog
+from tokenproxy.proxy.settle import STOPPED
+from tokenproxy.proxy.tap import Tap
+from tokenproxy.record.call import CallEnd
+from tokenproxy.wire import notes
+from tokenproxy.wire.decoding import open_decoder
+
+LARGE = PLAIN.replace(
+    b"event: message_stop", text_delta("x" * 1000) * 5000 + b"event: message_stop"
+)
+"""An answer of some megabytes that a few kB tell."""
+
+
+class Tapped:
+    """A call whose answer is compressed, and the turns of its loop."""
+
+    def __init__(self) -> None:
+        self.loop = Loop()
+        self.told: list[Tap] = []
+        self.tap, self.recorder = self.loop.tap()
+        self.tap._told = self.told.append
+        headers = {"content-type": "text/event-stream", "content-encoding": "gzip"}
+        self.tap.response_headers(200, headers)
+
+    def end(self) -> CallEnd | None:
+        return self.recorder.ends.get(START.call_id)
+
+    def run(self) -> CallEnd:
+        """Take turns until nothing is left."""
+        while self.loop.soon or self.loop.later:
+            self.loop.turn()
+            self.loop.time_passes()
+        end = self.end()
+        assert end is not None
+        return end
+
+
+def test_others_have_their_turn_in_between() -> None:
+    tapped = Tapped()
+    tapped.tap.response_chunk(gzip.compress(LARGE), 1)
+    tapped.tap.over(None, 5)
+    turns = 0
+    while tapped.end() is None:
+        assert tapped.told == []
+        turns += 1
+        tapped.loop.turn()
+    assert turns >= len(LARGE) // (2 * PART)
+    assert tapped.told == [tapped.tap]
+    end = tapped.run()
+    assert (end.outcome, end.ended_ns, end.first_content_ns) == ("complete", 5, 1)
+    assert end.reading.parts
+
+
+@settings(max_examples=100)
+@given(data=st.data())
+def test_a_call_is_the_same_by_parts(data: st.DataObject) -> None:
+    body = gzip.compress(PLAIN[: data.draw(st.integers(1, len(PLAIN)))])
+    chunks = [chunk for chunk in chunked(body, data.draw(cuts(len(body)))) if chunk]
+    eager = Tapped()
+    for at, chunk in enumerate(chunks, 1):
+        eager.tap.response_chunk(chunk, at)
+        eager.loop.turn()
+        eager.loop.time_passes()
+    eager.tap.over(None, 1000)
+    slow = Tapped()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backlog, "PART", 1)
+        for at, chunk in enumerate(chunks, 1):
+            slow.tap.response_chunk(chunk, at)
+            if data.draw(st.booleans()):
+                slow.loop.turn()
+        slow.tap.over(None, 1000)
+        assert slow.run() == eager.run()
+
+
+def test_the_process_s_end_reads_the_rest_at_once_and_the_first_word_counts() -> None:
+    tapped = Tapped()
+    tapped.tap.response_chunk(gzip.compress(LARGE), 1)
+    tapped.tap.over(None, 5)
+    tapped.loop.turn()
+    tapped.tap.over(STOPPED, 9)
+    tapped.loop.turn()
+    end = tapped.end()
+    assert end is not None
+    assert (end.outcome, end.ended_ns) == ("complete", 5)
+    assert tapped.run() is end
+    assert tapped.told == [tapped.tap]
+
+
+def test_what_takes_too_long_at_the_process_s_end_is_left() -> None:
+    tapped = Tapped()
+    for _ in range(2):
+        tapped.tap.response_chunk(gzip.compress(PLAIN.ljust(AT_THE_END * 2 // 3)), 1)
+    tapped.tap.over(STOPPED, 9)
+    tapped.loop.turn()
+    end = tapped.end()
+    assert end is not None
+    assert notes.UNDECODABLE in end.reading.notes
+
+
+def read_by(chunks: list[bytes]) -> tuple[Backlog, list[bytes], Loop]:
+    read: list[bytes] = []
+
+    def feed(pieces: Iterable[tuple[bytes, int]]) -> bool:
+        read.extend(piece for piece, _ in pieces)
+        return True
+
+    loop = Loop()
+    made = Backlog(open_decoder("gzip"), feed, loop.call_soon, lambda: read.append(b"caught up"))
+    for at, chunk in enumerate(chunks):
+        made.read(chunk, at)
+    return made, read, loop
+
+
+def test_no_more_waits_than_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = zlib.compressobj(wbits=31)
+    content = bytes(2 * PART)
+    chunks = [stream.compress(content) + stream.flush(zlib.Z_SYNC_FLUSH) for _ in range(20)]
+    monkeypatch.setattr(backlog, "BEHIND", 3 * len(chunks[0]))
+    made, read, loop = read_by(chunks)
+    assert made._bytes > backlog.BEHIND
+    loop.turn()
+    assert made._bytes <= backlog.BEHIND
+    while loop.soon:
+        loop.turn()
+    assert b"".join(read) == content * len(chunks) + b"caught up"
+    assert not made.waits
+
+
+def test_a_fault_while_reading_ends_it() -> None:
+    read: list[bytes] = []
+
+    def feed(pieces: Iterable[tuple[bytes, int]]) -> bool:
+        read.append(next(iter(pieces))[0])
+        return False
+
+    loop = Loop()
+    made = Backlog(open_decoder("gzip"), feed, loop.call_soon, lambda: None)
+    made.read(gzip.compress(bytes(4 * PART)), 1)
+    assert not made.waits
+    assert len(read) == 1

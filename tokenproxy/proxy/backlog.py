@@ -1,0 +1,114 @@
+"""What has come of a compressed answer and is not read yet: decoded in order, a part at a time.
+
+A few compressed bytes may be megabytes. To read these may take a third of a second, which
+other connections must not wait for.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from tokenproxy.wire.decoding import Decoder
+
+PART: Final = 512 * 1024
+"""About how many decoded bytes are read at once: some milliseconds."""
+
+BEHIND: Final = 8 * 1024 * 1024
+"""Bytes, as they came, that may wait. What is more is read at once: then one who sends faster
+than can be read waits for it, and memory is bounded."""
+
+AT_THE_END: Final = 64 * 1024 * 1024
+"""Decoded bytes that are read of what waits when the process is about to end."""
+
+
+type Feed = Callable[[Iterable[tuple[bytes, int]]], bool]
+"""Reads decoded pieces, each with the moment at which its bytes came; False if it takes no more.
+Must not raise."""
+
+
+class Backlog:
+    """Belongs to the event loop."""
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        feed: Feed,
+        call_soon: Callable[..., object],
+        caught_up: Callable[[], None],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            decoder: The answer's.
+            feed: Gets what it makes of it.
+            call_soon: The event loop's.
+            caught_up: Called when nothing waits any more.
+        """
+        self._decoder = decoder
+        self._feed = feed
+        self._call_soon = call_soon
+        self._caught_up = caught_up
+        self._waiting: deque[tuple[bytes, int]] = deque()
+        self._bytes = 0
+        self._pieces: Iterator[bytes] | None = None
+        """Of the bytes that came first, as far as they are not read."""
+        self._arrived_ns = 0
+        """When these came."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether not all is read."""
+        return self._pieces is not None or bool(self._waiting)
+
+    def read(self, data: bytes, arrived_ns: int) -> None:
+        """Read what has come, now or as soon as what came before is read."""
+        was_behind = self.waits
+        self._waiting.append((data, arrived_ns))
+        self._bytes += len(data)
+        if not was_behind:
+            self._read_part(PART)
+            self._go_on_soon()
+
+    def finish(self) -> None:
+        """Read what waits now; what would take too long, never: then the decoder has failed."""
+        self._read_part(AT_THE_END)
+        if self.waits:
+            self._forget()
+            self._decoder.failed = True
+
+    def _go_on(self) -> None:
+        if self.waits:
+            self._read_part(PART)
+            if not self._go_on_soon():
+                self._caught_up()
+
+    def _go_on_soon(self) -> bool:
+        if self.waits:
+            self._call_soon(self._go_on)
+        return self.waits
+
+    def _read_part(self, most: int) -> None:
+        if not self._feed(self._part(most)):
+            self._forget()
+
+    def _part(self, most: int) -> Iterator[tuple[bytes, int]]:
+        """About so many bytes; all that is too much to wait."""
+        while most > 0 or self._bytes > BEHIND:
+            if self._pieces is None:
+                if not self._waiting:
+                    return
+                data, self._arrived_ns = self._waiting.popleft()
+                self._bytes -= len(data)
+                self._pieces = self._decoder.pieces(data)
+            piece = next(self._pieces, None)
+            if piece is None:
+                self._pieces = None
+            else:
+                most -= len(piece)
+                yield piece, self._arrived_ns
+
+    def _forget(self) -> None:
+        self._waiting.clear()
+        self._pieces, self._bytes = None, 0
