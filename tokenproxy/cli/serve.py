@@ -195,7 +195,7 @@ def _listen(where: str, workers: int, *, allow_remote: bool) -> list[socket.sock
     if host not in LOOPBACK and not allow_remote:
         raise Failure(
             f"--listen {where}: other machines could reach this address; add --allow-remote and a"
-            " token if they are to (docs/security.md), or listen on 127.0.0.1"
+            " token if they are to (docs/gateway.md), or listen on 127.0.0.1"
         )
     try:
         return open_listeners(host, int(port), workers)

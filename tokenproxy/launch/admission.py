@@ -52,7 +52,7 @@ def for_gateway(listener: socket.socket, token: str | None, *, anybody: bool) ->
         raise UsageError(
             "a gateway that others reach asks for a token: name a file that holds it with"
             f" --token-file, or set {TOKEN_VARIABLE}; or say --no-token if only those who may use"
-            " it can reach it (docs/security.md)"
+            " it can reach it (docs/gateway.md)"
         )
     return Admission(users=peers.telling(listener))
 
