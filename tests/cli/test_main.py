@@ -6,13 +6,17 @@ import sys
 from pathlib import Path
 
 import duckdb
+import msgspec
 import pytest
 
 from tests.cli.conftest import Cli
 from tests.insight.rows import row, write
+from tests.record.make import RUN, call
 from tokenproxy import __version__
 from tokenproxy.cli import app, main
 from tokenproxy.paths import LEDGER_NAME
+from tokenproxy.record.journal import Ended, Header
+from tokenproxy.record.ledger import Mark
 
 HEAVY = (
     "duckdb",
@@ -206,3 +210,19 @@ def test_a_command_finds_closed_what_was_closed(tmp_path: Path) -> None:
         timeout=60,
     )
     assert (done.returncode, done.stdout) == (0, b"0 is closed\n2 is closed\n")
+
+
+def test_no_log_is_printed(tmp_path: Path) -> None:
+    """A journal that cannot be settled is said in a sentence; the traceback is for who debugs."""
+    place = tmp_path / "runs" / "dead" / "journal-0.jsonl"
+    place.parent.mkdir(parents=True)
+    header = Header(run=RUN, ledger="/no\0path", mark=Mark())
+    ended = Ended(call=call())
+    place.write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in (header, ended)))
+    words = ("-m", "tokenproxy", "ledger", "recover")
+    told = python(*words, TOKENPROXY_STATE_DIR=str(tmp_path))
+    assert told.returncode == 1
+    assert told.stderr.startswith("tokenproxy: The journal ")
+    assert told.stderr.count("\n") == 1
+    told = python(*words, TOKENPROXY_STATE_DIR=str(tmp_path), TOKENPROXY_DEBUG="1")
+    assert "Traceback" in told.stderr

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -341,3 +342,24 @@ def test_one_piece_that_fails_costs_only_what_is_behind_it(
     assert len(names) <= 2
     assert ask([path], own) == plain
     assert len(list(own.rglob("*.parquet"))) > 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other finds a file without its name")
+def test_whoever_kills_a_report_leaves_no_copy_of_lines(
+    tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "l.jsonl", [row(f"c{number}") for number in range(30)])
+    settle(path)
+    ask([path], own)
+    names: list[int] = []
+
+    def looked_at(fd: int, start: int, end: int, copy: Path) -> None:
+        _copy(fd, start, end, copy)
+        assert copy.stat().st_size == end - start
+        names.append(copy.stat().st_nlink)
+
+    _copy = cached_lines._copy
+    monkeypatch.setattr(cached_lines, "_copy", looked_at)
+    ask([path], own)
+    assert len(names) > 2, "pieces, and what is behind the last"
+    assert set(names) == {0}

@@ -149,6 +149,16 @@ def test_a_packed_ledger(tmp_path: Path) -> None:
     assert ids(told(packed)) == ["a"]
 
 
+def test_whoever_kills_its_reader_leaves_no_database(tmp_path: Path) -> None:
+    with open_rows([write(tmp_path / "l", [row()])], Wanted()) as rows:
+        (place,) = rows.connection.execute(
+            "SELECT path FROM duckdb_databases() WHERE NOT internal"
+        ).fetchone() or ("",)
+        assert place.endswith("rows.duckdb")
+        assert not Path(place).exists()
+        assert rows.wanted == 1
+
+
 def test_no_ledger_at_all(tmp_path: Path) -> None:
     with (
         pytest.raises(LedgerError, match="There is no ledger at"),

@@ -6,11 +6,12 @@ reads a file from its beginning, so lines behind an offset are copied for it.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,22 +58,20 @@ def append_cached(
     behind = cache.look.size - cache.look.covered
     if not cache.look.covered or behind > column_cache.PIECE:  # another report is adding them
         return False
-    tail = room / "tail.jsonl"
     names = ", ".join(columns)
     try:
-        _copy(cache.fd, cache.look.covered, cache.look.size, tail)
-        connection.execute(
-            f"INSERT INTO raw SELECT {keep} FROM (SELECT {names} FROM read_parquet(?)"  # noqa: S608 - our own words
-            f" UNION ALL SELECT {names} FROM {_lines(columns)})",
-            [cache.files, str(tail)],
-        )
+        with _room_for_copy(room / "tail.jsonl") as tail:
+            _copy(cache.fd, cache.look.covered, cache.look.size, tail)
+            connection.execute(
+                f"INSERT INTO raw SELECT {keep} FROM (SELECT {names} FROM read_parquet(?)"  # noqa: S608 - our own words
+                f" UNION ALL SELECT {names} FROM {_lines(columns)})",
+                [cache.files, str(tail)],
+            )
     except duckdb.OutOfMemoryException:
         raise  # with more of it there will be an answer
     except (duckdb.Error, OSError):  # a broken file, no room for the copy
         cache.forget()
         return False
-    finally:
-        tail.unlink(missing_ok=True)
     return True
 
 
@@ -86,7 +85,7 @@ def _extend(connection: duckdb.DuckDBPyConnection, cache: Cache, room: Path) -> 
     cache.tidy()
     ((threads,),) = connection.execute("SELECT current_setting('threads')").fetchall()
     connection.execute("SET threads = 1")
-    copies = [room / f"piece{number}.jsonl" for number in range(_WORKERS)]
+    copies: list[Path] = []
 
     def keep(piece: tuple[int, int]) -> tuple[int, str]:
         copy, (start, end) = copies.pop(), piece
@@ -100,16 +99,19 @@ def _extend(connection: duckdb.DuckDBPyConnection, cache: Cache, room: Path) -> 
 
     pool = ThreadPoolExecutor(_WORKERS)
     try:
-        for end, name in pool.map(keep, pieces):
-            cache = cache.save(end, (*cache.look.files, name))
+        with contextlib.ExitStack() as stack:
+            copies += [
+                stack.enter_context(_room_for_copy(room / f"piece{number}.jsonl"))
+                for number in range(_WORKERS)
+            ]
+            stack.callback(pool.shutdown, cancel_futures=True)
+            for end, name in pool.map(keep, pieces):
+                cache = cache.save(end, (*cache.look.files, name))
     except (duckdb.Error, OSError):  # no room, or no right
-        pool.shutdown(cancel_futures=True)
         cache.tidy()
     finally:
         pool.shutdown(cancel_futures=True)
         connection.execute("SET threads = ?", [threads])
-        for copy in room.glob("piece*.jsonl"):
-            copy.unlink()
     return cache
 
 
@@ -160,6 +162,29 @@ def _line_end(fd: int, start: int, end: int) -> int:
             return before + found + 1
         end = before
     return start
+
+
+@contextlib.contextmanager
+def _room_for_copy(path: Path) -> Iterator[Path]:
+    """A file for a copy of lines, under the path by which it is found.
+
+    It may be of 128 MiB, so where the system lets a file be found without a name it has none:
+    whoever kills us leaves nothing of it.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        found, nameless = path, Path(f"/proc/self/fd/{fd}")
+        with contextlib.suppress(OSError):
+            if os.path.samestat(nameless.stat(), os.fstat(fd)):
+                path.unlink()
+                found = nameless
+        yield found
+    finally:
+        os.close(fd)
+        path.unlink(missing_ok=True)
 
 
 def _copy(fd: int, start: int, end: int, path: Path) -> None:

@@ -141,11 +141,13 @@ def open_rows(files: Sequence[Path], wanted: Wanted, *, usage: bool = False) -> 
     if not usage:
         del kinds["usage"]
     with _room() as directory:
+        database = Path(directory) / "rows.duckdb"
         connection = connect(
-            str(Path(directory) / "rows.duckdb"),
+            str(database),
             {"memory_limit": _MEMORY, "threads": _THREADS, "temp_directory": directory},
         )
         try:
+            database.unlink()  # DuckDB has it open; whoever kills us leaves nothing of it
             try:
                 rows = _load(connection, files, wanted, kinds)
             except duckdb.Error as error:

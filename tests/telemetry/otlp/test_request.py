@@ -25,6 +25,13 @@ def test_what_was_not_taken_is_read(count: int, reason: str) -> None:
         assert rejected(answer.SerializeToString()) == Rejected(count, reason)
 
 
+@pytest.mark.parametrize("count", [-1, -3, -(2**63)])
+def test_no_number_below_zero_is_not_taken(count: int) -> None:
+    answer = ExportTraceServiceResponse()
+    answer.partial_success.rejected_spans = count
+    assert rejected(answer.SerializeToString()) == Rejected()
+
+
 @pytest.mark.parametrize("answer", [b"", b"{}", b"<html>", b"\x0a", b"\x0a\x7f", b"\x0a\x00"])
 def test_no_such_message_says_nothing(answer: bytes) -> None:
     assert rejected(answer) == Rejected()

@@ -16,6 +16,8 @@ from tokenproxy.telemetry.otlp.attributes import AttributeWriter
 from tokenproxy.telemetry.otlp.protobuf import LEN, fields, message, tag, text
 
 _FIRST, _SECOND, _THIRD = tag(1, LEN), tag(2, LEN), tag(3, LEN)
+_NEGATIVE = 1 << 63
+"""Where an ``int64`` written as a varint is below 0."""
 
 
 class Frame:
@@ -56,7 +58,7 @@ def rejected(answer: bytes) -> Rejected:
                 found = dict(fields(partial))
                 count, reason = found.get(1, 0), found.get(2, b"")
                 return Rejected(
-                    count if isinstance(count, int) else 0,
+                    count if isinstance(count, int) and count < _NEGATIVE else 0,
                     "" if isinstance(reason, int) else bytes(reason).decode("utf-8", "replace"),
                 )
     except (IndexError, ValueError):
