@@ -268,8 +268,8 @@ MUTANTS: Final = (
     Mutant(
         trap="T12", rule="the encoding reaches whoever reads the request",
         file="tokenproxy/record/account.py", tests=_ROWS,
-        old="read_facts(dialect, body, encoding)",
-        new="read_facts(dialect, body)",
+        old="read_facts(dialect, body, encoding, ",
+        new='read_facts(dialect, body, "", ',
     ),
     Mutant(
         trap="T13", rule="a line that a chunk cuts is kept",

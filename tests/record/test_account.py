@@ -72,6 +72,29 @@ def settle(account: Account) -> None:
     assert account.settle() is None
 
 
+def test_others_are_opened_while_a_compressed_request_is_read(
+    account: Account, book: Path, runs: Path
+) -> None:
+    opened: list[str] = []
+
+    def meanwhile(_: float) -> None:
+        opened.append(f"c-{len(opened) + 2}")
+        account.open([start(opened[-1])])
+
+    account.open([start("c-1")])
+    account._meanwhile = meanwhile
+    body = b'{"model": "claude-opus-5-5"}'
+    account.request("c-1", gzip.compress(body.ljust(10_000_000)), "gzip")
+    assert len(opened) > 10
+    account._meanwhile = lambda _: None
+    for name in ("c-1", *opened):
+        assert name in (runs / "run-1" / "journal-0.jsonl").read_text()
+        account.close(name, end())
+    settle(account)
+    found = {row.call_id: row.requested_model for row in rows(book)}
+    assert found == {"c-1": MODEL, **dict.fromkeys(opened)}
+
+
 def test_a_call_from_beginning_to_end(
     account: Account, book: Path, runs: Path, sink: Remembering
 ) -> None:

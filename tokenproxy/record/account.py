@@ -139,7 +139,9 @@ class Account:
         pending = self._open.get(call_id)
         if pending is not None:
             dialect = self._dialects(pending.start.dialect)
-            self._ask(pending, read_facts(dialect, body, encoding))
+            # Megabytes may come of a compressed one, and other requests wait to be opened.
+            facts = read_facts(dialect, body, encoding, lambda: self._meanwhile(0))
+            self._ask(pending, facts)
 
     def asked(self, call_id: str, request: RequestFacts) -> None:
         """What a request says, read already."""

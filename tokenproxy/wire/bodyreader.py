@@ -9,6 +9,8 @@ gives before it says so. Nothing here may raise.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tokenproxy.wire.decoding import open_decoder
 from tokenproxy.wire.dialect import Dialect
 from tokenproxy.wire.framing.jsonbody import REQUEST_RAW_LIMIT, JsonBody
@@ -20,24 +22,32 @@ DECODED_LIMIT = 512 * 1024 * 1024
 more. Of one that is sent as it is all is read: it cost its sender as much."""
 
 
-def read_body(body: bytes, content_encoding: str = "") -> bytes | None:
-    """What a :class:`BodyReader` makes of a body that has come whole."""
+def read_body(
+    body: bytes, content_encoding: str = "", meanwhile: Callable[[], object] | None = None
+) -> bytes | None:
+    """What a :class:`BodyReader` makes of a body that has come whole; ``meanwhile`` is its."""
     if not content_encoding and len(body) <= REQUEST_RAW_LIMIT:
         return body
-    reader = BodyReader(content_encoding)
+    reader = BodyReader(content_encoding, meanwhile=meanwhile)
     reader.feed(body)
     return reader.take()
 
 
-def read_facts(dialect: Dialect, body: bytes | None, content_encoding: str = "") -> RequestFacts:
+def read_facts(
+    dialect: Dialect,
+    body: bytes | None,
+    content_encoding: str = "",
+    meanwhile: Callable[[], object] | None = None,
+) -> RequestFacts:
     """What a body says in its dialect, as far as it has come; nothing if it cannot be read.
 
     Args:
         dialect: the call's.
         body: as sent; None if it was not kept.
         content_encoding: the header's value; empty if there is none.
+        meanwhile: see :class:`BodyReader`.
     """
-    document = None if body is None else read_body(body, content_encoding)
+    document = None if body is None else read_body(body, content_encoding, meanwhile)
     if document is None:
         return RequestFacts()
     facts = dialect.read_request(document)
@@ -63,9 +73,16 @@ class BodyReader:
     Args:
         content_encoding: the header's value; empty if there is none.
         limit: most that is read of what an encoding makes of a body, bytes.
+        meanwhile: called every few milliseconds while a few bytes turn out to be many.
     """
 
-    def __init__(self, content_encoding: str = "", limit: int = DECODED_LIMIT) -> None:
+    def __init__(
+        self,
+        content_encoding: str = "",
+        limit: int = DECODED_LIMIT,
+        meanwhile: Callable[[], object] | None = None,
+    ) -> None:
+        self._meanwhile = meanwhile
         self._decoder = open_decoder(content_encoding)
         self._room = limit
         self._body: JsonBody | None = JsonBody(raw=REQUEST_RAW_LIMIT, outlines=True)
@@ -87,6 +104,8 @@ class BodyReader:
             if self._room < 0:
                 self._cut = True
                 return
+            if self._meanwhile is not None:
+                self._meanwhile()
 
     def take(self) -> bytes | None:
         """The whole body, decoded and perhaps reduced; it is then forgotten.
