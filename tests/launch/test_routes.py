@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tokenproxy.launch.errors import UsageError
-from tokenproxy.launch.routes import parse_labels, parse_routes, split_variable
+from tokenproxy.launch.routes import parse_labels, parse_routes, split_variable, why_no_server
 
 
 def test_routes() -> None:
@@ -81,3 +81,25 @@ def test_a_password_is_not_shown(route: str) -> None:
     with pytest.raises(UsageError) as refused:
         parse_routes([route])
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://me:hunter2@x:99999",
+        "http://me:hunter2/3@x",
+        "http://me:hunter2?3@x",
+        "http://me@x:hunter2@y:z",
+        "http://x:z/~hunter2/anthropic",
+        "me:hunter2@x",
+        "http:me:hunter2@x",
+        "http:/me:hunter2@x",
+        "http:\\\\me:hunter2@x",
+        "me:hunter2@http://x:z",
+        "x:4000?key=hunter2",
+    ],
+)
+def test_nor_is_that_of_a_base_url_that_is_none(url: str) -> None:
+    fault = why_no_server(url)
+    assert fault is not None
+    assert "hunter2" not in fault

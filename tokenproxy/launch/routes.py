@@ -103,10 +103,15 @@ def host_of(parts: SplitResult) -> str:
 def without_login(text: str) -> str:
     """``text`` to be shown: what may be a secret of a URL is left out.
 
-    A user and a password; and what is below the host, for gateways (ours too) may take
-    their token there.
+    A user and a password, wherever in what is no URL; and what is below the host, for gateways
+    (ours too) may take their token there.
     """
-    return re.sub(r"(//[^/?#]*[/?#])[^\s'\"]+", r"\1…", re.sub(r"//[^/@]*@", "//", text))
+    if "//" not in text:
+        return re.sub(r"([?#]).+", r"\1…", text.rpartition("@")[2])
+    text = re.sub(r"//[^/?#]*@", "//", re.sub(r"^[^/]*@", "", text))
+    # A password with a slash in it passes for the port: then the host is not told either.
+    text = re.sub(r"//[^/?#]*[/?#][^'\"]*@.*", "//…", text)
+    return re.sub(r"(//[^/?#]*[/?#])[^\s'\"]+", r"\1…", text)
 
 
 def is_host(host: str) -> bool:
