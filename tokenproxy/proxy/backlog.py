@@ -53,23 +53,25 @@ class Backlog:
         self._waiting: deque[tuple[bytes, int]] = deque()
         self._bytes = 0
         self._pieces: Iterator[bytes] | None = None
-        """Of the bytes that came first, as far as they are not read."""
+        """Of the bytes that came first, as far as they are not read; None: nothing waits."""
         self._arrived_ns = 0
         """When these came."""
 
     @property
     def waits(self) -> bool:
         """Whether not all is read."""
-        return self._pieces is not None or bool(self._waiting)
+        return self._pieces is not None
 
     def read(self, data: bytes, arrived_ns: int) -> None:
         """Read what has come, now or as soon as what came before is read."""
-        was_behind = self.waits
-        self._waiting.append((data, arrived_ns))
-        self._bytes += len(data)
-        if not was_behind:
-            self._read_part(PART)
-            self._go_on_soon()
+        if self.waits:
+            self._waiting.append((data, arrived_ns))
+            self._bytes += len(data)
+            return
+        self._pieces, self._arrived_ns = self._decoder.pieces(data), arrived_ns
+        self._read_part(PART)
+        if self._pieces is not None:
+            self._call_soon(self._go_on)
 
     def finish(self) -> None:
         """Read what waits now; what would take too long, never: then the decoder has failed."""
@@ -79,35 +81,29 @@ class Backlog:
             self._decoder.failed = True
 
     def _go_on(self) -> None:
-        if self.waits:
-            self._read_part(PART)
-            if not self._go_on_soon():
-                self._caught_up()
-
-    def _go_on_soon(self) -> bool:
+        self._read_part(PART)
         if self.waits:
             self._call_soon(self._go_on)
-        return self.waits
+        else:
+            self._caught_up()
 
     def _read_part(self, most: int) -> None:
         if not self._feed(self._part(most)):
             self._forget()
 
     def _part(self, most: int) -> Iterator[tuple[bytes, int]]:
-        """About so many bytes; all that is too much to wait."""
-        while most > 0 or self._bytes > BEHIND:
-            if self._pieces is None:
-                if not self._waiting:
+        """About so many bytes, and all that is too much to wait."""
+        while self._pieces is not None:
+            for piece in self._pieces:
+                yield piece, self._arrived_ns
+                most -= len(piece)
+                if most <= 0 and self._bytes <= BEHIND:
                     return
+            self._pieces = None
+            if self._waiting:
                 data, self._arrived_ns = self._waiting.popleft()
                 self._bytes -= len(data)
                 self._pieces = self._decoder.pieces(data)
-            piece = next(self._pieces, None)
-            if piece is None:
-                self._pieces = None
-            else:
-                most -= len(piece)
-                yield piece, self._arrived_ns
 
     def _forget(self) -> None:
         self._waiting.clear()
