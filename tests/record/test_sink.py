@@ -89,6 +89,26 @@ def test_while_it_is_being_opened_nobody_but_the_end_waits() -> None:
     assert told.heard == [("call", CALL, ROW), ("finish", None)]
 
 
+def test_while_it_is_told_what_waited_nobody_waits() -> None:
+    """A killed run may have left thousands of calls to tell; requests of ours must go on."""
+
+    class Slow(Told):
+        def recovered(self, run: RunContext, call: Call, row: Row) -> None:
+            if not self.heard:
+                meanwhile.start()
+                meanwhile.join(10)
+                assert not meanwhile.is_alive()
+            super().recovered(run, call, row)
+
+    told = Slow()
+    sink = Deferred(lambda: told)
+    meanwhile = threading.Thread(target=sink.call, args=(CALL, ROW), daemon=True)
+    for _ in range(2):
+        sink.recovered(RUN, CALL, ROW)
+    sink.open()
+    assert told.heard == [("recovered", RUN, CALL, ROW)] * 2 + [("call", CALL, ROW)]
+
+
 def test_one_that_cannot_be_opened_costs_itself_alone(caplog: pytest.LogCaptureFixture) -> None:
     tries = []
 

@@ -118,15 +118,33 @@ class Deferred(Sink):
         with self._opening:
             if self._sink is not None or self._failed:
                 return
-            made: Sink | None = None
-            with _logged("anything: it cannot be opened"):
-                made = self._make()
-            with self._telling:
-                self._sink, self._failed = made, made is None
-                waiting, self._waiting = self._waiting, []
-                for told in waiting if made is not None else ():
+            made = self._made()
+            if made is None:
+                with self._telling:
+                    self._failed, self._waiting = True, []
+                return
+            while waiting := self._next(made):
+                for told in waiting:
                     with _logged("what came before it was open"):
                         told(made)
+
+    def _made(self) -> Sink | None:
+        try:
+            return self._make()
+        except Exception:
+            logger.exception(_NOT_TAKEN, "anything: it cannot be opened")
+            return None
+
+    def _next(self, made: Sink) -> list[Callable[[Sink], None]]:
+        """What is to be told first; if that is nothing, ``made`` is open from now on.
+
+        What comes while it is told waits too: so it all comes in order, and nobody waits for it.
+        """
+        with self._telling:
+            waiting, self._waiting = self._waiting, []
+            if not waiting:
+                self._sink = made
+            return waiting
 
     def _tell(self, told: Callable[[Sink], None]) -> None:
         with self._telling:
