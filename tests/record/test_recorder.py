@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ from tests.e2e.bench import wait_until
 from tests.record.fakes import FakeDialect, Remembering, fake_dialect
 from tests.record.make import RUN, T0, end, names, part, reading, start
 from tokenproxy.config import IterationEnd, Summary
-from tokenproxy.record import ledger
+from tokenproxy.record import held, ledger
 from tokenproxy.record import recorder as recorder_module
 from tokenproxy.record.account import Account
 from tokenproxy.record.call import Call
@@ -566,3 +567,21 @@ def test_bodies_that_wait_are_bounded_by_who_brings_them(tmp_path: Path, book: P
     assert recorder.finish(None).calls == 40
     assert not recorder.crowded
     assert {row.requested_model for row in rows(book)} == {"claude-opus-5-5"}
+
+
+def test_bodies_that_nobody_else_can_read_are_bounded_too(
+    tmp_path: Path, book: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held, "MOST_OF_ALL", 200_000)
+    recorder = new_recorder(tmp_path)
+    body = gzip.compress(b'{"model": "m"}' + b" " * 60_000, 0)  # hardly smaller
+    for n in range(9):  # nobody works them off yet
+        recorder.opened(start(f"c-{n}"))
+        recorder.requested(f"c-{n}", body, "gzip")
+        recorder.closed(f"c-{n}", end())
+    enough = 200_000 // len(body) + 1
+    assert enough < 9
+    recorder.start()
+    assert recorder.finish(None).calls == 9
+    models = {row.call_id: row.requested_model for row in rows(book)}
+    assert models == {f"c-{n}": "m" if n < enough else None for n in range(9)}

@@ -12,6 +12,9 @@ from typing import Final
 MOST: Final = 32 * 1024 * 1024
 """Bytes that may wait."""
 
+MOST_OF_ALL: Final = 4 * MOST
+"""Bytes that may wait with those that nobody else can read instead: compressed ones."""
+
 SMALL: Final = 16 * 1024
 """Bytes of a body that is not counted: 2,000 of these are as many."""
 
@@ -27,6 +30,11 @@ class Held:
     def full(self) -> bool:
         """Whether no more should come."""
         return self._bytes >= MOST
+
+    @property
+    def overfull(self) -> bool:
+        """Whether no more is taken."""
+        return self._bytes >= MOST_OF_ALL
 
     def add(self, body: bytes | None) -> None:
         """It waits."""

@@ -177,9 +177,11 @@ class Recorder:
 
         Args:
             call_id: The call's.
-            body: As sent; None if it was not kept.
+            body: As sent; None if it was not kept. Where far too many wait it is not, either.
             encoding: Its ``Content-Encoding``; undone in our thread.
         """
+        if self._bodies.overfull:
+            body = None
         self._bodies.add(body)
         self._put(_Requested(call_id, body, encoding))
 
