@@ -11,7 +11,6 @@ tried nothing, and where a whole run has killed too little to say anything.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import signal
 import sys
 import time
@@ -19,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.faults import plan
+from tests.faults import crew, plan
 from tests.faults.reckoning import Outcome, merged
 from tests.faults.table import back, table
 
@@ -37,7 +36,7 @@ def main() -> int:
     if options.source:
         kept = msgspec.json.decode(options.source.read_bytes(), type=list[Outcome])
         return _show(kept)
-    # Told to end: by way of the pool, which ends its processes.
+    # Told to end: by way of the crew, which ends its processes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     begun = time.monotonic()
     kept = try_all(plan.quick() if options.quick else plan.full(), options.jobs)
@@ -54,30 +53,12 @@ def main() -> int:
 
 def try_all(jobs: list[plan.Job], at_once: int) -> list[Outcome]:
     """What became of each fault, tried in processes of their own."""
-    outcomes: list[Outcome] = []
-    with multiprocessing.get_context("fork").Pool(at_once, maxtasksperchild=1) as pool:
-        results = pool.imap(_do, jobs, chunksize=1)
-        for number in range(1, len(jobs) + 1):
-            try:
-                one = results.next(timeout=LONGEST_S)
-            except multiprocessing.TimeoutError:
-                why = f"fault {number} of {len(jobs)} does not end, and no other was waited for"
-                return merged([*outcomes, Outcome(fault="the harness", problems=[why])])
-            outcomes.append(one)
-            note = "" if one.sound else "  NOT SOUND"
-            sys.stderr.write(f"{number}/{len(jobs)} {one.fault}: {one.kills} kills{note}\n")
-    return merged(outcomes)
-
-
-def _do(job: plan.Job) -> Outcome:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    try:
-        one = job()
-    except Exception as error:  # noqa: BLE001 - of the harness; the other faults are to be tried
-        return Outcome(fault="the harness", problems=[f"{type(error).__name__}: {error}"])
-    if not (one.expected or one.kills):  # a launcher may die before there is a command
-        one.problems.append("nothing was tried")
-    return one
+    outcomes: dict[int, Outcome] = {}
+    for number, one in crew.tried(jobs, at_once, LONGEST_S):
+        outcomes[number] = one
+        note = "" if one.sound else "  NOT SOUND"
+        sys.stderr.write(f"{len(outcomes)}/{len(jobs)} {one.fault}: {one.kills} kills{note}\n")
+    return merged([outcomes[number] for number in sorted(outcomes)])
 
 
 def _show(outcomes: list[Outcome]) -> int:

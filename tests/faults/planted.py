@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from functools import partial
 
 import msgspec
@@ -31,6 +32,8 @@ def _outcome(name: str) -> Outcome:
         raise TimeoutError("it did not come")
     if name == "dying":
         os._exit(1)
+    if name == "hanging":
+        time.sleep(3600)
     return msgspec.structs.replace(Outcome(fault=name, expected=2, found=2), **CHANGES[name])
 
 

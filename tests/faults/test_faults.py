@@ -187,11 +187,14 @@ def test_too_few_kills_are_a_fault() -> None:
     assert "only 1 kills" in said
 
 
-def test_a_fault_that_never_ends_ends_the_run() -> None:
-    """As where the process that tries it was killed."""
-    status, said = tried("sound", "dying", longest_s=1)
+@pytest.mark.parametrize(
+    ("name", "says"), [("hanging", "a fault does not end"), ("dying", "died of it")]
+)
+def test_a_fault_that_never_tells_is_one_and_the_others_are_tried(name: str, says: str) -> None:
+    status, said = tried(name, "sound", longest_s=1)
     assert status == 1
-    assert "does not end" in said
+    assert says in said
+    assert "| sound | 0 | 2,000 |" in said
 
 
 def test_rows_that_always_know_too_little_are_found() -> None:
