@@ -1,8 +1,10 @@
-"""A compressed answer is read by parts: others have their turn, and the call is told the same."""
+"""What is compressed is read by parts: others have their turn, and the call is told the same."""
 
 from __future__ import annotations
 
 import gzip
+import json
+import os
 import zlib
 from collections.abc import Iterable
 
@@ -15,6 +17,7 @@ from tests.wire.fixtures.anthropic import PLAIN, text_delta
 from tests.wire.strategies import chunked, cuts
 from tokenproxy.proxy import backlog
 from tokenproxy.proxy.backlog import AT_THE_END, PART, Backlog
+from tokenproxy.proxy.request_body import REQUEST_KEPT
 from tokenproxy.proxy.settle import STOPPED
 from tokenproxy.proxy.tap import Tap
 from tokenproxy.record.call import CallEnd
@@ -114,6 +117,51 @@ def test_what_takes_too_long_at_the_process_s_end_is_left() -> None:
     assert notes.UNDECODABLE in end.reading.notes
 
 
+def asking(*, over: bool = True) -> Tapped:
+    """A call whose request is compressed, too large to be kept, and some megabytes."""
+    said = b'{"model":"claude-opus-5-5","x":"%s"}' % os.urandom(REQUEST_KEPT).hex().encode()
+    tapped = Tapped()
+    tapped.tap.request_headers({"content-encoding": "gzip"})
+    tapped.tap.request_chunk(gzip.compress(said, 1))
+    if over:
+        tapped.tap.request_over()
+    return tapped
+
+
+def test_others_have_their_turn_while_a_large_request_is_read() -> None:
+    tapped = asking()
+    turns = 0
+    while not tapped.recorder.bodies:
+        turns += 1
+        tapped.loop.turn()
+    assert turns >= 2 * REQUEST_KEPT // (2 * PART)
+    body = tapped.recorder.bodies[START.call_id]
+    assert json.loads(body or b"")["model"] == "claude-opus-5-5"
+    assert tapped.recorder.encodings == {START.call_id: ""}
+
+
+@pytest.mark.parametrize("over", [True, False])
+def test_the_end_waits_for_a_large_request(over: bool) -> None:
+    tapped = asking(over=over)
+    tapped.tap.response_chunk(gzip.compress(PLAIN), 1)
+    tapped.tap.over(None, 5)
+    while tapped.end() is None:
+        assert not tapped.recorder.bodies
+        tapped.loop.turn()
+    assert list(tapped.recorder.bodies) == [START.call_id]
+    assert tapped.run().outcome == "complete"
+
+
+def test_the_process_s_end_does_not_wait_for_a_large_request() -> None:
+    tapped = asking()
+    tapped.tap.over(STOPPED, 5)
+    tapped.loop.turn()
+    body = tapped.recorder.bodies[START.call_id]
+    assert json.loads(body or b"")["model"] == "claude-opus-5-5"
+    end = tapped.run()
+    assert (end.outcome, tapped.told) == ("lost", [tapped.tap])
+
+
 def read_by(chunks: list[bytes]) -> tuple[Backlog, list[bytes], Loop]:
     read: list[bytes] = []
 
@@ -122,7 +170,9 @@ def read_by(chunks: list[bytes]) -> tuple[Backlog, list[bytes], Loop]:
         return True
 
     loop = Loop()
-    made = Backlog(open_decoder("gzip"), feed, loop.call_soon, lambda: read.append(b"caught up"))
+    made = Backlog(
+        open_decoder("gzip").pieces, feed, loop.call_soon, lambda: read.append(b"caught up")
+    )
     for at, chunk in enumerate(chunks):
         made.read(chunk, at)
     return made, read, loop
@@ -151,7 +201,7 @@ def test_a_fault_while_reading_ends_it() -> None:
         return False
 
     loop = Loop()
-    made = Backlog(open_decoder("gzip"), feed, loop.call_soon, lambda: None)
+    made = Backlog(open_decoder("gzip").pieces, feed, loop.call_soon, lambda: None)
     made.read(gzip.compress(bytes(4 * PART)), 1)
     assert not made.waits
     assert len(read) == 1

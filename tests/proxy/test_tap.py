@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.proxy.harness import Remembered
-from tokenproxy.proxy.tap import REQUEST_KEPT, Tap
+from tokenproxy.proxy.request_body import REQUEST_KEPT
+from tokenproxy.proxy.tap import Tap
 from tokenproxy.record.call import CallStart
 from tokenproxy.wire.usage import RequestFacts
 
@@ -62,7 +63,7 @@ def test_one_that_cannot_be_read_says_nothing(monkeypatch: pytest.MonkeyPatch) -
     def fault(*_: object) -> RequestFacts:
         raise ValueError
 
-    monkeypatch.setattr("tokenproxy.proxy.tap.read_facts", fault)
+    monkeypatch.setattr("tokenproxy.proxy.request_body.read_facts", fault)
     recorder = Remembered(crowded=True)
     told(recorder, BODY)
     assert recorder.asks == {"c-1": RequestFacts()}

@@ -1,4 +1,4 @@
-"""What has come of a compressed answer and is not read yet: decoded in order, a part at a time.
+"""What has come of a compressed body and is not read yet: decoded in order, a part at a time.
 
 A few compressed bytes may be megabytes. To read these may take a third of a second, which
 other connections must not wait for.
@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
-
-from tokenproxy.wire.decoding import Decoder
 
 PART: Final = 512 * 1024
 """About how many decoded bytes are read at once: some milliseconds."""
@@ -33,7 +31,7 @@ class Backlog:
 
     def __init__(
         self,
-        decoder: Decoder,
+        decode: Callable[[bytes], Iterator[bytes]],
         feed: Feed,
         call_soon: Callable[..., object],
         caught_up: Callable[[], None],
@@ -41,12 +39,12 @@ class Backlog:
         """Prepare.
 
         Args:
-            decoder: The answer's.
-            feed: Gets what it makes of it.
+            decode: Makes pieces of the next bytes; all are taken before it is called again.
+            feed: Gets them.
             call_soon: The event loop's.
             caught_up: Called when nothing waits any more.
         """
-        self._decoder = decoder
+        self._decode = decode
         self._feed = feed
         self._call_soon = call_soon
         self._caught_up = caught_up
@@ -68,17 +66,17 @@ class Backlog:
             self._waiting.append((data, arrived_ns))
             self._bytes += len(data)
             return
-        self._pieces, self._arrived_ns = self._decoder.pieces(data), arrived_ns
+        self._pieces, self._arrived_ns = self._decode(data), arrived_ns
         self._read_part(PART)
         if self._pieces is not None:
             self._call_soon(self._go_on)
 
-    def finish(self) -> None:
-        """Read what waits now; what would take too long, never: then the decoder has failed."""
+    def finish(self) -> bool:
+        """Read what waits now; False if that would take too long: then it is never read."""
         self._read_part(AT_THE_END)
-        if self.waits:
-            self._forget()
-            self._decoder.failed = True
+        all_read = not self.waits
+        self._forget()
+        return all_read
 
     def _go_on(self) -> None:
         self._read_part(PART)
@@ -103,7 +101,7 @@ class Backlog:
             if self._waiting:
                 data, self._arrived_ns = self._waiting.popleft()
                 self._bytes -= len(data)
-                self._pieces = self._decoder.pieces(data)
+                self._pieces = self._decode(data)
 
     def _forget(self) -> None:
         self._waiting.clear()

@@ -19,22 +19,18 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from tokenproxy.proxy.backlog import Backlog
+from tokenproxy.proxy.request_body import RequestBody
 from tokenproxy.proxy.settle import STOPPED, copy_of, settle
 from tokenproxy.record.call import CallEnd, CallStart
 from tokenproxy.record.recorder import Recorder
 from tokenproxy.wire import decoding, notes, routes
-from tokenproxy.wire.bodyreader import BodyReader, read_facts
 from tokenproxy.wire.dialect import Head, ResponseParser
-from tokenproxy.wire.usage import Reading, RequestFacts, ResponseFacts
+from tokenproxy.wire.usage import Reading, ResponseFacts
 
 if TYPE_CHECKING:
     from tokenproxy.record.capture import Captured
 
 logger = logging.getLogger(__name__)
-
-REQUEST_KEPT = 1024 * 1024
-"""Bytes of a request that are kept to be read when it is over; what comes on top is read,
-and reduced to what may matter, as it comes."""
 
 READ_AT_ONCE = 64 * 1024
 """Bytes of a response that are not left to be read later."""
@@ -76,11 +72,9 @@ class Tap:
         self._call_soon = call_soon
         self._later = later or call_soon
         self._dialect = routes.dialect(start.dialect)
-        self._request: list[bytes] = []
-        self._reader: BodyReader | None = None
-        self._asked = False
-        self._request_bytes = 0
-        self._request_encoding = ""
+        self._request = RequestBody(
+            start.call_id, self._dialect, recorder, call_soon, self._caught_up
+        )
         self._status: int | None = None
         self._facts = ResponseFacts()
         self._stream = False
@@ -105,54 +99,18 @@ class Tap:
 
     def request_headers(self, headers: Mapping[str, str]) -> None:
         """The request's headers, names lower-cased."""
-        self._request_encoding = headers.get("content-encoding", "")
+        self._request.encoding = headers.get("content-encoding", "")
 
     def request_chunk(self, data: bytes) -> bytes:
         """Stream callback of the request. An HTTP/2 client may send empty pieces in between."""
-        self._request_bytes += len(data)
         if self._captured is not None:
             self._captured.asked(data)
-        if self._reader is not None:
-            self._call_soon(self._read_request, data)
-        else:
-            self._request.append(data)
-            if self._request_bytes > REQUEST_KEPT:
-                self._reader = BodyReader(self._request_encoding)
-                for piece in self._request:
-                    self._call_soon(self._read_request, piece)
-                self._request = []
+        self._request.take(data)
         return data
-
-    def _read_request(self, data: bytes) -> None:
-        if self._reader is not None and not self._asked:
-            self._reader.feed(data)
 
     def request_over(self) -> None:
         """The request is complete."""
-        self._call_soon(self._request_over)
-
-    def _request_over(self) -> None:
-        if self._asked:
-            return
-        self._asked = True
-        if self._reader is not None:
-            body, self._reader, encoding = self._reader.take(), None, ""
-        else:
-            body, self._request = b"".join(self._request), []
-            encoding = self._request_encoding
-        if self._recorder.crowded and not encoding:
-            # Here it takes as long, and no more calls come meanwhile than are read. What is
-            # compressed is left where it holds up nobody: it may be any size.
-            self._recorder.asked(self.start.call_id, self._facts_of(body))
-        else:
-            self._recorder.requested(self.start.call_id, body, encoding)
-
-    def _facts_of(self, body: bytes | None) -> RequestFacts:
-        try:
-            return read_facts(self._dialect, body)
-        except Exception:
-            logger.exception("call %s: request not read", self.start.call_id)
-            return RequestFacts()
+        self._call_soon(self._request.over)
 
     # -- the response -----------------------------------------------------
 
@@ -174,7 +132,9 @@ class Tap:
         self._facts = self._dialect.read_response_headers(headers)
         self._decoder = decoding.open_decoder(headers.get("content-encoding", ""))
         if not self._decoder.plain:
-            self._backlog = Backlog(self._decoder, self._feed, self._call_soon, self._caught_up)
+            self._backlog = Backlog(
+                self._decoder.pieces, self._feed, self._call_soon, self._caught_up
+            )
         self._parser = self._dialect.open_response(
             Head(
                 status=status,
@@ -281,19 +241,25 @@ class Tap:
         if self._done:
             return
         self._end = self._end or (broken, ended_ns)
-        self._request_over()
+        at_once = broken == STOPPED
+        asked = self._request.over(at_once=at_once)
         self._read_unread()
-        backlog = self._backlog
-        if backlog is not None and backlog.waits:
-            if broken != STOPPED:
-                return  # until all is read
-            backlog.finish()
-        self._finish(*self._end)
+        if self._is_read(at_once=at_once) and asked:
+            self._finish(*self._end)
+
+    def _is_read(self, *, at_once: bool) -> bool:
+        """Whether all that came of the answer is; what would take long, never if ``at_once``."""
+        backlog, decoder = self._backlog, self._decoder
+        if backlog is None or not backlog.waits:
+            return True
+        if at_once and not backlog.finish() and decoder is not None:
+            decoder.failed = True
+        return at_once
 
     def _caught_up(self) -> None:
-        """All that came of a compressed answer is read."""
-        if self._end is not None and not self._done:
-            self._finish(*self._end)
+        """All that came of something compressed is read."""
+        if self._end is not None:
+            self._ended(*self._end)
 
     def _finish(self, broken: str | None, ended_ns: int) -> None:
         reading = Reading()
@@ -324,7 +290,7 @@ class Tap:
             status_code=self._status,
             stream=self._stream if self._status is not None else None,
             first_content_ns=self._first_content_ns,
-            request_bytes=self._request_bytes,
+            request_bytes=self._request.size,
             response_bytes=self._response_bytes,
             reading=reading,
             items=self._items,

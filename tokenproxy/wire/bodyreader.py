@@ -9,7 +9,7 @@ gives before it says so. Nothing here may raise.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from tokenproxy.wire.decoding import open_decoder
 from tokenproxy.wire.dialect import Dialect
@@ -92,6 +92,12 @@ class BodyReader:
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes, as sent."""
+        for _ in self.pieces(chunk):
+            if self._meanwhile is not None:
+                self._meanwhile()
+
+    def pieces(self, chunk: bytes) -> Iterator[bytes]:
+        """The same, as far as the pieces are taken that it gives of what it has read."""
         body = self._body
         if body is None or self._cut or self._decoder.failed:
             return
@@ -104,8 +110,7 @@ class BodyReader:
             if self._room < 0:
                 self._cut = True
                 return
-            if self._meanwhile is not None:
-                self._meanwhile()
+            yield piece
 
     def take(self) -> bytes | None:
         """The whole body, decoded and perhaps reduced; it is then forgotten.
