@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
@@ -98,11 +99,15 @@ def test_one_that_was_killed_has_no_mark(tmp_path: Path) -> None:
     assert planned(tmp_path, HTTPS_PROXY="http://127.0.0.1:4040").proxy_mark == mark
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=10)
-    assert list((tmp_path / "gateways").iterdir())
+    (left,) = (tmp_path / "gateways").iterdir()
     assert planned(tmp_path, HTTPS_PROXY="http://127.0.0.1:4040").proxy_mark is None
+    elsewhere = Registration(tmp_path, "127.0.0.1", 4041)
+    assert not left.exists(), "nobody may ever come to that port again"
     again = Registration(tmp_path, "127.0.0.1", 4040)
     assert planned(tmp_path, HTTPS_PROXY="http://127.0.0.1:4040").proxy_mark == again.mark
+    assert planned(tmp_path, HTTPS_PROXY="http://127.0.0.1:4041").proxy_mark == elsewhere.mark
     again.close()
+    elsewhere.close()
 
 
 def test_where_no_note_can_be_left_nothing_else_fails(tmp_path: Path) -> None:
@@ -119,3 +124,41 @@ def test_a_note_that_cannot_be_read_is_none(tmp_path: Path) -> None:
         note.write_bytes(text)
         assert planned(tmp_path, HTTPS_PROXY="http://127.0.0.1:4040").proxy_mark is None
     here.close()
+
+
+def test_a_note_that_is_tidied_away_at_its_birth_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tidied: list[Path] = []
+    lock = fcntl.flock
+
+    def first_tidied(fd: int, how: int) -> None:
+        if not tidied:
+            (file,) = (tmp_path / "gateways").iterdir()
+            file.unlink()
+            tidied.append(file)
+        lock(fd, how)
+
+    monkeypatch.setattr(fcntl, "flock", first_tidied)
+    here = Registration(tmp_path, "127.0.0.1", 4040)
+    assert planned(tmp_path, HTTPS_PROXY="http://127.0.0.1:4040").proxy_mark == here.mark
+    here.close()
+    assert len(tidied) == 1
+
+
+def test_two_containers_may_share_a_state_directory_and_have_the_same_port(tmp_path: Path) -> None:
+    """The second serves all the same; it used to wait for the first one's end."""
+    one = Registration(tmp_path, "0.0.0.0", 4040)
+    code = (
+        "import sys, pathlib\n"
+        "from tokenproxy.launch.gateways import Registration\n"
+        "Registration(pathlib.Path(sys.argv[1]), '0.0.0.0', 4040).close()"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=30,
+        check=True,
+    )
+    assert planned(tmp_path, HTTPS_PROXY="http://127.0.0.1:4040").proxy_mark == one.mark
+    one.close()

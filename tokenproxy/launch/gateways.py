@@ -19,6 +19,7 @@ import contextlib
 import fcntl
 import os
 import re
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,6 +32,9 @@ from tokenproxy.wire.providers import PROVIDERS
 
 _PATH = re.compile(r"((?:/~[^/]*)?)(/*([^/]*).*)")
 """A base URL's path: the gateway's token, if one is shown; what is below it, and its first step."""
+
+
+_TRIES, _PAUSE_S = 20, 0.005
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -57,16 +61,28 @@ class Registration:
         self._fd: int | None = None
         with contextlib.suppress(OSError):
             paths.make_private(self._file.parent)
+            _tidy(self._file.parent)
+            self._fd = self._leave()
+
+    def _leave(self) -> int:
+        """Write the note. Returns the file, whose lock is ours.
+
+        Raises:
+            OSError: It cannot be written, or is a living gateway's: two containers may have one
+                state directory, and the same port each.
+        """
+        while True:
             fd = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                # The port is ours, so nobody else holds it; a reader does for a moment.
-                fcntl.flock(fd, fcntl.LOCK_EX)
-                os.ftruncate(fd, 0)
-                os.pwrite(fd, msgspec.json.encode(Note(self.mark)), 0)
+                _lock(fd)
+                if _is_at(fd, self._file):
+                    os.ftruncate(fd, 0)
+                    os.pwrite(fd, msgspec.json.encode(Note(self.mark)), 0)
+                    return fd
             except OSError:
                 os.close(fd)
                 raise
-            self._fd = fd
+            os.close(fd)  # tidied away before it was ours
 
     def close(self) -> None:
         """Take it away. To be called while the port is still ours."""
@@ -129,6 +145,41 @@ def _read(file: Path) -> Note | None:
     finally:
         os.close(fd)
     return None
+
+
+def _lock(fd: int) -> None:
+    """Make a note ours. A reader has it for a moment, a gateway for life.
+
+    Raises:
+        OSError: It is a gateway's.
+    """
+    for _ in range(_TRIES):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(_PAUSE_S)
+    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _tidy(directory: Path) -> None:
+    """Remove the notes of gateways that were killed: one on the same port may never come."""
+    for file in directory.iterdir():
+        with contextlib.suppress(OSError):
+            fd = os.open(file, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _is_at(fd, file):
+                    file.unlink()
+            finally:
+                os.close(fd)
+
+
+def _is_at(fd: int, file: Path) -> bool:
+    """Whether an open file is still the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(fd), file.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _file(state: Path, host: str, port: int) -> Path:
