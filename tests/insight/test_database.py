@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +111,22 @@ def test_no_connection_shows_on_stdout_how_far_it_is() -> None:
             assert shown == (False,)
         other.execute("CREATE TABLE t AS SELECT 7 AS n")
         assert connection.execute("SELECT n FROM t").fetchone() == (7,)
+
+
+def test_where_no_directory_can_be_written_memory_does(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read-only container reads its ledger all the same, unless there is something to mend."""
+    whole = write(tmp_path / "whole.jsonl", [row(f"c{number}") for number in range(9)])
+    plain = ask(whole)
+    monkeypatch.setattr(database, "_LARGE", 1000)
+
+    def read_only(*_: object, **__: object) -> None:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", read_only)
+    assert ask(whole) == plain
+    with open_ledger([whole], needed(BY, Choice()), tmp_path / "cache") as ledger:
+        assert ledger.rows == 9
+    with pytest.raises(LedgerError, match=r"to be mended .* TMPDIR"):
+        ask(path)

@@ -40,14 +40,14 @@ class Way(msgspec.Struct, frozen=True):
     """By :data:`READING` and :data:`ASKING`."""
 
 
-def ways(files: Sequence[Path], room: Path) -> list[Way]:
+def ways(files: Sequence[Path], room: Path | None) -> list[Way]:
     """The ways to read the files, to be tried one after the other.
 
     Args:
         files: Ledgers.
-        room: A directory for the time being.
+        room: A directory for the time being; None: there is none.
     """
-    if any(file.is_fifo() for file in files):  # which could not be read again
+    if room is None or any(file.is_fifo() for file in files):  # which could not be read again
         return [Way(_MEMORY, bounded=False)]
     size = 0
     for file in files:
@@ -61,11 +61,11 @@ def ways(files: Sequence[Path], room: Path) -> list[Way]:
 
 
 @contextlib.contextmanager
-def open_way(way: Way, room: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_way(way: Way, room: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
     """An empty database, ready to read into; it and its file are gone afterwards."""
     import duckdb
 
-    config = {"temp_directory": str(room)}
+    config = {"temp_directory": str(room or "")}  # "": all is held in memory
     if way.bounded:
         config["memory_limit"] = READING
     try:
@@ -77,7 +77,7 @@ def open_way(way: Way, room: Path) -> Iterator[duckdb.DuckDBPyConnection]:
                     connection.execute("SET fsync_mode = 'NONE'")
             yield connection
     finally:
-        for file in room.glob(f"{_FILE}*"):
+        for file in () if room is None else room.glob(f"{_FILE}*"):
             file.unlink(missing_ok=True)
 
 

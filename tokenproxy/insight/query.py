@@ -101,12 +101,9 @@ def open_ledger(
     import duckdb
 
     keep = {**_OWN, **(keep or _ALL)}
-    with (
-        tempfile.TemporaryDirectory(prefix="tokenproxy-", ignore_cleanup_errors=True) as directory,
-        contextlib.ExitStack() as stack,
-    ):
-        room = Path(directory)
-        kept = None if cache is None else (cache, room)
+    with contextlib.ExitStack() as stack:
+        room = _room(stack)
+        kept = None if cache is None or room is None else (cache, room)
         possible = ways(files, room)
         for way in possible:
             try:
@@ -118,10 +115,19 @@ def open_ledger(
         yield ledger
 
 
+def _room(stack: contextlib.ExitStack) -> Path | None:
+    """A directory for the time being; None where none can be written to: a read-only container."""
+    try:
+        made = tempfile.TemporaryDirectory(prefix="tokenproxy-", ignore_cleanup_errors=True)
+    except OSError:
+        return None
+    return Path(stack.enter_context(made))
+
+
 @contextmanager
 def _opened(
     way: Way,
-    room: Path,
+    room: Path | None,
     files: Sequence[Path],
     keep: Mapping[str, str],
     cache: tuple[Path, Path] | None,
@@ -227,9 +233,14 @@ def read_lines(
             [before, before],
         ).fetchall()
         if unread:
-            bad = mend_lines(
-                connection, file, {int(ordinal) for (ordinal,) in unread}, columns, keep
-            )
+            ordinals = {int(ordinal) for (ordinal,) in unread}
+            try:
+                bad = mend_lines(connection, file, ordinals, columns, keep)
+            except OSError as error:
+                raise LedgerError(
+                    f"Some lines of {file} are to be mended and cannot be: "
+                    f"{error.strerror or error}. TMPDIR names a directory for that."
+                ) from error
             if bad:
                 skipped.append(Skipped(str(file), tuple(bad)))
     return skipped
