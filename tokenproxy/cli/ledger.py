@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tokenproxy.cli.failure import Failure
-from tokenproxy.cli.ledgers import default_ledger, one_ledger, plain_ledger, say
+from tokenproxy.cli.ledgers import default_ledger, keep_log_quiet, one_ledger, plain_ledger, say
 from tokenproxy.cli.shared import DEFAULT_LEDGER
 from tokenproxy.cli.ship import SETTINGS, ship
 
@@ -101,6 +101,7 @@ def recover(*, as_json: Json = False) -> None:
     from tokenproxy.paths import no_state, runs_dir, state_dir
     from tokenproxy.record import recovery
 
+    keep_log_quiet()
     try:
         done = recovery.recover(runs_dir(state_dir()))
     except OSError as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from tokenproxy.cli.failure import Failure
+from tokenproxy.cli.main import DEBUG_VARIABLE
 from tokenproxy.insight.period import local_zone, unknown_zone
 from tokenproxy.paths import LEDGER_VARIABLE, ledger_path, no_state, working_directory
 
@@ -19,6 +20,18 @@ UTC_HELP = "Days and times of UTC instead of your time zone."
 def say(sentence: str) -> None:
     """A diagnostic."""
     print(f"tokenproxy: {sentence}", file=sys.stderr)
+
+
+def keep_log_quiet() -> None:
+    """Print no warnings of what a command uses, and no tracebacks with them.
+
+    It says in its own words what its user should know. A process that has a log sets that up
+    by itself.
+    """
+    import logging
+
+    if not os.environ.get(DEBUG_VARIABLE):
+        logging.getLogger("tokenproxy").addHandler(logging.NullHandler())
 
 
 def chosen_zone(*, utc: bool) -> ZoneInfo:

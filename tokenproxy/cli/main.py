@@ -82,8 +82,6 @@ def _run(words: Sequence[str]) -> int:
 
     from tokenproxy.cli.app import make_app
 
-    if not os.environ.get(DEBUG_VARIABLE):
-        _keep_log_quiet()
     chosen = next((word for word in words if not word.startswith("-")), None)
     try:
         result = make_app(chosen)(args=list(words), prog_name="tokenproxy", standalone_mode=False)
@@ -92,17 +90,6 @@ def _run(words: Sequence[str]) -> int:
     except typer.Abort:
         return _FAULT
     return result if isinstance(result, int) else 0
-
-
-def _keep_log_quiet() -> None:
-    """Print no warnings, and no tracebacks with them.
-
-    A command says in its own words what its user should know; a process that has a log sets
-    it up by itself.
-    """
-    import logging
-
-    logging.getLogger("tokenproxy").addHandler(logging.NullHandler())
 
 
 def _sentence(error: Any) -> str:

@@ -15,7 +15,7 @@ import msgspec
 import typer
 
 from tokenproxy.cli.failure import Failure
-from tokenproxy.cli.ledgers import chosen_zone, default_ledger, say
+from tokenproxy.cli.ledgers import chosen_zone, default_ledger, keep_log_quiet, say
 from tokenproxy.cli.shared import DEFAULT_LEDGER
 
 if TYPE_CHECKING:
@@ -195,6 +195,7 @@ def _to_collector(
     from tokenproxy.insight.rows import open_rows
     from tokenproxy.telemetry.outlet import CannotShipError, address, open_outlet, sender_id
 
+    keep_log_quiet()
     chosen: list[Signal] = []
     if signals is not Signals.METRICS:
         chosen.append("traces")
