@@ -140,13 +140,16 @@ def test_others_have_their_turn_while_a_large_request_is_read() -> None:
     assert tapped.recorder.encodings == {START.call_id: ""}
 
 
-@pytest.mark.parametrize("over", [True, False])
-def test_the_end_waits_for_a_large_request(over: bool) -> None:
-    tapped = asking(over=over)
+@pytest.mark.parametrize("order", ["asked first", "asked last", "never asked"])
+def test_the_end_waits_for_a_large_request(order: str) -> None:
+    tapped = asking(over=order == "asked first")
     tapped.tap.response_chunk(gzip.compress(PLAIN), 1)
     tapped.tap.over(None, 5)
+    if order == "asked last":
+        tapped.tap.request_over()
     while tapped.end() is None:
         assert not tapped.recorder.bodies
+        assert tapped.loop.soon
         tapped.loop.turn()
     assert list(tapped.recorder.bodies) == [START.call_id]
     assert tapped.run().outcome == "complete"

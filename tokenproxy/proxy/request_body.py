@@ -30,7 +30,6 @@ class RequestBody:
         dialect: Dialect,
         recorder: Recorder,
         call_soon: Callable[..., object],
-        caught_up: Callable[[], None],
     ) -> None:
         """Prepare.
 
@@ -39,7 +38,6 @@ class RequestBody:
             dialect: Likewise.
             recorder: Gets the body, or what it says.
             call_soon: The event loop's.
-            caught_up: Called when all is read that the end has waited for.
         """
         self.size = 0
         """Bytes so far, as sent."""
@@ -47,12 +45,13 @@ class RequestBody:
         self._dialect = dialect
         self._recorder = recorder
         self._call_soon = call_soon
-        self._caught_up = caught_up
         self._kept: list[bytes] = []
         self._reader: BodyReader | None = None
         self._backlog: Backlog | None = None
         """Of what is compressed and read while it comes."""
         self._over = False
+        self._then: Callable[[], None] | None = None
+        """Waits for its being read."""
         self._told = False
 
     def take(self, data: bytes) -> None:
@@ -82,19 +81,27 @@ class RequestBody:
 
     def _all_is_read(self) -> None:
         if self._over and not self._told:
+            then, self._then = self._then, None
             self.over()
-            self._caught_up()
+            if then is not None:
+                then()
 
-    def over(self, *, at_once: bool = False) -> bool:
-        """No more comes. Tell the recorder, as soon as all is read; whether that is done.
+    def over(self, then: Callable[[], None] | None = None, *, at_once: bool = False) -> bool:
+        """No more comes: tell the recorder, as soon as all is read.
 
-        ``at_once``: there is no time left for what would take long to read.
+        Args:
+            then: Called after that, if it is not done yet.
+            at_once: There is no time left for what would take long to read.
+
+        Returns:
+            Whether it is done.
         """
         self._over = True
         if self._told:
             return True
         if self._backlog is not None and self._backlog.waits:
             if not at_once:
+                self._then = then or self._then
                 return False
             self._backlog.finish()
         self._told, self._backlog = True, None

@@ -72,9 +72,7 @@ class Tap:
         self._call_soon = call_soon
         self._later = later or call_soon
         self._dialect = routes.dialect(start.dialect)
-        self._request = RequestBody(
-            start.call_id, self._dialect, recorder, call_soon, self._caught_up
-        )
+        self._request = RequestBody(start.call_id, self._dialect, recorder, call_soon)
         self._status: int | None = None
         self._facts = ResponseFacts()
         self._stream = False
@@ -242,7 +240,7 @@ class Tap:
             return
         self._end = self._end or (broken, ended_ns)
         at_once = broken == STOPPED
-        asked = self._request.over(at_once=at_once)
+        asked = self._request.over(self._caught_up, at_once=at_once)
         self._read_unread()
         if self._is_read(at_once=at_once) and asked:
             self._finish(*self._end)
