@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 
 import pytest
 
 from tokenproxy.config import Summary
-from tokenproxy.launch.summary import say, summary_line
+from tokenproxy.launch import summary
+from tokenproxy.launch.summary import put, say, summary_line
 
 
 def test_a_run() -> None:
@@ -54,3 +56,28 @@ def test_a_stderr_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         os.dup2(saved, 2)
         os.close(saved)
+
+
+def test_a_stderr_that_nobody_reads_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    full = True
+
+    class Poll:
+        def register(self, fd: int, events: int) -> None:
+            assert (fd, events) == (2, select.POLLOUT)
+
+        def poll(self, wait_ms: float) -> list[tuple[int, int]]:
+            waits.append(wait_ms)
+            return [] if full else [(2, select.POLLOUT)]
+
+    monkeypatch.setattr(select, "poll", Poll)
+    monkeypatch.setattr(summary, "_reader", summary._Reader())
+    assert [put(b"x") for _ in range(3)] == [False] * 3
+    assert waits == [1000, 0, 0]
+    full = False
+    assert put(b"")
+    monkeypatch.setattr(os, "write", lambda _fd, data: len(data))
+    assert put(b"x")
+    full = True
+    assert not put(b"x")
+    assert waits[3:] == [0, 1000], "somebody had read again"

@@ -12,7 +12,7 @@ from tokenproxy import units
 from tokenproxy.config import Summary
 
 WAIT_S = 1.0
-"""For a stderr that nobody reads."""
+"""For a stderr that nobody reads; once, whatever there is to be said."""
 
 
 def summary_line(summary: Summary, *, elapsed_ms: float, iteration: int | None) -> str:
@@ -56,10 +56,26 @@ def put(data: bytes) -> bool:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
     taken = False
     with contextlib.suppress(OSError):
-        poll = select.poll()
-        poll.register(2, select.POLLOUT)
-        while data and poll.poll(WAIT_S * 1000):
+        while data and _reader.takes():
             data = data[os.write(2, data) :]
         taken = not data
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return taken
+
+
+class _Reader:
+    """Whoever reads stderr. One that let us wait in vain is asked again, and not waited for."""
+
+    def __init__(self) -> None:
+        self._patience_s = WAIT_S
+
+    def takes(self) -> bool:
+        """Whether it takes some more now, or soon."""
+        poll = select.poll()
+        poll.register(2, select.POLLOUT)
+        ready = bool(poll.poll(self._patience_s * 1000))
+        self._patience_s = WAIT_S if ready else 0.0
+        return ready
+
+
+_reader = _Reader()
