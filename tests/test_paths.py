@@ -19,21 +19,41 @@ def test_state_dir_is_the_named_one_and_only_the_users(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("owner", "us", "ours"),
-    [(4711, 4711, True), (0, 4711, True), (12345, 4711, False), (12345, 0, True)],
-    ids=["ours", "the machine's", "another's", "another's for root"],
+    ("owner", "us", "above", "ours"),
+    [
+        (4711, 4711, (0, 0o1777), True),
+        (0, 4711, (0, 0o1777), True),
+        (12345, 4711, (0, 0o1777), False),
+        (12345, 4711, (0, 0o775), False),
+        (12345, 4711, (12345, 0o755), False),
+        (12345, 4711, (0, 0o755), True),
+        (12345, 4711, (4711, 0o755), True),
+        (12345, 0, (0, 0o1777), True),
+    ],
+    ids=[
+        *("ours", "the machine's", "another's where all may", "another's where a group may"),
+        *("another's below theirs", "given by the machine", "given by us", "another's for root"),
+    ],
 )
 def test_a_directory_that_another_user_has_made_is_not_ours(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: int, us: int, ours: bool
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    owner: int,
+    us: int,
+    above: tuple[int, int],
+    ours: bool,
 ) -> None:
     """Where everybody may make one, whoever was first could put theirs in place of our files."""
     place = tmp_path / "state"
     place.mkdir(mode=0o700)
     told = place.stat()
-    another = os.stat_result((*told[:4], owner, *told[5:]))
+    stands_in, mode = above
+    of_place = os.stat_result((*told[:4], owner, *told[5:]))
+    of_parent = os.stat_result((stat.S_IFDIR | mode, *told[1:4], stands_in, *told[5:]))
     with monkeypatch.context() as patched:
         patched.setattr(os, "geteuid", lambda: us)
-        patched.setattr(Path, "stat", lambda *_, **__: another)
+        patched.setattr(Path, "stat", lambda path, **_: of_parent if path == tmp_path else of_place)
         if ours:
             paths.make_private(place)
         else:

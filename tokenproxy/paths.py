@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -58,9 +59,13 @@ def make_private(directory: Path) -> None:
             except FileExistsError:  # it is no directory, and does not become one
                 reason = os.strerror(errno.ENOTDIR)
                 raise NotADirectoryError(errno.ENOTDIR, reason, str(place)) from None
-    # Of the machine's own user: a container's volume. And root may keep to a user's place.
-    owner, we = directory.stat().st_uid, os.geteuid()
-    if owner not in (we, 0) and we:
+    # Root may keep to a user's place; and what the machine's own user has made is a volume, say.
+    trusted = (os.geteuid(), 0)
+    if directory.stat().st_uid in trusted or trusted == (0, 0):
+        return
+    # One that stands where only these may make any was given to us: an image's, for all its users.
+    parent = directory.parent.stat()
+    if parent.st_uid not in trusted or parent.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise OSError(errno.EPERM, "it belongs to another user", str(directory))
 
 
