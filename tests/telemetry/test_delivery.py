@@ -59,3 +59,10 @@ def test_there_is_nothing_to_say_of_what_arrived() -> None:
     spans.end(delivered=True)
     spans.reject(0, "do not use this version")
     assert sentences([spans]) == ()
+
+
+def test_what_was_sent_as_the_time_was_up_was_not_waited_for() -> None:
+    told = Delivery("spans", "http://127.0.0.1:4318")
+    told.begin()
+    told.sent()
+    assert told.verdict == "the collector at http://127.0.0.1:4318 gave no answer"

@@ -151,8 +151,8 @@ class Delivery:
     def _deed(self, why: str | None, waited_s: float) -> str:
         if self.refusal:
             return f"answered {self.refusal}"
-        if waited_s:
-            return f"gave no answer within {units.duration(round(waited_s, 1) * 1000)}"
+        if waited := round(waited_s, 1):  # the time may have been up as soon as it was sent
+            return f"gave no answer within {units.duration(waited * 1000)}"
         deed = "gave no answer" if self.in_doubt else "did not answer"
         return f"{deed} ({why})" if why else deed
 
