@@ -673,7 +673,8 @@ MUTANTS: Final = (
         trap="T25", rule="an answer is passed on while it comes",
         file="tokenproxy/proxy/lane/exchange.py", tests=_PROXY,
         old="        if used or raw:\n            self._give(",
-        new="        if body.over:\n            self._give(",
+        new='        raw, data = getattr(self, "held", b"") + raw + data[:used], b""\n'
+        "        self.held = raw\n        if body.over:\n            self._give(",
     ),
     Mutant(
         trap="T25", rule="a chunk is passed on before it is read",
