@@ -205,6 +205,8 @@ def test_rows_that_always_know_too_little_are_found() -> None:
         row["outcome"] = "complete"
     assert reckoning._too_modest(rows, answers) == []
     assert reckoning._too_modest([], {}) == []
+    few = dict(list(answers.items())[:7])
+    assert reckoning._too_modest([], few) == []
 
 
 def test_restarts_have_an_end_and_it_is_said() -> None:
