@@ -6,6 +6,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -393,11 +394,14 @@ def test_t12_a_request_is_one_stream_however_it_is_cut(
 
 
 def test_t13_a_key_cut_by_chunks_is_read() -> None:
+    """In two, and in so many pieces that an event is cut more than once."""
     expected = read_stream(PLAIN)
-    for cut in range(len(PLAIN) + 1):
+    cuts = [[cut] for cut in range(len(PLAIN) + 1)]
+    cuts += [list(range(0, len(PLAIN), size)) for size in (1, 2, 7, 40)]
+    for places in cuts:
         parser = open_parser(content_type="text/event-stream")
-        parser.feed(PLAIN[:cut])
-        parser.feed(PLAIN[cut:])
+        for begin, end in pairwise([0, *places, len(PLAIN)]):
+            parser.feed(PLAIN[begin:end])
         parser.close()
         assert parser.reading == expected
 
@@ -435,3 +439,10 @@ def test_t25_nothing_waits_for_what_comes_next() -> None:
     assert not parser.reading.content_started
     parser.feed(opened[-1:])
     assert parser.reading.content_started
+
+
+def test_t25_nothing_waits_that_comes_byte_by_byte() -> None:
+    parser = open_parser(content_type="text/event-stream")
+    begun = start(counts(25, 8))
+    told = [parser.feed(begun[at : at + 1]) for at in range(len(begun))]
+    assert told == [False] * (len(begun) - 1) + [True]
